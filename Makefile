@@ -1,0 +1,44 @@
+# Slipway. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build release demo test lint format images bench-image bench-run clean
+
+# The executable that demo and benchmarks use; set it to try another build, for example
+# make demo SLIPWAY=.build/debug/slipway
+SLIPWAY ?=
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install the Debian packages that are missing
+	@scripts/setup
+
+build: setup ## debug build
+	swift build --product slipway
+
+release: setup ## release build, in .build/release/slipway
+	@$(if $(SLIPWAY),true,echo "release build of slipway (the first takes minutes)" && swift build -c release --product slipway)
+
+demo: release ## deliver examples/gtin to dev and prod before your eyes (KEEP=1: leave it up)
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/demo
+
+test: setup ## build and run every test
+	@scripts/test
+
+lint: ## formatting of Swift sources, syntax of scripts
+	@scripts/lint
+
+format: ## rewrite Swift sources as .swift-format says
+	swift format format --in-place --parallel --recursive Package.swift Sources Tests
+
+images: ## make the demo's base images from Debian packages, in .cache/images
+	@scripts/base-images .cache/images
+
+bench-image: release ## image build and push against tar|pigz+skopeo and umoci+skopeo
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/image
+
+bench-run: release ## trigger to finished one-step run, and idle memory
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/run
+
+clean: ## remove builds and caches
+	rm -rf .build .cache
