@@ -1,0 +1,265 @@
+public import DeliveryModel
+public import OCIModel
+
+/// One registered git repository.
+public struct Project: Codable, Hashable, Sendable {
+    public var name: String
+    /// Where the repository is fetched from; may hold no password.
+    public var url: String
+    /// The webhook secret, sealed by ``SecretBox``.
+    public var sealedSecret: [UInt8]
+    /// Seconds since 1970.
+    public var createdAt: Double
+
+    public init(name: String, url: String, sealedSecret: [UInt8], createdAt: Double) {
+        self.name = name
+        self.url = url
+        self.sealedSecret = sealedSecret
+        self.createdAt = createdAt
+    }
+}
+
+/// One webhook call as received.
+public struct Delivery: Codable, Hashable, Sendable {
+    public enum State: String, Codable, Sendable { case received, processed, failed }
+
+    public var id: Int64
+    public var project: String
+    public var forge: String
+    /// The forge's own id of the delivery; unique within a project and forge.
+    public var forgeID: String
+    public var headers: [String: String]
+    public var body: [UInt8]
+    public var event: String
+    public var branch: String?
+    public var tag: String?
+    public var commit: String?
+    /// The commit before a push, where the forge tells it.
+    public var before: String?
+    public var receivedAt: Double
+    public var state: State
+    public var attempts: Int
+    public var nextAttemptAt: Double
+    /// What came of it, in words: the runs it started, or why none.
+    public var outcome: String?
+}
+
+/// A webhook call about to be committed.
+public struct NewDelivery: Sendable {
+    public var project: String
+    public var forge: String
+    public var forgeID: String
+    public var headers: [String: String]
+    public var body: [UInt8]
+    public var event: String
+    public var branch: String?
+    public var tag: String?
+    public var commit: String?
+    public var before: String?
+
+    public init(
+        project: String, forge: String, forgeID: String, headers: [String: String], body: [UInt8], event: String,
+        branch: String? = nil, tag: String? = nil, commit: String? = nil, before: String? = nil
+    ) {
+        self.project = project
+        self.forge = forge
+        self.forgeID = forgeID
+        self.headers = headers
+        self.body = body
+        self.event = event
+        self.branch = branch
+        self.tag = tag
+        self.commit = commit
+        self.before = before
+    }
+}
+
+/// One execution of one pipeline for one commit.
+public struct Run: Codable, Hashable, Sendable {
+    public var id: Int64
+    public var project: String
+    public var pipeline: String
+    /// What caused it; unique with project and pipeline, so that a redelivery makes no second run.
+    public var trigger: String
+    public var event: String
+    public var commit: String
+    public var branch: String?
+    public var author: String
+    public var message: String
+    public var commitTime: Int64
+    public var state: RunState
+    public var phase: RunPhase
+    /// The validated plan as JSON; nil for an invalid pipeline file.
+    public var plan: String?
+    /// Why it failed or is invalid, in words.
+    public var error: String?
+    public var digest: Digest?
+    public var cancelRequested: Bool
+    public var epoch: Int64
+    public var holder: String?
+    public var leaseExpiresAt: Double
+    public var createdAt: Double
+    public var startedAt: Double?
+    public var finishedAt: Double?
+}
+
+/// A run about to be created.
+public struct NewRun: Sendable {
+    public var project: String
+    public var pipeline: String
+    public var trigger: String
+    public var event: String
+    public var commit: String
+    public var branch: String?
+    public var author: String
+    public var message: String
+    public var commitTime: Int64
+    public var plan: String?
+    /// Given for an invalid pipeline file: the rendered diagnostics.
+    public var diagnostic: String?
+    /// The plan's steps in the order of the file.
+    public var steps: [NewStep]
+
+    public init(
+        project: String, pipeline: String, trigger: String, event: String, commit: String, branch: String?,
+        author: String, message: String, commitTime: Int64, plan: String?, diagnostic: String?, steps: [NewStep]
+    ) {
+        self.project = project
+        self.pipeline = pipeline
+        self.trigger = trigger
+        self.event = event
+        self.commit = commit
+        self.branch = branch
+        self.author = author
+        self.message = message
+        self.commitTime = commitTime
+        self.plan = plan
+        self.diagnostic = diagnostic
+        self.steps = steps
+    }
+}
+
+public struct NewStep: Sendable {
+    public var name: String
+    public var image: String
+    public var dependsOn: [String]
+
+    public init(name: String, image: String, dependsOn: [String]) {
+        self.name = name
+        self.image = image
+        self.dependsOn = dependsOn
+    }
+}
+
+/// One step of a run.
+public struct Step: Codable, Hashable, Sendable {
+    public var run: Int64
+    public var ordinal: Int
+    public var name: String
+    public var image: String
+    public var dependsOn: [String]
+    public var state: StepState
+    public var exitCode: Int?
+    public var message: String?
+    public var startedAt: Double?
+    public var finishedAt: Double?
+}
+
+/// What a run produced to be delivered: frozen, never rebuilt.
+public struct Release: Codable, Hashable, Sendable {
+    public var id: Int64
+    public var project: String
+    public var pipeline: String
+    public var run: Int64
+    public var commit: String
+    public var author: String
+    public var message: String
+    public var image: String
+    public var digest: Digest
+    public var service: ServiceDefinition
+    /// The plan's stages as JSON, as they were at the commit.
+    public var stages: String
+    public var createdAt: Double
+}
+
+/// A release about to be created.
+public struct NewRelease: Sendable {
+    public var image: String
+    public var digest: Digest
+    public var service: ServiceDefinition
+    public var stages: String
+
+    public init(image: String, digest: Digest, service: ServiceDefinition, stages: String) {
+        self.image = image
+        self.digest = digest
+        self.service = service
+        self.stages = stages
+    }
+}
+
+/// One attempt to make a stage run a release.
+public struct Deployment: Codable, Hashable, Sendable {
+    public var id: Int64
+    public var project: String
+    public var pipeline: String
+    public var stage: String
+    public var release: Int64
+    public var digest: Digest
+    public var phase: RolloutPhase
+    /// The deployment whose instances this one replaces, fixed when it begins.
+    public var previous: Int64?
+    public var message: String?
+    /// The last log lines of an instance that never became healthy.
+    public var logTail: String?
+    /// `promotion`, `rollback`, `automatic`.
+    public var kind: String
+    public var requestedBy: String
+    public var approvalsNeeded: Int
+    public var expiresAt: Double?
+    public var epoch: Int64
+    public var holder: String?
+    public var leaseExpiresAt: Double
+    public var createdAt: Double
+    public var startedAt: Double?
+    public var finishedAt: Double?
+
+    /// The deployment's name on targets.
+    public var name: String { "d\(id)" }
+}
+
+/// A deployment about to be created.
+public struct NewDeployment: Sendable {
+    public var stage: String
+    public var kind: String
+    public var requestedBy: String
+    public var approvalsNeeded: Int
+    public var expiresAfter: Double?
+
+    public init(stage: String, kind: String, requestedBy: String, approvalsNeeded: Int, expiresAfter: Double?) {
+        self.stage = stage
+        self.kind = kind
+        self.requestedBy = requestedBy
+        self.approvalsNeeded = approvalsNeeded
+        self.expiresAfter = expiresAfter
+    }
+}
+
+/// Somebody's yes or no to one deployment, bound to the digest it was given for.
+public struct Approval: Codable, Hashable, Sendable {
+    public var deployment: Int64
+    public var actor: String
+    public var approved: Bool
+    public var digest: Digest
+    public var at: Double
+}
+
+/// One line of what happened.
+public struct Event: Codable, Hashable, Sendable {
+    public var id: Int64
+    public var at: Double
+    public var project: String
+    public var run: Int64?
+    public var deployment: Int64?
+    public var actor: String
+    public var message: String
+}

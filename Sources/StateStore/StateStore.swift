@@ -1,0 +1,124 @@
+public import DeliveryModel
+public import OCIModel
+
+/// What the server remembers. Every method is one transaction that is durable when it returns.
+///
+/// Writes that advance a claimed row name its epoch and the state it is in; `false` means that someone else owns the
+/// row by now and the caller must stop. Times are seconds since 1970 by the store's clock.
+public protocol StateStore: Sendable {
+    // Projects
+    func add(_ project: Project) async throws
+    func project(_ name: String) async throws -> Project?
+    func projects() async throws -> [Project]
+    /// Removes a project with everything known of it. Refused while a run or deployment of it is under way.
+    func removeProject(_ name: String) async throws -> RemovalOutcome
+
+    // Deliveries
+    func accept(_ delivery: NewDelivery) async throws -> AcceptOutcome
+    func pendingDeliveries(limit: Int) async throws -> [Delivery]
+    func deliveries(project: String, limit: Int) async throws -> [Delivery]
+    /// Marks a delivery as dealt with and creates its runs, each at most once. Returns the new runs' ids.
+    func finishDelivery(_ id: Int64, outcome: String, runs: [NewRun]) async throws -> [Int64]
+    /// Puts a delivery off after a failure; `final` gives it up.
+    func postponeDelivery(_ id: Int64, reason: String, delay: Double, final: Bool) async throws
+
+    // Runs
+    func run(_ id: Int64) async throws -> Run?
+    func runs(project: String?, limit: Int) async throws -> [Run]
+    func steps(of run: Int64) async throws -> [Step]
+    /// Claims the oldest run that is due: queued, or running with an expired lease.
+    func claimRun(holder: String, leaseSeconds: Double) async throws -> Run?
+    func renewRun(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
+    func setPhase(_ phase: RunPhase, ofRun id: Int64, epoch: Int64) async throws -> Bool
+    func setStep(_ name: String, ofRun id: Int64, epoch: Int64, to change: StepChange) async throws -> Bool
+    func setDigest(_ digest: Digest, ofRun id: Int64, epoch: Int64) async throws -> Bool
+    /// Ends a run. With a release: creates it and the deployments to its first stages in the same transaction.
+    func finishRun(
+        _ id: Int64, epoch: Int64, state: RunState, error: String?, release: NewRelease?, deployments: [NewDeployment]
+    ) async throws -> Bool
+    /// Asks for a run to be cancelled; a queued one ends at once. False when it is over already.
+    func requestCancel(run: Int64, actor: String) async throws -> Bool
+
+    // Releases and deployments
+    func release(_ id: Int64) async throws -> Release?
+    func releases(project: String, limit: Int) async throws -> [Release]
+    func release(ofRun run: Int64) async throws -> Release?
+    func deployment(_ id: Int64) async throws -> Deployment?
+    func deployments(project: String, limit: Int) async throws -> [Deployment]
+    func deployments(ofRelease release: Int64) async throws -> [Deployment]
+    /// The last deployment of each stage that succeeded: what is live.
+    func liveDeployments(project: String?) async throws -> [Deployment]
+    func createDeployment(_ deployment: NewDeployment, of release: Int64) async throws -> Int64
+    /// Claims a deployment that may go on; at most one of a stage is under way at a time.
+    func claimDeployment(holder: String, leaseSeconds: Double) async throws -> Deployment?
+    func renewDeployment(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
+    /// Moves a claimed deployment on. With `followers`: creates the deployments to the next stages in the same transaction.
+    func advanceDeployment(
+        _ id: Int64, epoch: Int64, from: RolloutPhase, to: RolloutPhase, message: String?, logTail: String?,
+        followers: [NewDeployment]
+    ) async throws -> Bool
+    /// Records a yes or no. Enough of them move the deployment to `queued`; one no ends it.
+    func decide(deployment: Int64, actor: String, approved: Bool) async throws -> DecisionOutcome
+    func approvals(of deployment: Int64) async throws -> [Approval]
+    /// Rejects what has waited for approval past its time. Returns the ids.
+    func expireApprovals() async throws -> [Int64]
+
+    // Leases, events, secrets
+    /// Gives back everything `holder` has, so that the next start need not wait for expiry.
+    func releaseLeases(holder: String) async throws
+    func record(project: String, run: Int64?, deployment: Int64?, actor: String, message: String) async throws
+    func events(project: String?, run: Int64?, deployment: Int64?, limit: Int) async throws -> [Event]
+    func setSecret(_ name: String, project: String, sealed: [UInt8]) async throws
+    func secrets(project: String) async throws -> [String: [UInt8]]
+    func removeSecret(_ name: String, project: String) async throws -> Bool
+
+    /// One cheap query: throws when the store cannot be used.
+    func ping() async throws
+}
+
+public enum AcceptOutcome: Hashable, Sendable {
+    case accepted(Int64)
+    /// The same delivery was committed before.
+    case duplicate(Int64)
+}
+
+public enum RemovalOutcome: Hashable, Sendable { case removed, unknown, busy }
+
+public enum DecisionOutcome: Hashable, Sendable {
+    case approved(remaining: Int)
+    case rejected
+    /// The deployment is not waiting (any more); it is in this phase.
+    case notWaiting(RolloutPhase)
+    case alreadyDecided
+    case unknown
+}
+
+/// A step's next state and what is known with it.
+public struct StepChange: Sendable {
+    public var state: StepState
+    public var exitCode: Int?
+    public var message: String?
+
+    public init(_ state: StepState, exitCode: Int? = nil, message: String? = nil) {
+        self.state = state
+        self.exitCode = exitCode
+        self.message = message
+    }
+}
+
+/// What went wrong with the store, in words for a user.
+public struct StateError: Error, Sendable, CustomStringConvertible {
+    public enum Code: String, Sendable { case exists, notFound, newerSchema, unavailable, damagedSecret }
+
+    public let code: Code
+    public let message: String
+    public let hint: String
+
+    public init(_ code: Code, _ message: String, hint: String) {
+        self.code = code
+        self.message = message
+        self.hint = hint
+    }
+
+    public var description: String { "\(message) (\(hint))" }
+}

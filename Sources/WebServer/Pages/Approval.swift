@@ -1,0 +1,74 @@
+/// A deployment that waits for approvals. Approving and rejecting post `csrf` and `comment`.
+public struct PendingApproval: Sendable {
+    public var release: ReleaseLine
+    /// "1 of 2 approvals"
+    public var progress: String
+    /// "from group sre, not the author"
+    public var rule: String
+    public var expires: TimeText?
+    public var decisions: [Decision]
+    /// False hides the buttons and shows `refusal`.
+    public var canDecide: Bool
+    public var refusal: String?
+    public let approveURL: String
+    public let rejectURL: String
+
+    public init(
+        deployment: String, release: ReleaseLine, progress: String, rule: String, expires: TimeText? = nil,
+        decisions: [Decision] = [], canDecide: Bool, refusal: String? = nil
+    ) {
+        self.release = release
+        self.progress = progress
+        self.rule = rule
+        self.expires = expires
+        self.decisions = decisions
+        self.canDecide = canDecide
+        self.refusal = refusal
+        approveURL = PageURL.approve(deployment)
+        rejectURL = PageURL.reject(deployment)
+    }
+}
+
+/// Who said what, and when.
+public struct Decision: Sendable {
+    public var who: String
+    public var verdict: StateBadge
+    public var comment: String?
+    public var at: TimeText
+
+    public init(who: String, verdict: StateBadge, comment: String? = nil, at: TimeText) {
+        self.who = who
+        self.verdict = verdict
+        self.comment = comment
+        self.at = at
+    }
+}
+
+/// Brings a release into a stage: posts `csrf` and `release`, the id of exactly the one that was shown.
+public struct PromoteForm: Sendable {
+    public let promoteURL: String
+    public var releaseID: String
+    /// "Promote to prod"
+    public var action: String
+    public var release: ReleaseLine
+
+    public init(project: String, stage: String, releaseID: String, release: ReleaseLine) {
+        promoteURL = PageURL.promote(to: stage, of: project)
+        self.releaseID = releaseID
+        action = "Promote to \(stage)"
+        self.release = release
+    }
+}
+
+/// Brings back what was in a stage before: posts `csrf` and `release`.
+public struct RollbackForm: Sendable {
+    public let rollbackURL: String
+    public var releaseID: String
+    public var release: ReleaseLine
+
+    public init(project: String, stage: String, releaseID: String, release: ReleaseLine) {
+        rollbackURL = PageURL.rollback(stage, of: project)
+        self.releaseID = releaseID
+        self.release = release
+    }
+}

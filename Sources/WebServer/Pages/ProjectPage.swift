@@ -1,0 +1,105 @@
+/// `/projects/<name>`: what is where.
+public struct ProjectPage: Page {
+    public static let template = "project"
+    public var shell: Shell
+    public var name: String
+    public let runsURL: String
+    public var repository: String
+    /// Where the forge has to send its webhooks.
+    public var hookURL: String?
+    public var pipelines: [PipelineRow]
+    public var runs: [RunRow]
+
+    public init(
+        shell: Shell, name: String, repository: String, hookURL: String?, pipelines: [PipelineRow], runs: [RunRow]
+    ) {
+        self.shell = shell
+        self.name = name
+        runsURL = PageURL.runs(of: name)
+        self.repository = repository
+        self.hookURL = hookURL
+        self.pipelines = pipelines
+        self.runs = runs
+    }
+}
+
+/// A pipeline and its stages in promotion order.
+public struct PipelineRow: Sendable {
+    public var pipeline: String
+    public var stages: [StageCard]
+
+    public init(pipeline: String, stages: [StageCard]) {
+        self.pipeline = pipeline
+        self.stages = stages
+    }
+}
+
+/// A stage: what is there, and what may be done.
+public struct StageCard: Sendable {
+    public var stage: String
+    public var badge: StateBadge
+    public var host: String?
+    public let hostURL: String?
+    /// nil while nothing was ever deployed here.
+    public var current: ReleaseLine?
+    /// "2 of 2 healthy"
+    public var health: StateBadge?
+    /// A deployment that waits for someone to decide.
+    public var pending: PendingApproval?
+    /// A deployment under way.
+    public var rollout: RolloutLine?
+    public var promote: PromoteForm?
+    public var rollback: RollbackForm?
+
+    /// - Parameter hostURL: linked only when it is an http or https address.
+    public init(
+        stage: String, badge: StateBadge, host: String? = nil, hostURL: String? = nil, current: ReleaseLine? = nil,
+        health: StateBadge? = nil, pending: PendingApproval? = nil, rollout: RolloutLine? = nil,
+        promote: PromoteForm? = nil, rollback: RollbackForm? = nil
+    ) {
+        self.stage = stage
+        self.badge = badge
+        self.host = host
+        self.hostURL = PageURL.web(hostURL)
+        self.current = current
+        self.health = health
+        self.pending = pending
+        self.rollout = rollout
+        self.promote = promote
+        self.rollback = rollback
+    }
+}
+
+/// A release in one or two lines.
+public struct ReleaseLine: Sendable {
+    public var digest: DigestText
+    /// Seven digits.
+    public var commit: String
+    public var subject: String
+    public var author: String
+    /// When it came here, or when it was made.
+    public var since: TimeText
+    public let runURL: String
+
+    public init(digest: String, commit: String, subject: String, author: String, since: TimeText, run: String) {
+        self.digest = DigestText(digest)
+        self.commit = String(commit.prefix(7))
+        self.subject = subject
+        self.author = author
+        self.since = since
+        runURL = PageURL.run(run)
+    }
+}
+
+/// A deployment on its way into a stage.
+public struct RolloutLine: Sendable {
+    public var badge: StateBadge
+    public var message: String
+    public var release: ReleaseLine
+
+    public init(badge: StateBadge, message: String, release: ReleaseLine) {
+        self.badge = badge
+        self.message = message
+        self.release = release
+    }
+}
