@@ -1,0 +1,52 @@
+/// The keys a mapping of a pipeline file may have. The published schema and docs/pipeline.md hold the same
+/// keys; a test compares them.
+struct KeySet: Sendable {
+    /// The name of the mapping in messages and in the schema's `$defs`.
+    let name: String
+    let keys: [String]
+    let required: [String]
+    /// Other accepted spellings, and the key each stands for.
+    let synonyms: [String: String]
+    /// Keys of the format that this version does not do.
+    let notYet: [String]
+
+    init(
+        _ name: String, _ keys: [String], required: [String] = [], synonyms: [String: String] = [:],
+        notYet: [String] = []
+    ) {
+        self.name = name
+        self.keys = keys
+        self.required = required
+        self.synonyms = synonyms
+        self.notYet = notYet
+    }
+
+    static let pipeline = KeySet(
+        "pipeline", ["when", "steps", "build", "service", "stages"],
+        notYet: ["matrix", "cache", "services", "concurrency"])
+    static let trigger = KeySet("trigger", ["event", "branch", "path"])
+    static let filter = KeySet("filter", ["include", "exclude"])
+    static let step = KeySet(
+        "step", ["name", "image", "commands", "environment", "depends_on", "timeout", "limits"],
+        required: ["name", "image", "commands"],
+        synonyms: ["needs": "depends_on", "run": "commands", "script": "commands", "env": "environment"])
+    static let secret = KeySet("secret", ["from_secret"], required: ["from_secret"])
+    static let limits = KeySet("limits", ["memory", "cpus", "pids"])
+    static let build = KeySet(
+        "build", ["image", "base", "copy", "entrypoint", "cmd", "environment", "user", "workdir", "ports", "labels"],
+        required: ["image"], synonyms: ["env": "environment"], notYet: ["file"])
+    static let copy = KeySet("copy", ["from", "to", "mode"], required: ["from", "to"])
+    static let service = KeySet(
+        "service", ["command", "environment", "port", "health", "limits", "replicas"], required: ["port"],
+        synonyms: ["env": "environment"], notYet: ["cron"])
+    static let health = KeySet("health", ["path", "interval", "timeout", "healthy", "grace"])
+    static let stage = KeySet(
+        "stage",
+        ["name", "target", "host", "after", "approval", "environment", "replicas", "drain", "strategy"],
+        required: ["name"], synonyms: ["env": "environment"], notYet: ["freeze"])
+    static let approval = KeySet("approval", ["count", "from", "not_author", "expires"])
+
+    static let all: [KeySet] = [
+        pipeline, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval,
+    ]
+}

@@ -1,0 +1,174 @@
+public import DeliveryModel
+
+/// A validated pipeline file: everything a run needs, with the defaults filled in.
+///
+/// A plan holds names of secrets, never their values. It is Codable so that a run keeps the plan it was
+/// started with.
+public struct PipelinePlan: Codable, Sendable, Equatable {
+    /// The file's name without folder and extension: `pipelines/gtin.yaml` is `gtin`.
+    public var name: String
+    /// The run happens when any of these matches; never empty after parsing.
+    public var when: [Trigger]
+    /// In the order written; `dependsOn` is complete, the sequential default included.
+    public var steps: [StepPlan]
+    public var build: BuildPlan?
+    public var service: ServiceDefinition?
+    /// In the order written.
+    public var stages: [StagePlan]
+
+    public init(
+        name: String, when: [Trigger] = [Trigger()], steps: [StepPlan] = [], build: BuildPlan? = nil,
+        service: ServiceDefinition? = nil, stages: [StagePlan] = []
+    ) {
+        self.name = name
+        self.when = when
+        self.steps = steps
+        self.build = build
+        self.service = service
+        self.stages = stages
+    }
+
+    /// Every secret the plan names, sorted and without repetition.
+    public var secretNames: [String] {
+        let values = steps.flatMap { $0.environment.values } + stages.flatMap { $0.environment.values }
+        var names: Set<String> = []
+        for case .secret(let name) in values { names.insert(name) }
+        return names.sorted()
+    }
+}
+
+/// The value of an environment variable.
+public enum Value: Codable, Sendable, Hashable {
+    case literal(String)
+    /// The name of a secret of the project, looked up when the container starts.
+    case secret(String)
+}
+
+/// Commands in one container over the run's workspace.
+public struct StepPlan: Codable, Sendable, Equatable {
+    public var name: String
+    /// A parseable image reference.
+    public var image: String
+    /// Passed to a shell unchanged, one after the other.
+    public var commands: [String]
+    public var environment: [String: Value]
+    /// Names of steps that must have succeeded.
+    public var dependsOn: [String]
+    /// Seconds.
+    public var timeout: Double
+    public var limits: ResourceLimits
+
+    public init(
+        name: String, image: String, commands: [String], environment: [String: Value] = [:],
+        dependsOn: [String] = [], timeout: Double = 3600, limits: ResourceLimits = ResourceLimits()
+    ) {
+        self.name = name
+        self.image = image
+        self.commands = commands
+        self.environment = environment
+        self.dependsOn = dependsOn
+        self.timeout = timeout
+        self.limits = limits
+    }
+}
+
+/// How the run's workspace becomes an image.
+public struct BuildPlan: Codable, Sendable, Equatable {
+    /// `[registry/]repository[:tag]`; no registry means the embedded one.
+    public var image: String
+    /// nil = scratch.
+    public var base: String?
+    public var copy: [CopyPlan]
+    public var entrypoint: [String]?
+    public var cmd: [String]?
+    public var environment: [String: String]
+    public var user: String?
+    public var workdir: String?
+    /// `80/tcp`, `53/udp`: always with the protocol.
+    public var ports: [String]
+    public var labels: [String: String]
+
+    public init(
+        image: String, base: String? = nil, copy: [CopyPlan] = [], entrypoint: [String]? = nil,
+        cmd: [String]? = nil, environment: [String: String] = [:], user: String? = nil, workdir: String? = nil,
+        ports: [String] = [], labels: [String: String] = [:]
+    ) {
+        self.image = image
+        self.base = base
+        self.copy = copy
+        self.entrypoint = entrypoint
+        self.cmd = cmd
+        self.environment = environment
+        self.user = user
+        self.workdir = workdir
+        self.ports = ports
+        self.labels = labels
+    }
+}
+
+/// A file or folder of the workspace that goes into the image.
+public struct CopyPlan: Codable, Sendable, Equatable {
+    /// Relative to the workspace, without `..`.
+    public var from: String
+    /// Absolute path in the image.
+    public var to: String
+    /// Permission bits; nil keeps what the file has.
+    public var mode: UInt16?
+
+    public init(from: String, to: String, mode: UInt16? = nil) {
+        self.from = from
+        self.to = to
+        self.mode = mode
+    }
+}
+
+/// A place in the promotion order, bound to a target of the server.
+public struct StagePlan: Codable, Sendable, Equatable {
+    public var name: String
+    /// The name of a target in the server's configuration.
+    public var target: String
+    /// The host name the router answers for; nil = not routed.
+    public var host: String?
+    /// The stage that must have succeeded with the same digest; nil = directly after the build.
+    public var after: String?
+    public var approval: ApprovalPlan?
+    /// Added to the service's environment; wins over it.
+    public var environment: [String: Value]
+    /// Replaces the service's count when given.
+    public var replicas: Int?
+    /// Seconds that in-flight requests get before old instances stop; nil = the server's default.
+    public var drain: Double?
+
+    public init(
+        name: String, target: String = "local", host: String? = nil, after: String? = nil,
+        approval: ApprovalPlan? = nil, environment: [String: Value] = [:], replicas: Int? = nil,
+        drain: Double? = nil
+    ) {
+        self.name = name
+        self.target = target
+        self.host = host
+        self.after = after
+        self.approval = approval
+        self.environment = environment
+        self.replicas = replicas
+        self.drain = drain
+    }
+}
+
+/// Who must agree before a deployment of the stage starts.
+public struct ApprovalPlan: Codable, Sendable, Equatable {
+    public var count: Int
+    /// Users or `group:name`; empty = everyone who may approve.
+    public var from: [String]
+    /// The commit's author does not count.
+    public var notAuthor: Bool
+    /// Seconds after which an unanswered request counts as rejected; nil = never.
+    public var expires: Double?
+
+    public init(count: Int = 1, from: [String] = [], notAuthor: Bool = false, expires: Double? = nil) {
+        self.count = count
+        self.from = from
+        self.notAuthor = notAuthor
+        self.expires = expires
+    }
+}
