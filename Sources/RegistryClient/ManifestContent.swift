@@ -1,0 +1,62 @@
+import OCIModel
+
+/// A manifest or index with the exact bytes its digest is of.
+struct ManifestContent: Sendable {
+    enum Kind: Sendable {
+        case image(Manifest)
+        case index(Index)
+    }
+
+    let bytes: [UInt8]
+    let digest: Digest
+    let mediaType: String
+    let kind: Kind
+
+    private struct Shape: Decodable {
+        struct Present: Decodable { init(from decoder: any Decoder) {} }
+        let mediaType: String?
+        let manifests: Present?
+    }
+
+    /// - Parameter mediaType: what the carrier said it is; nil or a generic type: the document tells.
+    init(_ bytes: [UInt8], mediaType given: String?) throws {
+        let shape = try OCIJSON.decode(Shape.self, from: bytes)
+        let sniffed = shape.manifests == nil ? MediaType.ociManifest : MediaType.ociIndex
+        let specific = given.flatMap { MediaType.isIndex($0) || MediaType.isManifest($0) ? $0 : nil }
+        mediaType = shape.mediaType ?? specific ?? sniffed
+        self.bytes = bytes
+        digest = Digest.sha256(bytes)
+        if MediaType.isIndex(mediaType) {
+            kind = .index(try OCIJSON.decode(Index.self, from: bytes))
+        } else if MediaType.isManifest(mediaType) {
+            kind = .image(try OCIJSON.decode(Manifest.self, from: bytes))
+        } else {
+            throw RegistryError(
+                .unsupported, "'\(mediaType.prefix(100))' is not an image manifest",
+                hint: "Slipway reads OCI and Docker schema 2 images")
+        }
+    }
+
+    /// Config and layers that live in the registry, each once.
+    static func blobs(of manifest: Manifest) -> [Descriptor] {
+        var seen: Set<Digest> = []
+        return ([manifest.config] + manifest.layers).filter { descriptor in
+            let foreign = descriptor.mediaType.contains(".nondistributable.") || descriptor.mediaType.contains(".foreign.")
+            return !foreign && seen.insert(descriptor.digest).inserted
+        }
+    }
+}
+
+/// Runs `body` for every element, `width` at a time; the first failure cancels the others.
+func forEachConcurrently<Element: Sendable>(
+    _ elements: [Element], width: Int, _ body: @escaping @Sendable (Element) async throws -> Void
+) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        var rest = elements[...]
+        for element in rest.prefix(width) { group.addTask { try await body(element) } }
+        rest = rest.dropFirst(width)
+        while try await group.next() != nil {
+            if let element = rest.popFirst() { group.addTask { try await body(element) } }
+        }
+    }
+}

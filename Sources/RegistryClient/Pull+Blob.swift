@@ -1,0 +1,81 @@
+import AsyncHTTPClient
+import ImageStore
+import NIOCore
+import NIOHTTP1
+import OCIModel
+
+extension Pull {
+    /// Downloads one blob unless the store has it.
+    func blob(_ descriptor: Descriptor) async throws {
+        if let size = try store.size(of: descriptor.digest) {
+            guard size == descriptor.size else { throw wrongSize(descriptor, size) }
+            progress?(RegistryProgress(digest: descriptor.digest, step: .alreadyThere, completed: size, total: size))
+            return
+        }
+        let upload = try await store.beginUpload()
+        do {
+            var received: Int64 = 0
+            try await client.transport.retry.run { try await transfer(descriptor, to: upload, received: &received) }
+            _ = try await store.finishUpload(upload, expecting: descriptor.digest)
+        } catch {
+            try? await store.cancelUpload(upload)
+            if let error = error as? ImageStoreError, error.code == .digestMismatch {
+                throw RegistryError(
+                    .digestMismatch, "\(task): \(error.message)", hint: "it was changed on the way or in the registry; do not use it")
+            }
+            throw error
+        }
+        progress?(
+            RegistryProgress(digest: descriptor.digest, step: .done, completed: descriptor.size, total: descriptor.size))
+    }
+
+    /// Receives what is still missing. `received` grows as bytes reach the store, so that a retry resumes there.
+    private func transfer(_ descriptor: Descriptor, to upload: String, received: inout Int64) async throws {
+        if received == descriptor.size && received > 0 { return }
+        var request = client.request(.GET, repository, "blobs/\(descriptor.digest)", scope)
+        request.task = task
+        if received > 0 { request.headers = ["Range": "bytes=\(received)-"] }
+        let response = try await client.transport.sendOnce(request)
+        var skip: Int64 = 0
+        switch response.status.code {
+        case 200: skip = received  // No ranges here: pass over what we have.
+        case 206 where response.headers.first(name: "Content-Range")?.hasPrefix("bytes \(received)-") == true: break
+        default: throw await client.transport.failure(response, task)
+        }
+        var piece: [UInt8] = []
+        func flush() async throws {
+            guard !piece.isEmpty else { return }
+            received = try await store.append(piece, to: upload, at: received)
+            piece.removeAll(keepingCapacity: true)
+            progress?(
+                RegistryProgress(digest: descriptor.digest, step: .transferring, completed: received, total: descriptor.size))
+        }
+        do {
+            for try await buffer in response.body {
+                var view = buffer.readableBytesView
+                let passed = min(skip, Int64(view.count))
+                view = view.dropFirst(Int(passed))
+                skip -= passed
+                guard received + Int64(piece.count + view.count) <= descriptor.size else {
+                    throw wrongSize(descriptor, received + Int64(piece.count + view.count))
+                }
+                piece.append(contentsOf: view)
+                if piece.count >= 1 << 20 { try await flush() }
+            }
+        } catch {
+            if error is ImageStoreError { throw error }
+            try await flush()
+            throw client.transport.broken(error, task)
+        }
+        try await flush()
+        guard received == descriptor.size else {
+            throw Interruption(error: wrongSize(descriptor, received))
+        }
+    }
+
+    private func wrongSize(_ descriptor: Descriptor, _ size: Int64) -> RegistryError {
+        RegistryError(
+            .sizeMismatch, "\(task): blob \(descriptor.digest) has \(size) bytes, its manifest says \(descriptor.size)",
+            hint: "the image is damaged in the registry; push it again")
+    }
+}

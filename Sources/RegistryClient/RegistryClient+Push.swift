@@ -1,0 +1,114 @@
+import AsyncHTTPClient
+public import ImageStore
+import NIOCore
+import NIOHTTP1
+public import OCIModel
+import Synchronization
+
+/// What a push did.
+public struct PushResult: Sendable, Hashable {
+    /// The image or index, as others can refer to it from now on.
+    public var digest: Digest
+    public var blobsUploaded = 0
+    /// Blobs the registry had or mounted from another repository.
+    public var blobsAlreadyThere = 0
+    public var bytesUploaded: Int64 = 0
+    /// True when one question was enough: the tag named this digest before.
+    public var wasUpToDate = false
+}
+
+extension RegistryClient {
+    /// Pushes an image or index from the store: blobs (in parallel, those missing only), manifests by digest with
+    /// children first, the tag last. Safe to repeat after any failure.
+    ///
+    /// - Parameters:
+    ///   - tag: nil pushes by digest only; see ``tag(_:as:in:from:)`` to name it later.
+    ///   - mountFrom: a repository of the same registry that may share its blobs.
+    ///   - progress: called per chunk, from several tasks at once.
+    public func push(
+        _ image: Digest, from store: ImageStore, to repository: RepositoryName, tag: Tag?,
+        mountFrom: RepositoryName? = nil, progress: (@Sendable (RegistryProgress) -> Void)? = nil
+    ) async throws -> PushResult {
+        let reference: ManifestReference = tag.map { .tag($0) } ?? .digest(image)
+        let scope = Scope.push(repository.rawValue, mounting: mountFrom?.rawValue)
+        let push = Push(
+            client: self, store: store, repository: repository, scope: scope, mountFrom: mountFrom,
+            task: "pushing \(host)/\(repository)\(reference)", progress: progress, result: PushTally(image))
+        if try await resolve(repository, reference, scope: scope, task: "pushing")?.digest == image {
+            return PushResult(digest: image, wasUpToDate: true)
+        }
+        try await push.tree(image, knownMissing: tag == nil, depth: 0)
+        if tag != nil { try await push.manifest(ManifestContent(try await push.read(image), mediaType: nil), as: reference) }
+        return push.result.value
+    }
+
+    /// Lets a tag name a manifest that the repository has already, for instance after its evidence was pushed.
+    public func tag(_ image: Digest, as tag: Tag, in repository: RepositoryName, from store: ImageStore) async throws {
+        let push = Push(
+            client: self, store: store, repository: repository, scope: .push(repository.rawValue), mountFrom: nil,
+            task: "tagging \(host)/\(repository):\(tag)", progress: nil, result: PushTally(image))
+        try await push.manifest(ManifestContent(try await push.read(image), mediaType: nil), as: .tag(tag))
+    }
+}
+
+final class PushTally: Sendable {
+    private let state: Mutex<PushResult>
+    init(_ image: Digest) { state = Mutex(PushResult(digest: image)) }
+    var value: PushResult { state.withLock { $0 } }
+    func uploaded(_ bytes: Int64) { state.withLock { $0.blobsUploaded += 1; $0.bytesUploaded += bytes } }
+    func alreadyThere() { state.withLock { $0.blobsAlreadyThere += 1 } }
+}
+
+/// One push on its way.
+struct Push: Sendable {
+    let client: RegistryClient
+    let store: ImageStore
+    let repository: RepositoryName
+    let scope: Scope
+    let mountFrom: RepositoryName?
+    let task: String
+    let progress: (@Sendable (RegistryProgress) -> Void)?
+    let result: PushTally
+
+    var transport: Transport { client.transport }
+
+    /// Pushes a manifest by digest, after everything it refers to.
+    func tree(_ digest: Digest, knownMissing: Bool, depth: Int) async throws {
+        guard depth < 8 else {
+            throw RegistryError(.unsupported, "\(task): indexes are nested too deep", hint: "push the inner image itself")
+        }
+        if !knownMissing, try await client.resolve(repository, .digest(digest), scope: scope, task: "pushing") != nil { return }
+        let content = try ManifestContent(try await read(digest), mediaType: nil)
+        switch content.kind {
+        case .index(let index):
+            for child in index.manifests { try await tree(child.digest, knownMissing: false, depth: depth + 1) }
+        case .image(let manifest):
+            try await forEachConcurrently(ManifestContent.blobs(of: manifest), width: RegistryClient.parallelBlobs) {
+                try await blob($0)
+            }
+        }
+        try await self.manifest(content, as: .digest(digest))
+    }
+
+    func manifest(_ content: ManifestContent, as reference: ManifestReference) async throws {
+        var request = client.request(.PUT, repository, "manifests/\(reference.path)", scope)
+        request.task = task
+        request.headers = ["Content-Type": content.mediaType]
+        request.body = .bytes(content.bytes)
+        let response = try await transport.send(request)
+        guard (200..<300).contains(response.status.code) else { throw await transport.failure(response, task) }
+        await transport.drain(response)
+        if let text = response.headers.first(name: "Docker-Content-Digest"), text != content.digest.description {
+            throw RegistryError(
+                .digestMismatch, "\(task): the registry stored \(text.prefix(100)) for \(content.digest)",
+                hint: "the registry rewrites manifests; it cannot be used for promotion by digest")
+        }
+    }
+
+    func read(_ digest: Digest) async throws -> [UInt8] {
+        do { return try await store.read(digest, limit: RegistryClient.manifestLimit) } catch let error as ImageStoreError {
+            throw RegistryError(
+                error.code == .notFound ? .notFound : .digestMismatch, "\(task): \(error.message)", hint: error.hint)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+public import AsyncHTTPClient
+public import Logging
+public import OCIModel
+import NIOHTTP1
+
+/// A client of one OCI registry (distribution-spec 1.1). A value: copies share connections and tokens.
+///
+/// Everything is streamed with bounded memory and verified against digest and size. Failures that may pass are
+/// repeated by ``RetryPolicy``. Cancelling the task ends the transfer.
+public struct RegistryClient: Sendable {
+    /// `host[:port]` as in image references.
+    public let host: String
+    let transport: Transport
+
+    /// How many blobs travel at once.
+    static let parallelBlobs = 4
+    static let manifestLimit = 4 << 20
+
+    /// - Parameters:
+    ///   - host: `host[:port]`; `docker.io` stands for its registry host.
+    ///   - plainHTTP: without encryption; nil means yes for loopback hosts only.
+    ///   - credentials: nil is anonymous.
+    ///   - httpClient: lent; its owner shuts it down.
+    ///   - retry: how patiently to repeat.
+    public init(
+        host: String, plainHTTP: Bool? = nil, credentials: RegistryCredentials? = nil, httpClient: HTTPClient,
+        logger: Logger, retry: RetryPolicy = RetryPolicy()
+    ) {
+        self.host = host
+        let address = ["docker.io", "index.docker.io"].contains(host) ? "registry-1.docker.io" : host
+        let name = address.hasPrefix("[") ? String(address.prefix { $0 != "]" }) + "]" : String(address.prefix { $0 != ":" })
+        let base = "\(plainHTTP ?? Transport.isLoopback(name) ? "http" : "https")://\(address)"
+        transport = Transport(
+            host: host, origin: Transport.origin(of: base) ?? base, httpClient: httpClient,
+            authenticator: Authenticator(credentials: credentials), retry: retry, logger: logger)
+    }
+
+    /// What a tag or digest names now; nil when the registry has no such manifest.
+    public func resolve(_ repository: RepositoryName, _ reference: ManifestReference) async throws -> Descriptor? {
+        try await resolve(repository, reference, scope: .pull(repository.rawValue), task: "resolving")
+    }
+
+    /// What a tag names now; nil when the registry has no such tag.
+    public func resolve(repository: RepositoryName, tag: Tag) async throws -> Descriptor? {
+        try await resolve(repository, .tag(tag))
+    }
+
+    func resolve(
+        _ repository: RepositoryName, _ reference: ManifestReference, scope: Scope, task: String
+    ) async throws -> Descriptor? {
+        var request = self.request(.HEAD, repository, "manifests/\(reference.path)", scope)
+        request.task = "\(task) \(host)/\(repository)\(reference)"
+        request.headers = Self.acceptManifests
+        let response = try await transport.send(request)
+        await transport.drain(response)
+        if response.status == .notFound { return nil }
+        guard response.status == .ok else { throw await transport.failure(response, request.task) }
+        guard let type = response.headers.first(name: "Content-Type").map({ String($0.prefix { $0 != ";" }) }),
+            let size = response.headers.first(name: "Content-Length").flatMap({ Int64($0) }),
+            let text = response.headers.first(name: "Docker-Content-Digest"), let digest = try? Digest(parsing: text)
+        else {
+            // The header is optional in the specification: fetch and hash.
+            let found = try await fetchManifest(repository, reference, scope: scope)
+            return Descriptor(mediaType: found.mediaType, digest: found.digest, size: Int64(found.bytes.count))
+        }
+        if case .digest(let asked) = reference, asked != digest {
+            throw RegistryError(
+                .digestMismatch, "\(request.task): the registry answered for \(digest)", hint: "do not trust this registry")
+        }
+        return Descriptor(mediaType: type, digest: digest, size: size)
+    }
+
+    func request(_ method: HTTPMethod, _ repository: RepositoryName, _ path: String, _ scope: Scope) -> Outgoing {
+        Outgoing(
+            method: method, url: "\(transport.origin)/v2/\(repository)/\(path)", scope: scope,
+            task: "\(host)/\(repository)")
+    }
+
+    static let acceptManifests: HTTPHeaders = [
+        "Accept": [
+            MediaType.ociManifest, MediaType.ociIndex, MediaType.dockerManifest, MediaType.dockerManifestList,
+        ].joined(separator: ", ")
+    ]
+}
+
+/// What names a manifest in a repository.
+public enum ManifestReference: Sendable, Hashable, CustomStringConvertible {
+    case tag(Tag)
+    case digest(Digest)
+
+    /// With its separator, as in `shop/gtin:1` or `shop/gtin@sha256:…`.
+    public var description: String {
+        switch self {
+        case .tag(let tag): ":\(tag)"
+        case .digest(let digest): "@\(digest)"
+        }
+    }
+
+    var path: String {
+        switch self {
+        case .tag(let tag): tag.rawValue
+        case .digest(let digest): digest.description
+        }
+    }
+}
+
+/// How far one blob is. Called from several tasks at once.
+public struct RegistryProgress: Sendable, Hashable {
+    public enum Step: Sendable, Hashable {
+        /// Bytes are travelling.
+        case transferring
+        /// All bytes arrived.
+        case done
+        /// Nothing had to travel.
+        case alreadyThere
+    }
+    public let digest: Digest
+    public let step: Step
+    /// Bytes of this blob so far, of ``total``. A retry begins again.
+    public let completed: Int64
+    public let total: Int64
+}
