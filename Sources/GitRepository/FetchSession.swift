@@ -7,6 +7,7 @@ final class FetchSession {
     let url: GitURL
     let credentials: GitCredentials?
     let cancellation: Cancellation
+    private let watch: ConnectionWatch
     private let report: (GitProgress) -> Void
     /// Why a callback gave up; says more than libgit2's own message.
     private(set) var refusal: GitError?
@@ -14,10 +15,11 @@ final class FetchSession {
     private var secretGiven = false
     private var nextReport = ContinuousClock.now
 
-    init(url: GitURL, credentials: GitCredentials?, cancellation: Cancellation, report: @escaping (GitProgress) -> Void) {
+    init(url: GitURL, credentials: GitCredentials?, watch: ConnectionWatch, report: @escaping (GitProgress) -> Void) {
         self.url = url
         self.credentials = credentials
-        self.cancellation = cancellation
+        self.watch = watch
+        self.cancellation = watch.cancellation
         self.report = report
     }
 
@@ -63,7 +65,7 @@ final class FetchSession {
         guard result < 0 else { return }
         var error = GitError(libgit2: result, "\(operation) '\(url)'")
         if cancellation.isCancelled { throw CancellationError() }
-        if let refusal { error = refusal }
+        if let reason = refusal ?? watch.failure { error = reason }
         let message = (credentials?.secrets ?? []).filter { !$0.isEmpty }.reduce(error.message) { $0.replacing($1, with: "***") }
         throw GitError(error.code, message, hint: error.hint.isEmpty ? FetchSession.hint(error.code) : error.hint)
     }

@@ -2,8 +2,7 @@ import CLibgit2
 
 /// The process-wide state of libgit2.
 public enum GitLibrary {
-    /// Prepares libgit2; further calls do nothing. Call it once at the start of the executable, and ignore `SIGPIPE` there: libgit2
-    /// writes to sockets that the other side may have closed.
+    /// Prepares libgit2; further calls do nothing. Call it once at the start of the executable.
     ///
     /// Repositories owned by other users are accepted: mirrors are our own, and a local source is only read, its hooks and
     /// configuration never run.
@@ -12,6 +11,7 @@ public enum GitLibrary {
     private static let once: Void = {
         git_libgit2_init()
         slipway_git_set_owner_validation(0)
+        SocketStream.register()
     }()
 }
 
@@ -66,6 +66,7 @@ extension GitError.Code {
     fileprivate init(errorClass: Int32) {
         switch git_error_t(UInt32(bitPattern: errorClass)) {
         case GIT_ERROR_NET, GIT_ERROR_HTTP, GIT_ERROR_SSH: self = .unreachable
+        case GIT_ERROR_REPOSITORY: self = .notARepository
         case GIT_ERROR_SSL: self = .untrustedServer
         case GIT_ERROR_OS, GIT_ERROR_FILESYSTEM: self = .fileSystem
         case GIT_ERROR_ZLIB, GIT_ERROR_ODB, GIT_ERROR_OBJECT, GIT_ERROR_TREE, GIT_ERROR_INDEXER, GIT_ERROR_SHA: self = .corrupt

@@ -8,23 +8,25 @@ extension GitMirror {
     /// returns those that lead to a commit, by full name (`refs/heads/main`). Only objects not yet here are transferred.
     ///
     /// The mirror is made when missing. Another fetch into it is waited for. `progress` is called at most ten times a second, on the
-    /// queue's thread. Cancellation ends the transfer at its next step and leaves the references as they were.
+    /// queue's thread. Cancellation ends the transfer at its next step (an `ssh` server that says nothing is the exception) and leaves the references as they were.
+    /// So does a server that sends nothing for `stallLimit`.
     ///
     /// - Parameter url: see ``GitURL``; it is stored nowhere, and messages do not show its user and password.
     public func fetch(
         from url: String, credentials: GitCredentials? = nil, progress: (@Sendable (GitProgress) -> Void)? = nil
     ) async throws -> [String: CommitID] {
         let source = try GitURL(parsing: url)
-        let path = path
+        let (path, stallLimit) = (path, stallLimit)
         return try await queue.run { cancellation in
-            let session = FetchSession(url: source, credentials: credentials, cancellation: cancellation) { progress?($0) }
-            return try withExtendedLifetime(session) {
-                try withFolderLock(path, cancellation) {
-                    try lendOrMakeRepository(at: path) { repository in
-                        removeLeftovers(in: path)
-                        try transfer(session, into: repository, at: path)
-                        return try GitMirror.references(in: repository)
+            let watch = ConnectionWatch(cancellation: cancellation, limit: stallLimit)
+            let session = FetchSession(url: source, credentials: credentials, watch: watch) { progress?($0) }
+            return try withFolderLock(path, cancellation) {
+                try lendOrMakeRepository(at: path) { repository in
+                    removeLeftovers(in: path)
+                    try ConnectionWatch.$current.withValue(watch) {
+                        try withExtendedLifetime(session) { try transfer(session, into: repository, at: path) }
                     }
+                    return try GitMirror.references(in: repository)
                 }
             }
         }
@@ -46,7 +48,7 @@ private func transfer(_ session: FetchSession, into repository: OpaquePointer, a
     guard let remote else { throw GitError(.failed, "cannot use '\(session.url)'") }
     defer { git_remote_free(remote) }
 
-    try session.verify(git_remote_connect(remote, GIT_DIRECTION_FETCH, &callbacks, &options.proxy_opts, nil), "cannot open")
+    try session.verify(git_remote_connect(remote, GIT_DIRECTION_FETCH, &callbacks, &options.proxy_opts, nil), "cannot reach")
     let branch = try remoteHead(remote, session)
     try mirrorRefspec.withCString { text in
         var strings: [UnsafeMutablePointer<CChar>?] = [UnsafeMutablePointer(mutating: text)]
@@ -65,10 +67,8 @@ private func transfer(_ session: FetchSession, into repository: OpaquePointer, a
         return result < 0 ? result : git_remote_update_tips(remote, &callbacks, 0, GIT_REMOTE_DOWNLOAD_TAGS_NONE, nil)
     }
     var result = moveReferences()
-    if result == GIT_ELOCKED.rawValue {
-        removeLockFiles(in: path)
-        result = moveReferences()
-    }
+    // libgit2 1.5 does not always say GIT_ELOCKED.
+    if result < 0, !session.cancellation.isCancelled, removeLockFiles(in: path) { result = moveReferences() }
     try session.verify(result, "cannot store the references of")
     if let branch { try session.verify(git_repository_set_head(repository, branch), "cannot store the default branch of") }
 }
@@ -114,16 +114,20 @@ private func removeLeftovers(in path: FilePath) {
     for name in names(in: packs) where name.hasPrefix("pack_git2_") { unlink(packs.appending(name).string) }
 }
 
-/// Removes the lock files of a killed fetch. Only for the holder of the mirror's lock.
-private func removeLockFiles(in path: FilePath) {
-    for name in ["HEAD.lock", "config.lock", "packed-refs.lock"] { unlink(path.appending(name).string) }
+/// Removes the lock files of a killed fetch, and tells whether there were any. Only for the holder of the mirror's lock.
+@discardableResult
+private func removeLockFiles(in path: FilePath) -> Bool {
+    var found = false
+    func remove(_ file: FilePath) { found = unlink(file.string) == 0 || found }
     func clean(_ folder: FilePath) {
         for name in names(in: folder) {
             let child = folder.appending(name)
-            if name.hasSuffix(".lock") { unlink(child.string) } else if isFolder(child) { clean(child) }
+            if name.hasSuffix(".lock") { remove(child) } else if isFolder(child) { clean(child) }
         }
     }
+    for name in ["HEAD.lock", "config.lock", "packed-refs.lock"] { remove(path.appending(name)) }
     clean(path.appending("refs"))
+    return found
 }
 
 private func isFolder(_ path: FilePath) -> Bool {

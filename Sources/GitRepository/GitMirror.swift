@@ -13,9 +13,12 @@ public struct GitMirror: Sendable {
     /// The folder of the bare repository; made by the first ``fetch(from:credentials:progress:)``.
     public let path: FilePath
     let queue: BlockingQueue
+    let stallLimit: Duration
 
-    public init(path: FilePath, queue: BlockingQueue) {
+    /// - Parameter stallLimit: how long a server may keep silent during a fetch.
+    public init(path: FilePath, queue: BlockingQueue, stallLimit: Duration = .seconds(120)) {
         GitLibrary.initialise()
+        self.stallLimit = stallLimit
         self.path = path
         self.queue = queue
     }
