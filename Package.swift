@@ -61,6 +61,8 @@ let package = Package(
         room("BlockingQueue", []),
         room("OCIModel", [crypto]),
         room("DeliveryModel", []),
+        room("StateStore", ["DeliveryModel", "OCIModel", crypto]),
+        room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
         [
             .executableTarget(
                 name: "slipway",

@@ -1,4 +1,5 @@
 public import DeliveryModel
+public import FoundationEssentials
 public import OCIModel
 
 /// One registered git repository.
@@ -7,11 +8,11 @@ public struct Project: Codable, Hashable, Sendable {
     /// Where the repository is fetched from; may hold no password.
     public var url: String
     /// The webhook secret, sealed by ``SecretBox``.
-    public var sealedSecret: [UInt8]
+    public var sealedSecret: Data
     /// Seconds since 1970.
     public var createdAt: Double
 
-    public init(name: String, url: String, sealedSecret: [UInt8], createdAt: Double) {
+    public init(name: String, url: String, sealedSecret: Data, createdAt: Double) {
         self.name = name
         self.url = url
         self.sealedSecret = sealedSecret
@@ -29,7 +30,7 @@ public struct Delivery: Codable, Hashable, Sendable {
     /// The forge's own id of the delivery; unique within a project and forge.
     public var forgeID: String
     public var headers: [String: String]
-    public var body: [UInt8]
+    public var body: Data
     public var event: String
     public var branch: String?
     public var tag: String?

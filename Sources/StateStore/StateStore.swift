@@ -48,6 +48,8 @@ public protocol StateStore: Sendable {
     func deployments(ofRelease release: Int64) async throws -> [Deployment]
     /// The last deployment of each stage that succeeded: what is live.
     func liveDeployments(project: String?) async throws -> [Deployment]
+    /// The deployments that have begun and are not over.
+    func activeDeployments() async throws -> [Deployment]
     func createDeployment(_ deployment: NewDeployment, of release: Int64) async throws -> Int64
     /// Claims a deployment that may go on; at most one of a stage is under way at a time.
     func claimDeployment(holder: String, leaseSeconds: Double) async throws -> Deployment?

@@ -1,0 +1,23 @@
+import Foundation
+import SystemPackage
+
+/// The few file operations the engine needs for its own folders.
+enum FileSystem {
+    static func exists(_ path: FilePath) -> Bool { FileManager.default.fileExists(atPath: path.string) }
+
+    static func makeFolder(_ path: FilePath) throws {
+        try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
+    }
+
+    /// Removes a file or tree; nothing there is fine.
+    static func remove(_ path: FilePath) throws {
+        if exists(path) { try FileManager.default.removeItem(atPath: path.string) }
+    }
+
+    /// Gives a file a second name, so that it survives the removal of the first. Already there is fine.
+    static func keep(_ file: FilePath, as kept: FilePath) throws {
+        guard exists(file), !exists(kept) else { return }
+        try makeFolder(kept.removingLastComponent())
+        try FileManager.default.linkItem(atPath: file.string, toPath: kept.string)
+    }
+}

@@ -1,0 +1,113 @@
+public import Deployer
+import DeliveryModel
+import OCIModel
+import PipelineFile
+import StateStore
+
+extension PipelineEngine {
+    /// Claims one deployment and carries it to its end. Returns whether there was one.
+    func workOnDeployment() async throws -> Bool {
+        let claimed = try await parts.store.claimDeployment(
+            holder: settings.holder, leaseSeconds: settings.leaseSeconds)
+        guard let deployment = claimed else {
+            for id in try await parts.store.expireApprovals() { logger.info("approval of deployment \(id) expired") }
+            return false
+        }
+        logger.info(
+            "deployment claimed",
+            metadata: ["deployment": "\(deployment.id)", "stage": "\(deployment.stage)", "phase": "\(deployment.phase)"])
+        do {
+            try await holding {
+                try await parts.store.renewDeployment(
+                    deployment.id, epoch: deployment.epoch, leaseSeconds: settings.leaseSeconds)
+            } _: {
+                try await carryOut(deployment)
+            }
+        } catch is LeaseLost {
+            logger.warning("deployment \(deployment.id) was taken over by another server")
+        }
+        return true
+    }
+
+    private func carryOut(_ deployment: Deployment) async throws {
+        var phase = deployment.phase
+        while !phase.isTerminal {
+            let next: RolloutPhase
+            var message: String?
+            var tail: String?
+            do {
+                guard let order = try await order(for: deployment) else {
+                    throw EngineError(
+                        .unknownStage, "the stage '\(deployment.stage)' is not in the release", hint: "push again")
+                }
+                let step = try await parts.rollout.advance(order, from: phase)
+                next = step.next
+                message = step.message
+                tail = step.lastLogLines.isEmpty ? nil : step.lastLogLines.joined(separator: "\n")
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                // What cannot be tried gives way to the version that serves.
+                next = phase == .queued || phase == .reverting ? .failed : .reverting
+                message = "\(error)"
+                guard phase.next.contains(next) else { throw error }
+            }
+            var followers: [NewDeployment] = []
+            if next == .succeeded, deployment.kind != "rollback" { followers = try await self.followers(of: deployment) }
+            let moved = try await parts.store.advanceDeployment(
+                deployment.id, epoch: deployment.epoch, from: phase, to: next, message: message, logTail: tail,
+                followers: followers)
+            guard moved else { throw LeaseLost() }
+            logger.info(
+                "deployment advanced",
+                metadata: ["deployment": "\(deployment.id)", "phase": "\(next)", "message": "\(message ?? "")"])
+            phase = next
+            bell.ring()
+        }
+    }
+
+    /// What the target is asked for. Secrets are opened here, and are nowhere written down by us.
+    private func order(for deployment: Deployment) async throws -> RolloutOrder? {
+        guard let release = try await parts.store.release(deployment.release),
+            let stage = try Self.stages(of: release).first(where: { $0.name == deployment.stage })
+        else { return nil }
+        var service = release.service
+        if let replicas = stage.replicas { service.replicas = replicas }
+        var environment = try await resolve(stage.environment, project: deployment.project)
+        environment["SLIPWAY_STAGE"] = stage.name
+        return RolloutOrder(
+            deployment: deployment.name, project: deployment.project, stage: deployment.stage,
+            image: deployment.digest, service: service, environment: environment,
+            host: stage.host ?? "\(deployment.stage).\(deployment.project).localhost",
+            drainSeconds: stage.drain ?? 10, previous: deployment.previous.map { "d\($0)" })
+    }
+
+    private func followers(of deployment: Deployment) async throws -> [NewDeployment] {
+        guard let release = try await parts.store.release(deployment.release) else { return [] }
+        return try Self.stages(of: release).filter { $0.after == deployment.stage }
+            .map { newDeployment(to: $0, kind: "promotion", by: "slipway") }
+    }
+
+    public static func stages(of release: Release) throws -> [StagePlan] {
+        try OCIJSON.decode([StagePlan].self, from: Array(release.stages.utf8))
+    }
+
+    func newDeployment(to stage: StagePlan, kind: String, by actor: String) -> NewDeployment {
+        NewDeployment(
+            stage: stage.name, kind: kind, requestedBy: actor, approvalsNeeded: stage.approval?.count ?? 0,
+            expiresAfter: stage.approval?.expires)
+    }
+
+    /// What should be running now, for the supervisor. A stage in the middle of a deployment is left to it.
+    public static func declaredOrders(_ engine: PipelineEngine) async throws -> [RolloutOrder] {
+        let busy = try await engine.parts.store.activeDeployments()
+        var orders: [RolloutOrder] = []
+        for live in try await engine.parts.store.liveDeployments(project: nil) {
+            let moving = busy.contains {
+                $0.project == live.project && $0.pipeline == live.pipeline && $0.stage == live.stage
+            }
+            if !moving, let order = try await engine.order(for: live) { orders.append(order) }
+        }
+        return orders
+    }
+}

@@ -1,0 +1,78 @@
+import FoundationEssentials
+import ImageBuilder
+import ImageStore
+import OCIModel
+import PipelineFile
+import StateStore
+import SystemPackage
+
+extension PipelineEngine {
+    /// The digest of an image that is in the store afterwards: from the embedded registry, or pulled from the one named.
+    func localImage(_ text: String, for purpose: String) async throws -> Digest {
+        let reference = try ImageReference(parsing: text)
+        guard let registry = reference.registry else {
+            if let found = try await parts.images.resolve(reference) { return found.digest }
+            throw EngineError(
+                .imageMissing, "the image \(reference) for \(purpose) is not in the embedded registry",
+                hint: "import it with: slipway image import FILE \(reference), or name its registry")
+        }
+        do {
+            return try await parts.registries.pull(reference, into: parts.images)
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            // A digest that is here already needs nobody.
+            if let digest = reference.digest, try parts.images.size(of: digest) != nil { return digest }
+            throw EngineError(
+                .imageMissing, "the image \(reference) for \(purpose) cannot be had from \(registry): \(error)",
+                hint: "check the reference, the registry and its credentials in slipway.yaml")
+        }
+    }
+
+    func buildImage(_ run: Run, _ plan: BuildPlan, workspace: FilePath) async throws -> Digest {
+        var base: Digest?
+        if let name = plan.base { base = try await localImage(name, for: "build.base") }
+        var labels = plan.labels
+        labels.merge(["org.opencontainers.image.revision": run.commit]) { given, _ in given }
+        let request = BuildRequest(
+            base: base,
+            copies: plan.copy.map {
+                BuildRequest.Copy(
+                    source: workspace.appending($0.from), destination: $0.to, mode: $0.mode)
+            },
+            context: workspace, entrypoint: plan.entrypoint, cmd: plan.cmd, environment: plan.environment,
+            user: plan.user, workingDirectory: plan.workdir, ports: plan.ports, labels: labels,
+            annotations: ["org.opencontainers.image.revision": run.commit], timestamp: run.commitTime,
+            platform: .current)
+        return try await parts.builder.build(request).manifest.digest
+    }
+
+    /// Makes the image known under its name: blobs first, manifest by digest, tag last.
+    func publish(_ run: Run, _ digest: Digest, as reference: ImageReference) async throws {
+        let tag = try reference.tag ?? Tag(parsing: String(run.commit.prefix(12)))
+        // Kept here in any case, so that a registry that is down loses nothing.
+        try await parts.images.record(manifest: digest, mediaType: MediaType.ociManifest, in: reference.repository)
+        try await parts.images.tag(tag, as: digest, in: reference.repository)
+        guard let registry = reference.registry else { return }
+        let target = ImageReference(registry: registry, repository: reference.repository, tag: tag, digest: nil)
+        var delay = 1.0
+        for attempt in 1... {
+            do {
+                try await parts.registries.push(digest, from: parts.images, to: target)
+                return
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                if attempt == 5 {
+                    throw EngineError(
+                        .registryUnreachable, "\(target) could not be pushed: \(error)",
+                        hint: "the image is kept here as \(reference.repository)@\(digest); once the registry answers,"
+                            + " run again, or send it with: slipway image push")
+                }
+                logger.warning("push of \(target) failed, trying again in \(delay) s: \(error)")
+                try await Task.sleep(for: .seconds(delay * Double.random(in: 0.8...1.2)))
+                delay *= 2
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import FoundationEssentials
+import GitRepository
+import OCIModel
+import PipelineFile
+import StateStore
+
+extension PipelineEngine {
+    static let pipelineFolder = "pipelines"
+    private static let pipelineFileLimit = 256 << 10
+    /// Seconds until a delivery that failed is tried again; after the last it is given up.
+    private static let retryDelays: [Double] = [1, 2, 5, 15, 60, 300]
+
+    /// Turns committed deliveries into runs. Returns whether there was anything to do.
+    func intake() async throws -> Bool {
+        let pending = try await parts.store.pendingDeliveries(limit: 20)
+        for delivery in pending {
+            do {
+                let (outcome, runs) = try await plan(delivery)
+                let ids = try await parts.store.finishDelivery(delivery.id, outcome: outcome, runs: runs)
+                logger.info(
+                    "delivery processed",
+                    metadata: ["delivery": "\(delivery.id)", "outcome": "\(outcome)", "runs": "\(ids)"])
+                if !ids.isEmpty { bell.ring() }
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                let final = delivery.attempts >= Self.retryDelays.count
+                let delay = final ? 0 : Self.retryDelays[delivery.attempts]
+                logger.warning(
+                    "delivery \(delivery.id) of \(delivery.project) failed: \(error)",
+                    metadata: ["final": "\(final)", "retrySeconds": "\(delay)"])
+                try await parts.store.postponeDelivery(
+                    delivery.id, reason: "\(error)", delay: delay, final: final)
+            }
+        }
+        return !pending.isEmpty
+    }
+
+    /// What a delivery leads to: in words, and as runs.
+    private func plan(_ delivery: Delivery) async throws -> (String, [NewRun]) {
+        guard let event = PipelineFile.Event(rawValue: delivery.event) else {
+            return ("nothing to do for the event '\(delivery.event)'", [])
+        }
+        guard let project = try await parts.store.project(delivery.project) else {
+            return ("the project was removed", [])
+        }
+        let mirror = mirror(project.name)
+        let refs = try await mirror.fetch(from: project.url)
+        let revision =
+            delivery.commit ?? delivery.tag.map { "refs/tags/\($0)" } ?? delivery.branch.map { "refs/heads/\($0)" }
+        guard let revision else { return ("the delivery names no branch, tag or commit", []) }
+        if delivery.commit == nil, refs[revision] == nil {
+            return ("the repository has no \(revision)", [])
+        }
+        let id = try await mirror.resolve(revision)
+        let commit = try await mirror.commit(id)
+        let before = delivery.before.flatMap { try? CommitID(parsing: $0) }
+        let changed = try await changedPaths(mirror, from: before ?? commit.parents.first, to: id)
+        let files = try await mirror.list(Self.pipelineFolder, at: id)
+            .filter { $0.kind == .file || $0.kind == .executable }
+            .filter { $0.name.hasSuffix(".yaml") || $0.name.hasSuffix(".yml") }
+        if files.isEmpty { return ("commit \(id.hex.prefix(12)) has no \(Self.pipelineFolder)/*.yaml", []) }
+
+        var runs: [NewRun] = []
+        var skipped: [String] = []
+        for file in files {
+            let path = "\(Self.pipelineFolder)/\(file.name)"
+            let name = String(file.name.prefix(upTo: file.name.lastIndex(of: ".") ?? file.name.endIndex))
+            var run = NewRun(
+                project: project.name, pipeline: name, trigger: "\(delivery.forge):\(delivery.forgeID)",
+                event: delivery.event, commit: id.hex, branch: delivery.branch ?? delivery.tag,
+                author: commit.authorName, message: commit.summary, commitTime: commit.committerTime, plan: nil,
+                diagnostic: nil, steps: [])
+            do {
+                let bytes = try await mirror.readFile(path, at: id, limit: Self.pipelineFileLimit) ?? []
+                let plan = try PipelineParser.parse(String(decoding: bytes, as: UTF8.self), file: path)
+                let outcome = plan.matches(
+                    event: event, branch: delivery.branch ?? delivery.tag, changedPaths: changed)
+                if case .skipped(let reason) = outcome {
+                    skipped.append("\(name): \(reason)")
+                    continue
+                }
+                run.plan = String(decoding: try OCIJSON.encode(plan), as: UTF8.self)
+                run.steps = plan.steps.map { NewStep(name: $0.name, image: $0.image, dependsOn: $0.dependsOn) }
+            } catch let error as PipelineError {
+                run.diagnostic = error.description
+            } catch let error as GitError {
+                run.diagnostic = error.description
+            }
+            runs.append(run)
+        }
+        let started = runs.map(\.pipeline).joined(separator: ", ")
+        let outcome = [started.isEmpty ? "no run" : "runs: \(started)"] + skipped
+        return (outcome.joined(separator: "; "), runs)
+    }
+
+    /// The files a push touched; unknown history (a force push, a new branch) counts as everything.
+    private func changedPaths(_ mirror: GitMirror, from: CommitID?, to: CommitID) async throws -> [String] {
+        do {
+            return try await mirror.changedPaths(from: from, to: to)
+        } catch is GitError where from != nil {
+            return try await mirror.changedPaths(from: nil, to: to)
+        }
+    }
+}

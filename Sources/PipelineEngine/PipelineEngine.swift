@@ -1,0 +1,148 @@
+public import BlockingQueue
+public import ContainerRuntime
+public import Deployer
+import GitRepository
+public import ImageBuilder
+public import ImageStore
+public import Logging
+public import ServiceLifecycle
+public import StateStore
+public import SystemPackage
+
+/// Claims runs and deployments and advances them by what is persisted.
+///
+/// Every hop writes its intent, acts, and records the outcome; a server killed at any line goes on at the next start,
+/// or another server does once the lease has expired.
+public struct PipelineEngine: Service {
+    /// The parts the engine conducts.
+    public struct Parts: Sendable {
+        public var store: any StateStore
+        public var secrets: SecretBox
+        public var images: ImageStore
+        public var snapshots: Snapshots
+        public var builder: ImageBuilder
+        public var runtime: ContainerRuntime
+        public var rollout: Rollout
+        public var supervisor: any Service
+        public var registries: any Registries
+        public var gitQueue: BlockingQueue
+
+        public init(
+            store: any StateStore, secrets: SecretBox, images: ImageStore, snapshots: Snapshots,
+            builder: ImageBuilder, runtime: ContainerRuntime, rollout: Rollout, supervisor: any Service,
+            registries: any Registries, gitQueue: BlockingQueue
+        ) {
+            self.store = store
+            self.secrets = secrets
+            self.images = images
+            self.snapshots = snapshots
+            self.builder = builder
+            self.runtime = runtime
+            self.rollout = rollout
+            self.supervisor = supervisor
+            self.registries = registries
+            self.gitQueue = gitQueue
+        }
+    }
+
+    public struct Settings: Sendable {
+        /// Holds `mirrors/` and `runs/`.
+        public var dataFolder: FilePath
+        /// This server's name in leases.
+        public var holder: String
+        public var concurrentRuns: Int
+        public var concurrentDeployments: Int
+        public var leaseSeconds: Double
+        /// The network of steps.
+        public var stepNetwork: Network
+
+        public init(
+            dataFolder: FilePath, holder: String, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
+            leaseSeconds: Double = 10, stepNetwork: Network = .bridge
+        ) {
+            self.dataFolder = dataFolder
+            self.holder = holder
+            self.concurrentRuns = concurrentRuns
+            self.concurrentDeployments = concurrentDeployments
+            self.leaseSeconds = leaseSeconds
+            self.stepNetwork = stepNetwork
+        }
+    }
+
+    let parts: Parts
+    let settings: Settings
+    let logger: Logger
+    /// Rings when there may be work; see ``wake()``.
+    let bell: Bell
+
+    public init(parts: Parts, settings: Settings, logger: Logger) {
+        self.parts = parts
+        self.settings = settings
+        self.logger = logger
+        self.bell = Bell()
+    }
+
+    /// Tells the engine that there may be work. Only a hint: what is missed is found within a second.
+    public func wake() { bell.ring() }
+
+    public func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await cancelWhenGracefulShutdown { await loop("intake") { try await intake() } } }
+                for number in 0..<settings.concurrentRuns {
+                    group.addTask {
+                        try await cancelWhenGracefulShutdown { await loop("run worker \(number)") { try await workOnRun() } }
+                    }
+                }
+                for number in 0..<settings.concurrentDeployments {
+                    group.addTask {
+                        try await cancelWhenGracefulShutdown {
+                            await loop("deployment worker \(number)") { try await workOnDeployment() }
+                        }
+                    }
+                }
+                group.addTask { try await parts.supervisor.run() }
+                try await group.waitForAll()
+            }
+        } onGracefulShutdown: {
+            bell.ring()
+        }
+        try await parts.store.releaseLeases(holder: settings.holder)
+    }
+
+    /// Repeats `work` until the server stops. Work that found nothing, or failed, is repeated after the next ring.
+    private func loop(_ name: String, _ work: @Sendable () async throws -> Bool) async {
+        while !Task.isCancelled {
+            let heard = bell.count
+            do {
+                if try await work() { continue }
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.error("\(name): \(error)")
+            }
+            await bell.wait(after: heard, atMost: .seconds(1))
+        }
+    }
+
+    func mirrorFolder(_ project: String) -> FilePath {
+        settings.dataFolder.appending("mirrors").appending("\(project).git")
+    }
+
+    func mirror(_ project: String) -> GitMirror { GitMirror(path: mirrorFolder(project), queue: parts.gitQueue) }
+
+    /// The files of one run: its workspace and the logs of its ended steps.
+    public func runFolder(_ run: Int64) -> FilePath { settings.dataFolder.appending("runs").appending("\(run)") }
+
+    /// Where a step's log is now: kept with the run once the step is over, with its container before.
+    public func stepLog(run: Int64, step: String) -> FilePath {
+        let kept = keptLog(run: run, step: step)
+        return FileSystem.exists(kept) ? kept : parts.runtime.logFile(Self.container(run: run, step: step))
+    }
+
+    func keptLog(run: Int64, step: String) -> FilePath {
+        runFolder(run).appending("logs").appending("\(step).log")
+    }
+
+    static func container(run: Int64, step: String) -> String { "run-\(run)-\(step)" }
+}

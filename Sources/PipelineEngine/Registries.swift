@@ -1,0 +1,29 @@
+public import ImageStore
+public import OCIModel
+
+/// The registries outside: where images named with a host come from and go to.
+public protocol Registries: Sendable {
+    /// Fetches an image into the store under its repository and returns the digest of its manifest.
+    func pull(_ reference: ImageReference, into store: ImageStore) async throws -> Digest
+    /// Sends an image: blobs, manifest by digest, tag last.
+    func push(_ image: Digest, from store: ImageStore, to reference: ImageReference) async throws
+}
+
+/// Why the engine could not go on, in words for the user.
+public struct EngineError: Error, Sendable, CustomStringConvertible {
+    public enum Code: String, Sendable {
+        case imageMissing, registryUnreachable, notPromotable, unknownStage, nothingToRollBackTo, secretMissing, build
+    }
+
+    public let code: Code
+    public let message: String
+    public let hint: String
+
+    public init(_ code: Code, _ message: String, hint: String) {
+        self.code = code
+        self.message = message
+        self.hint = hint
+    }
+
+    public var description: String { "\(message) (\(hint))" }
+}

@@ -1,0 +1,86 @@
+import GRDB
+
+/// The numbered migrations, forward only. A released migration is never changed; a new one is appended.
+enum Migrations {
+    static var all: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("0001-first") { db in
+            try db.execute(sql: first)
+        }
+        return migrator
+    }
+
+    private static let first = """
+        CREATE TABLE project (
+            name TEXT PRIMARY KEY, url TEXT NOT NULL, sealedSecret BLOB NOT NULL, createdAt DOUBLE NOT NULL
+        );
+        CREATE TABLE delivery (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+            forge TEXT NOT NULL, forgeID TEXT NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL,
+            event TEXT NOT NULL, branch TEXT, tag TEXT, "commit" TEXT, before TEXT,
+            receivedAt DOUBLE NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+            nextAttemptAt DOUBLE NOT NULL, outcome TEXT,
+            UNIQUE (project, forge, forgeID)
+        );
+        CREATE INDEX deliveryPending ON delivery(nextAttemptAt) WHERE state = 'received';
+        CREATE TABLE run (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+            pipeline TEXT NOT NULL, "trigger" TEXT NOT NULL, event TEXT NOT NULL, "commit" TEXT NOT NULL, branch TEXT,
+            author TEXT NOT NULL, message TEXT NOT NULL, commitTime INTEGER NOT NULL,
+            state TEXT NOT NULL, phase TEXT NOT NULL, plan TEXT, error TEXT, digest TEXT,
+            cancelRequested INTEGER NOT NULL DEFAULT 0,
+            epoch INTEGER NOT NULL DEFAULT 0, holder TEXT, leaseExpiresAt DOUBLE NOT NULL DEFAULT 0,
+            createdAt DOUBLE NOT NULL, startedAt DOUBLE, finishedAt DOUBLE,
+            UNIQUE (project, pipeline, "trigger")
+        );
+        CREATE INDEX runOpen ON run(id) WHERE state IN ('queued', 'running');
+        CREATE INDEX runOfProject ON run(project, id);
+        CREATE TABLE step (
+            run INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+            ordinal INTEGER NOT NULL, name TEXT NOT NULL, image TEXT NOT NULL, dependsOn TEXT NOT NULL,
+            state TEXT NOT NULL, exitCode INTEGER, message TEXT, startedAt DOUBLE, finishedAt DOUBLE,
+            PRIMARY KEY (run, name)
+        );
+        CREATE TABLE release (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+            pipeline TEXT NOT NULL, run INTEGER NOT NULL UNIQUE REFERENCES run(id) ON DELETE CASCADE,
+            "commit" TEXT NOT NULL, author TEXT NOT NULL, message TEXT NOT NULL,
+            image TEXT NOT NULL, digest TEXT NOT NULL, service TEXT NOT NULL, stages TEXT NOT NULL,
+            createdAt DOUBLE NOT NULL
+        );
+        CREATE INDEX releaseOfProject ON release(project, id);
+        CREATE TABLE deployment (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+            pipeline TEXT NOT NULL, stage TEXT NOT NULL,
+            "release" INTEGER NOT NULL REFERENCES release(id) ON DELETE CASCADE,
+            digest TEXT NOT NULL, phase TEXT NOT NULL, previous INTEGER, message TEXT, logTail TEXT,
+            kind TEXT NOT NULL, requestedBy TEXT NOT NULL, approvalsNeeded INTEGER NOT NULL, expiresAt DOUBLE,
+            epoch INTEGER NOT NULL DEFAULT 0, holder TEXT, leaseExpiresAt DOUBLE NOT NULL DEFAULT 0,
+            createdAt DOUBLE NOT NULL, startedAt DOUBLE, finishedAt DOUBLE
+        );
+        CREATE INDEX deploymentOfStage ON deployment(project, pipeline, stage, id);
+        CREATE INDEX deploymentOpen ON deployment(id)
+            WHERE phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded');
+        CREATE TABLE approval (
+            deployment INTEGER NOT NULL REFERENCES deployment(id) ON DELETE CASCADE,
+            actor TEXT NOT NULL, approved INTEGER NOT NULL, digest TEXT NOT NULL, at DOUBLE NOT NULL,
+            PRIMARY KEY (deployment, actor)
+        );
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, at DOUBLE NOT NULL,
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+            run INTEGER, deployment INTEGER, actor TEXT NOT NULL, message TEXT NOT NULL
+        );
+        CREATE INDEX eventOfProject ON event(project, id);
+        CREATE INDEX eventOfRun ON event(run) WHERE run IS NOT NULL;
+        CREATE INDEX eventOfDeployment ON event(deployment) WHERE deployment IS NOT NULL;
+        CREATE TABLE secret (
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+            name TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (project, name)
+        );
+        """
+}

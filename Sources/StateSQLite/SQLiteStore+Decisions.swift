@@ -1,0 +1,121 @@
+import DeliveryModel
+import FoundationEssentials
+import GRDB
+import OCIModel
+public import StateStore
+
+extension SQLiteStore {
+    public func decide(deployment id: Int64, actor: String, approved: Bool) async throws -> DecisionOutcome {
+        let now = clock()
+        return try await write { db in
+            guard
+                let deployment = try Deployment.fetchOne(
+                    db, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [id])
+            else { return .unknown }
+            guard deployment.phase == .awaitingApproval else { return .notWaiting(deployment.phase) }
+            try db.execute(
+                sql: """
+                    INSERT INTO approval (deployment, actor, approved, digest, at) VALUES (?, ?, ?, ?, ?)
+                    ON CONFLICT DO NOTHING
+                    """, arguments: [id, actor, approved, deployment.digest.description, now])
+            if db.changesCount == 0 { return .alreadyDecided }
+            let given =
+                try Int.fetchOne(
+                    db, sql: "SELECT count(*) FROM approval WHERE deployment = ? AND approved AND digest = ?",
+                    arguments: [id, deployment.digest.description]) ?? 0
+            let remaining = max(0, deployment.approvalsNeeded - given)
+            try recordEvent(
+                db, at: now, project: deployment.project, deployment: id, actor: actor,
+                message: "\(approved ? "approved" : "rejected") \(deployment.digest.short) for \(deployment.stage)")
+            if !approved {
+                try db.execute(
+                    sql: "UPDATE deployment SET phase = 'rejected', finishedAt = ?, message = ? WHERE id = ?",
+                    arguments: [now, "rejected by \(actor)", id])
+                return .rejected
+            }
+            if remaining == 0 {
+                try db.execute(sql: "UPDATE deployment SET phase = 'queued' WHERE id = ?", arguments: [id])
+            }
+            return .approved(remaining: remaining)
+        }
+    }
+
+    public func approvals(of deployment: Int64) async throws -> [Approval] {
+        try await read {
+            try Approval.fetchAll(
+                $0, sql: "SELECT * FROM approval WHERE deployment = ? ORDER BY at", arguments: [deployment])
+        }
+    }
+
+    public func expireApprovals() async throws -> [Int64] {
+        let now = clock()
+        return try await write { db in
+            try Int64.fetchAll(
+                db,
+                sql: """
+                    UPDATE deployment SET phase = 'rejected', finishedAt = :now,
+                        message = 'nobody approved it in time'
+                    WHERE phase = 'awaitingApproval' AND expiresAt <= :now RETURNING id
+                    """, arguments: ["now": now])
+        }
+    }
+
+    public func releaseLeases(holder: String) async throws {
+        try await write { db in
+            for table in ["run", "deployment"] {
+                try db.execute(
+                    sql: "UPDATE \(table) SET leaseExpiresAt = 0 WHERE holder = ?", arguments: [holder])
+            }
+        }
+    }
+
+    public func record(project: String, run: Int64?, deployment: Int64?, actor: String, message: String) async throws {
+        let now = clock()
+        try await write {
+            try recordEvent(
+                $0, at: now, project: project, run: run, deployment: deployment, actor: actor, message: message)
+        }
+    }
+
+    public func events(project: String?, run: Int64?, deployment: Int64?, limit: Int) async throws -> [Event] {
+        try await read {
+            try Event.fetchAll(
+                $0,
+                sql: """
+                    SELECT * FROM event WHERE (:project IS NULL OR project = :project)
+                      AND (:run IS NULL OR run = :run) AND (:deployment IS NULL OR deployment = :deployment)
+                    ORDER BY id DESC LIMIT :limit
+                    """, arguments: ["project": project, "run": run, "deployment": deployment, "limit": limit])
+        }
+    }
+
+    public func setSecret(_ name: String, project: String, sealed: [UInt8]) async throws {
+        try await write {
+            try $0.execute(
+                sql: """
+                    INSERT INTO secret (project, name, sealed) VALUES (?, ?, ?)
+                    ON CONFLICT (project, name) DO UPDATE SET sealed = excluded.sealed
+                    """, arguments: [project, name, Data(sealed)])
+        }
+    }
+
+    public func secrets(project: String) async throws -> [String: [UInt8]] {
+        try await read { db in
+            let rows = try Row.fetchAll(
+                db, sql: "SELECT name, sealed FROM secret WHERE project = ?", arguments: [project])
+            var secrets: [String: [UInt8]] = [:]
+            for row in rows {
+                let sealed: Data = row["sealed"]
+                secrets[row["name"]] = Array(sealed)
+            }
+            return secrets
+        }
+    }
+
+    public func removeSecret(_ name: String, project: String) async throws -> Bool {
+        try await write { db in
+            try db.execute(sql: "DELETE FROM secret WHERE project = ? AND name = ?", arguments: [project, name])
+            return db.changesCount > 0
+        }
+    }
+}

@@ -1,0 +1,169 @@
+public import DeliveryModel
+import GRDB
+import OCIModel
+public import StateStore
+
+extension SQLiteStore {
+    public func release(_ id: Int64) async throws -> Release? {
+        try await read { try Release.fetchOne($0, sql: "SELECT * FROM release WHERE id = ?", arguments: [id]) }
+    }
+
+    public func release(ofRun run: Int64) async throws -> Release? {
+        try await read { try Release.fetchOne($0, sql: "SELECT * FROM release WHERE run = ?", arguments: [run]) }
+    }
+
+    public func releases(project: String, limit: Int) async throws -> [Release] {
+        try await read {
+            try Release.fetchAll(
+                $0, sql: "SELECT * FROM release WHERE project = ? ORDER BY id DESC LIMIT ?",
+                arguments: [project, limit])
+        }
+    }
+
+    public func deployment(_ id: Int64) async throws -> Deployment? {
+        try await read { try Deployment.fetchOne($0, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [id]) }
+    }
+
+    public func deployments(project: String, limit: Int) async throws -> [Deployment] {
+        try await read {
+            try Deployment.fetchAll(
+                $0, sql: "SELECT * FROM deployment WHERE project = ? ORDER BY id DESC LIMIT ?",
+                arguments: [project, limit])
+        }
+    }
+
+    public func deployments(ofRelease release: Int64) async throws -> [Deployment] {
+        try await read {
+            try Deployment.fetchAll(
+                $0, sql: #"SELECT * FROM deployment WHERE "release" = ? ORDER BY id"#, arguments: [release])
+        }
+    }
+
+    public func liveDeployments(project: String?) async throws -> [Deployment] {
+        try await read {
+            try Deployment.fetchAll(
+                $0,
+                sql: """
+                    SELECT * FROM deployment WHERE id IN (
+                        SELECT max(id) FROM (
+                            SELECT id, project, pipeline, stage FROM deployment
+                            WHERE phase = 'succeeded' AND (:project IS NULL OR project = :project))
+                        GROUP BY project, pipeline, stage)
+                    ORDER BY id
+                    """, arguments: ["project": project])
+        }
+    }
+
+    public func activeDeployments() async throws -> [Deployment] {
+        try await read {
+            try Deployment.fetchAll(
+                $0,
+                sql: """
+                    SELECT * FROM deployment WHERE phase NOT IN
+                        ('awaitingApproval', 'queued', 'succeeded', 'failed', 'rejected', 'superseded')
+                    """)
+        }
+    }
+
+    public func createDeployment(_ deployment: NewDeployment, of release: Int64) async throws -> Int64 {
+        let now = clock()
+        return try await write { try Self.insert(deployment, release: release, now: now, $0) }
+    }
+
+    /// Inserts a deployment; what waited for the same stage and has not begun gives way to it.
+    static func insert(_ deployment: NewDeployment, release: Int64, now: Double, _ db: GRDB.Database) throws -> Int64 {
+        guard let release = try Release.fetchOne(db, sql: "SELECT * FROM release WHERE id = ?", arguments: [release])
+        else {
+            throw StateError(.notFound, "there is no release \(release)", hint: "see: slipway status")
+        }
+        try db.execute(
+            sql: """
+                UPDATE deployment SET phase = 'superseded', finishedAt = ?, message = 'a newer release took its place'
+                WHERE project = ? AND pipeline = ? AND stage = ? AND phase IN ('awaitingApproval', 'queued')
+                """, arguments: [now, release.project, release.pipeline, deployment.stage])
+        let phase: RolloutPhase = deployment.approvalsNeeded > 0 ? .awaitingApproval : .queued
+        try db.execute(
+            sql: """
+                INSERT INTO deployment (project, pipeline, stage, "release", digest, phase, kind, requestedBy,
+                    approvalsNeeded, expiresAt, createdAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                release.project, release.pipeline, deployment.stage, release.id, release.digest.description,
+                phase.rawValue, deployment.kind, deployment.requestedBy, deployment.approvalsNeeded,
+                deployment.expiresAfter.map { now + $0 }, now,
+            ])
+        let id = db.lastInsertedRowID
+        try recordEvent(
+            db, at: now, project: release.project, run: release.run, deployment: id, actor: deployment.requestedBy,
+            message: "\(deployment.kind) of \(release.digest.short) to \(deployment.stage): "
+                + (phase == .queued ? "queued" : "waits for \(deployment.approvalsNeeded) approval(s)"))
+        return id
+    }
+
+    public func claimDeployment(holder: String, leaseSeconds: Double) async throws -> Deployment? {
+        let now = clock()
+        return try await write { db in
+            try Deployment.fetchOne(
+                db,
+                sql: """
+                    UPDATE deployment SET epoch = epoch + 1, holder = :holder, leaseExpiresAt = :expires,
+                        startedAt = coalesce(startedAt, :now),
+                        previous = CASE WHEN startedAt IS NULL THEN (
+                            SELECT max(p.id) FROM deployment p WHERE p.phase = 'succeeded'
+                              AND p.project = deployment.project AND p.pipeline = deployment.pipeline
+                              AND p.stage = deployment.stage) ELSE previous END
+                    WHERE id = (
+                        SELECT d.id FROM deployment d
+                        WHERE d.phase NOT IN ('awaitingApproval', 'succeeded', 'failed', 'rejected', 'superseded')
+                          AND d.leaseExpiresAt <= :now
+                          AND NOT EXISTS (SELECT 1 FROM deployment o WHERE o.project = d.project
+                              AND o.pipeline = d.pipeline AND o.stage = d.stage AND o.id <> d.id
+                              AND o.phase NOT IN ('awaitingApproval', 'queued', 'succeeded', 'failed', 'rejected',
+                                                  'superseded'))
+                        ORDER BY d.id LIMIT 1)
+                    RETURNING *
+                    """, arguments: ["holder": holder, "expires": now + leaseSeconds, "now": now])
+        }
+    }
+
+    public func renewDeployment(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool {
+        let expires = clock() + leaseSeconds
+        return try await write { db in
+            try db.execute(
+                sql: "UPDATE deployment SET leaseExpiresAt = ? WHERE id = ? AND epoch = ? AND finishedAt IS NULL",
+                arguments: [expires, id, epoch])
+            return db.changesCount > 0
+        }
+    }
+
+    public func advanceDeployment(
+        _ id: Int64, epoch: Int64, from: RolloutPhase, to: RolloutPhase, message: String?, logTail: String?,
+        followers: [NewDeployment]
+    ) async throws -> Bool {
+        let now = clock()
+        return try await write { db in
+            guard
+                let deployment = try Deployment.fetchOne(
+                    db,
+                    sql: """
+                        UPDATE deployment SET phase = :to, message = coalesce(:message, message),
+                            logTail = coalesce(:tail, logTail),
+                            finishedAt = CASE WHEN :terminal THEN :now ELSE NULL END,
+                            leaseExpiresAt = CASE WHEN :terminal THEN 0 ELSE leaseExpiresAt END
+                        WHERE id = :id AND epoch = :epoch AND phase = :from RETURNING *
+                        """,
+                    arguments: [
+                        "to": to.rawValue, "message": message, "tail": logTail, "terminal": to.isTerminal, "now": now,
+                        "id": id, "epoch": epoch, "from": from.rawValue,
+                    ])
+            else { return false }
+            try recordEvent(
+                db, at: now, project: deployment.project, deployment: id, actor: "slipway",
+                message: "\(deployment.stage): \(to.rawValue)" + (message.map { " (\($0))" } ?? ""))
+            for follower in followers {
+                _ = try Self.insert(follower, release: deployment.release, now: now, db)
+            }
+            return true
+        }
+    }
+}

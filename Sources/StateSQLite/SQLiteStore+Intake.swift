@@ -1,0 +1,129 @@
+import FoundationEssentials
+import GRDB
+public import StateStore
+
+extension SQLiteStore {
+    public func add(_ project: Project) async throws {
+        do {
+            try await write { try project.insert($0) }
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
+            throw StateError(
+                .exists, "there is a project '\(project.name)' already",
+                hint: "choose another name, or remove it first with: slipway project remove \(project.name)")
+        }
+    }
+
+    public func project(_ name: String) async throws -> Project? {
+        try await read { try Project.fetchOne($0, sql: "SELECT * FROM project WHERE name = ?", arguments: [name]) }
+    }
+
+    public func projects() async throws -> [Project] {
+        try await read { try Project.fetchAll($0, sql: "SELECT * FROM project ORDER BY name") }
+    }
+
+    public func removeProject(_ name: String) async throws -> RemovalOutcome {
+        try await write { db in
+            let busy = try Int.fetchOne(
+                db,
+                sql: """
+                    SELECT (SELECT count(*) FROM run WHERE project = :name AND state = 'running')
+                         + (SELECT count(*) FROM deployment WHERE project = :name AND phase NOT IN
+                            ('succeeded', 'failed', 'rejected', 'superseded', 'awaitingApproval', 'queued'))
+                    """, arguments: ["name": name])
+            if let busy, busy > 0 { return .busy }
+            try db.execute(sql: "DELETE FROM project WHERE name = ?", arguments: [name])
+            return db.changesCount > 0 ? .removed : .unknown
+        }
+    }
+
+    public func accept(_ delivery: NewDelivery) async throws -> AcceptOutcome {
+        let headers = String(decoding: try JSONEncoder().encode(delivery.headers), as: UTF8.self)
+        let now = clock()
+        return try await write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO delivery (project, forge, forgeID, headers, body, event, branch, tag, "commit", before,
+                        receivedAt, state, attempts, nextAttemptAt)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'received', 0, ?)
+                    ON CONFLICT (project, forge, forgeID) DO NOTHING
+                    """,
+                arguments: [
+                    delivery.project, delivery.forge, delivery.forgeID, headers, Data(delivery.body), delivery.event,
+                    delivery.branch, delivery.tag, delivery.commit, delivery.before, now, now,
+                ])
+            if db.changesCount > 0 { return .accepted(db.lastInsertedRowID) }
+            let id = try Int64.fetchOne(
+                db, sql: "SELECT id FROM delivery WHERE project = ? AND forge = ? AND forgeID = ?",
+                arguments: [delivery.project, delivery.forge, delivery.forgeID])
+            return .duplicate(id ?? 0)
+        }
+    }
+
+    public func pendingDeliveries(limit: Int) async throws -> [Delivery] {
+        let now = clock()
+        return try await read {
+            try Delivery.fetchAll(
+                $0,
+                sql: "SELECT * FROM delivery WHERE state = 'received' AND nextAttemptAt <= ? ORDER BY id LIMIT ?",
+                arguments: [now, limit])
+        }
+    }
+
+    public func deliveries(project: String, limit: Int) async throws -> [Delivery] {
+        try await read {
+            try Delivery.fetchAll(
+                $0, sql: "SELECT * FROM delivery WHERE project = ? ORDER BY id DESC LIMIT ?",
+                arguments: [project, limit])
+        }
+    }
+
+    public func finishDelivery(_ id: Int64, outcome: String, runs: [NewRun]) async throws -> [Int64] {
+        let now = clock()
+        return try await write { db in
+            try db.execute(
+                sql: "UPDATE delivery SET state = 'processed', outcome = ? WHERE id = ? AND state = 'received'",
+                arguments: [outcome, id])
+            guard db.changesCount > 0 else { return [] }
+            return try runs.compactMap { try Self.insert($0, now: now, db) }
+        }
+    }
+
+    private static func insert(_ run: NewRun, now: Double, _ db: GRDB.Database) throws -> Int64? {
+        let invalid = run.diagnostic != nil
+        try db.execute(
+            sql: """
+                INSERT INTO run (project, pipeline, "trigger", event, "commit", branch, author, message, commitTime,
+                    state, phase, plan, error, createdAt, finishedAt)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'checkout', ?, ?, ?, ?)
+                ON CONFLICT (project, pipeline, "trigger") DO NOTHING
+                """,
+            arguments: [
+                run.project, run.pipeline, run.trigger, run.event, run.commit, run.branch, run.author, run.message,
+                run.commitTime, invalid ? "invalid" : "queued", run.plan, run.diagnostic, now, invalid ? now : nil,
+            ])
+        guard db.changesCount > 0 else { return nil }
+        let id = db.lastInsertedRowID
+        for (ordinal, step) in run.steps.enumerated() {
+            let dependsOn = String(decoding: try JSONEncoder().encode(step.dependsOn), as: UTF8.self)
+            try db.execute(
+                sql: "INSERT INTO step (run, ordinal, name, image, dependsOn, state) VALUES (?, ?, ?, ?, ?, 'waiting')",
+                arguments: [id, ordinal, step.name, step.image, dependsOn])
+        }
+        try recordEvent(
+            db, at: now, project: run.project, run: id, actor: run.author,
+            message: invalid
+                ? "pipeline \(run.pipeline) is not valid" : "run of \(run.pipeline) queued by \(run.event)")
+        return id
+    }
+
+    public func postponeDelivery(_ id: Int64, reason: String, delay: Double, final: Bool) async throws {
+        let now = clock()
+        try await write { db in
+            try db.execute(
+                sql: """
+                    UPDATE delivery SET attempts = attempts + 1, nextAttemptAt = ?, outcome = ?, state = ?
+                    WHERE id = ? AND state = 'received'
+                    """, arguments: [now + delay, reason, final ? "failed" : "received", id])
+        }
+    }
+}
