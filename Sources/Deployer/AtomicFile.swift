@@ -1,0 +1,44 @@
+import Glibc
+import SystemPackage
+
+/// Whole small files, replaced by temp, fsync, rename, fsync of the folder.
+enum AtomicFile {
+    /// Blocks; call it on a `BlockingQueue`.
+    static func write(_ bytes: [UInt8], to path: FilePath, permissions: FilePermissions = [.ownerReadWrite]) throws {
+        let temporary = FilePath(path.string + ".new")
+        let file = try FileDescriptor.open(
+            temporary, .writeOnly, options: [.create, .truncate, .closeOnExec], permissions: permissions)
+        try file.closeAfter {
+            _ = try file.writeAll(bytes)
+            try sync(file)
+        }
+        guard rename(temporary.string, path.string) == 0 else { throw Errno(rawValue: errno) }
+        let folder = try FileDescriptor.open(
+            path.removingLastComponent(), .readOnly, options: [.directory, .closeOnExec])
+        try folder.closeAfter { try sync(folder) }
+    }
+
+    /// nil when there is no such file; throws when it is larger than `limit`.
+    static func read(_ path: FilePath, limit: Int = 4 << 20) throws -> [UInt8]? {
+        let file: FileDescriptor
+        do {
+            file = try FileDescriptor.open(path, .readOnly, options: [.closeOnExec])
+        } catch Errno.noSuchFileOrDirectory {
+            return nil
+        }
+        return try file.closeAfter {
+            var bytes: [UInt8] = []
+            var chunk = [UInt8](repeating: 0, count: 16 << 10)
+            while true {
+                let count = try chunk.withUnsafeMutableBytes { try file.read(into: $0) }
+                if count == 0 { return bytes }
+                bytes.append(contentsOf: chunk[..<count])
+                guard bytes.count <= limit else { throw Errno.fileTooLarge }
+            }
+        }
+    }
+
+    private static func sync(_ file: FileDescriptor) throws {
+        guard fsync(file.rawValue) == 0 else { throw Errno(rawValue: errno) }
+    }
+}

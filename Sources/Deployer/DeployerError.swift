@@ -1,0 +1,38 @@
+/// What went wrong while placing instances or steering traffic to them.
+public struct DeployerError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The kind of failure; callers switch on this, never on the message.
+    public enum Code: String, Sendable {
+        /// A host name, address, port, key or folder that must not reach a router or a target.
+        case invalidValue
+        /// Another route already answers for this host name.
+        case hostTaken
+        /// The reverse proxy program is not installed.
+        case routerMissing
+        /// The router's address is in use by another program.
+        case portTaken
+        /// The router refused the new configuration; the old one stays in force.
+        case configurationRefused
+        /// The router did not start, reload or answer in time.
+        case routerNotReady
+        /// A file of ours could not be read or written.
+        case stateUnusable
+        /// An instance could not be started, or another deployment owns its name.
+        case instanceFailed
+        /// The rollout may not make this step from this phase.
+        case illegalTransition
+    }
+
+    public let code: Code
+    /// What happened, with the value concerned.
+    public let message: String
+    /// What a user can do about it.
+    public let hint: String
+
+    public init(_ code: Code, _ message: String, hint: String) {
+        self.code = code
+        self.message = message
+        self.hint = hint
+    }
+
+    public var description: String { "\(message) (\(hint))" }
+}

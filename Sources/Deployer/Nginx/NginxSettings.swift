@@ -1,0 +1,36 @@
+/// How the router's own nginx runs.
+public struct NginxSettings: Hashable, Sendable {
+    /// Loopback by default: put a TLS proxy in front, or name a public address.
+    public var listenAddress: String
+    public var listenPort: Int
+    /// The program; found along PATH when it holds no slash.
+    public var program: String
+    /// Processes that serve requests.
+    public var workers: Int
+    /// After this, old workers cut the connections they still hold (websockets, streams).
+    public var workerShutdown: Duration
+    /// For how long answers ask clients to open a new connection before workers are replaced; see `NginxConfiguration`.
+    public var handover: Duration
+    /// How long a reload may take until the new generation is the only one that answers.
+    public var confirmTimeout: Duration
+    /// Largest request body, in bytes.
+    public var maxRequestBody: Int64
+    /// Believe `X-Forwarded-Proto` of whoever connects; only when a proxy of yours does.
+    public var trustForwarded: Bool
+
+    public init(
+        listenAddress: String = "127.0.0.1", listenPort: Int, program: String = "nginx", workers: Int = 2,
+        workerShutdown: Duration = .seconds(300), handover: Duration = .milliseconds(200),
+        confirmTimeout: Duration = .seconds(15), maxRequestBody: Int64 = 1 << 30, trustForwarded: Bool = false
+    ) {
+        self.listenAddress = listenAddress
+        self.listenPort = listenPort
+        self.program = program
+        self.workers = workers
+        self.workerShutdown = workerShutdown
+        self.handover = handover
+        self.confirmTimeout = confirmTimeout
+        self.maxRequestBody = maxRequestBody
+        self.trustForwarded = trustForwarded
+    }
+}

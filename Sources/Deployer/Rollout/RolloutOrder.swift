@@ -1,0 +1,55 @@
+public import DeliveryModel
+public import OCIModel
+
+/// What a rollout has to bring about. Frozen when the deployment is made: it never changes while phases advance.
+public struct RolloutOrder: Codable, Hashable, Sendable {
+    /// Id of the deployment.
+    public var deployment: String
+    public var project: String
+    public var stage: String
+    public var image: Digest
+    public var service: ServiceDefinition
+    /// Variables of the stage; replace those of the service.
+    public var environment: [String: String]
+    /// Host name the router answers for; empty when the service is not reached by HTTP routes.
+    public var host: String
+    /// How long requests taken by the previous instances may last before these are stopped anyway.
+    public var drainSeconds: Double
+    /// The deployment whose instances serve now and are stopped at the end.
+    public var previous: String?
+
+    public init(
+        deployment: String, project: String, stage: String, image: Digest, service: ServiceDefinition,
+        environment: [String: String] = [:], host: String, drainSeconds: Double = 30, previous: String? = nil
+    ) {
+        self.deployment = deployment
+        self.project = project
+        self.stage = stage
+        self.image = image
+        self.service = service
+        self.environment = environment
+        self.host = host
+        self.drainSeconds = drainSeconds
+        self.previous = previous
+    }
+
+    /// The route's key: `project/stage`.
+    public var routeKey: String { "\(project)/\(stage)" }
+
+    var instances: [InstanceSpec] { (0..<max(1, service.replicas)).map { InstanceSpec(order: self, replica: $0) } }
+}
+
+/// The outcome of one step, to be committed before the next one begins.
+public struct RolloutStep: Codable, Hashable, Sendable {
+    public var next: RolloutPhase
+    /// One sentence for people.
+    public var message: String
+    /// What the instance that failed wrote last; empty otherwise.
+    public var lastLogLines: [String]
+
+    public init(next: RolloutPhase, message: String, lastLogLines: [String] = []) {
+        self.next = next
+        self.message = message
+        self.lastLogLines = lastLogLines
+    }
+}

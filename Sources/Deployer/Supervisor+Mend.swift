@@ -1,0 +1,81 @@
+import DeliveryModel
+
+extension Supervisor {
+    func mend(_ order: RolloutOrder) async throws -> [Action] {
+        // Another deployment already takes the requests: this one is on its way out, leave it to the rollout.
+        guard try await owns(order) else { return [] }
+        let observed = try await target.observe(deployment: order.deployment)
+        let wanted = order.instances
+        var actions: [Action] = []
+        for extra in observed where !wanted.contains(where: { $0.id == extra.id }) {
+            try await target.stop(instance: extra.id, grace: settings.stopGrace)
+            actions.append(.stoppedSurplus(instance: extra.id))
+        }
+        var problems: [String: String] = [:]
+        for (id, problem) in await health.examine(observed, service: order.service, host: order.host) {
+            problems[id] = problem
+        }
+        var serving: [Upstream] = []
+        let inForce = try await router.currentUpstreams(key: order.routeKey)
+        for instance in wanted {
+            let found = observed.first { $0.id == instance.id }
+            if let reason = reasonToRestart(instance.id, found, problems[instance.id], order) {
+                actions.append(try await restart(instance, found, reason, order))
+            } else if let upstream = found?.upstream(port: order.service.port) {
+                // A new address must answer well first; one in force is not dropped for a single bad answer.
+                if problems[instance.id] == nil || inForce.contains(upstream) { serving.append(upstream) }
+            }
+        }
+        if !order.host.isEmpty, !serving.isEmpty, Set(serving) != Set(inForce) {
+            let route = Route(
+                key: order.routeKey, host: order.host, upstreams: serving, deployment: order.deployment)
+            if try await router.refresh(route) != nil { actions.append(.routed(key: order.routeKey)) }
+        }
+        return actions
+    }
+
+    private func reasonToRestart(
+        _ id: String, _ found: InstanceObservation?, _ problem: String?, _ order: RolloutOrder
+    ) -> String? {
+        guard let found else { return "it is gone" }
+        switch found.state {
+        case .exited(let code, let outOfMemory):
+            return outOfMemory ? "it ran out of memory" : "it exited with code \(code)"
+        case .created, .running:
+            guard let problem else {
+                failures[id] = nil
+                return nil
+            }
+            failures[id, default: 0] += 1
+            // A restarted instance has its grace time to come up.
+            let sinceStart = journal.started(id).map { now() - $0 } ?? .infinity
+            guard failures[id, default: 0] >= settings.tolerated, sinceStart > order.service.health.grace else {
+                return nil
+            }
+            return problem
+        }
+    }
+
+    private func restart(
+        _ instance: InstanceSpec, _ found: InstanceObservation?, _ reason: String, _ order: RolloutOrder
+    ) async throws -> Action {
+        let distance = Double(settings.restartDistance.components.seconds)
+        if let last = journal.started(instance.id), now() - last < distance, now() >= last {
+            return .postponed(instance: instance.id, reason: reason)
+        }
+        // Intent first: a crash in between must not make restarts more frequent.
+        try await journal.record(instance.id, at: now())
+        failures[instance.id] = nil
+        if found != nil { try await target.stop(instance: instance.id, grace: settings.stopGrace) }
+        guard try await owns(order) else { return .postponed(instance: instance.id, reason: reason) }
+        try await target.start(instance)
+        return .started(instance: instance.id, reason: reason)
+    }
+
+    private func owns(_ order: RolloutOrder) async throws -> Bool {
+        guard !order.host.isEmpty, let owner = try await router.currentRoute(key: order.routeKey)?.deployment else {
+            return true
+        }
+        return owner == order.deployment
+    }
+}

@@ -1,0 +1,103 @@
+import DeliveryModel
+public import Logging
+public import SystemPackage
+
+/// Keeps live deployments as they were ordered: an instance that ended or stopped answering is started again, at most
+/// every few seconds, and the route follows the addresses.
+///
+/// Work happens only inside ``run()`` or ``tick()``; whoever runs it owns its life (cancel the task to end it).
+public actor Supervisor {
+    /// What one look at everything led to.
+    public enum Action: Hashable, Sendable {
+        case started(instance: String, reason: String)
+        /// Needs a restart that the minimum distance does not allow yet.
+        case postponed(instance: String, reason: String)
+        case stoppedSurplus(instance: String)
+        case routed(key: String)
+    }
+
+    public struct Settings: Hashable, Sendable {
+        /// Between two looks.
+        public var interval: Duration
+        /// Smallest distance between two starts of the same instance.
+        public var restartDistance: Duration
+        /// Failed health questions in a row that make an instance restart.
+        public var tolerated: Int
+        public var stopGrace: Duration
+
+        public init(
+            interval: Duration = .seconds(1), restartDistance: Duration = .seconds(5), tolerated: Int = 3,
+            stopGrace: Duration = .seconds(10)
+        ) {
+            self.interval = interval
+            self.restartDistance = restartDistance
+            self.tolerated = tolerated
+            self.stopGrace = stopGrace
+        }
+    }
+
+    let target: any Target
+    let router: any Router
+    let health: Health
+    let settings: Settings
+    /// Seconds since 1970.
+    let now: @Sendable () -> Double
+    let logger: Logger
+    private let clock: any Clock<Duration>
+    private let declared: @Sendable () async throws -> [RolloutOrder]
+    let journal: RestartJournal
+    /// Failed health questions in a row; lost with the process, which then only takes longer to judge.
+    var failures: [String: Int] = [:]
+
+    /// - Parameters:
+    ///   - stateFile: remembers when instances were restarted, over restarts of the server.
+    ///   - declared: the orders that shall be live: of each stage the deployment that succeeded last. While a rollout
+    ///     replaces it, it may still be declared: what another deployment routes is left alone.
+    public init(
+        target: any Target, router: any Router, probe: any HTTPProbe, stateFile: FilePath,
+        settings: Settings = Settings(), clock: any Clock<Duration> = ContinuousClock(),
+        now: @escaping @Sendable () -> Double, logger: Logger,
+        declared: @escaping @Sendable () async throws -> [RolloutOrder]
+    ) {
+        self.target = target
+        self.router = router
+        self.health = Health(probe: probe)
+        self.settings = settings
+        self.clock = clock
+        self.now = now
+        self.logger = logger
+        self.declared = declared
+        self.journal = RestartJournal(file: stateFile)
+    }
+
+    /// Looks at everything again and again until the task is cancelled.
+    public func run() async throws {
+        while !Task.isCancelled {
+            do {
+                for action in try await tick() { logger.info("\(action)") }
+            } catch let error where !Task.isCancelled {
+                logger.error("live deployments cannot be looked after: \(error)")
+            } catch {}
+            do { try await clock.sleep(for: settings.interval) } catch { return }
+        }
+    }
+
+    /// One look. A deployment that cannot be mended is logged and does not keep the others from being looked after.
+    @discardableResult
+    public func tick() async throws -> [Action] {
+        let orders = try await declared()
+        let known = Set(orders.flatMap { $0.instances.map(\.id) })
+        failures = failures.filter { known.contains($0.key) }
+        try await journal.keep(known)
+        var actions: [Action] = []
+        for order in orders {
+            try Task.checkCancellation()
+            do {
+                actions += try await mend(order)
+            } catch let error where !Task.isCancelled {
+                logger.error("\(order.routeKey) cannot be looked after: \(error)")
+            }
+        }
+        return actions
+    }
+}

@@ -1,0 +1,99 @@
+public import DeliveryModel
+public import OCIModel
+
+/// Where instances live: this machine first, others behind the same four calls.
+///
+/// Every call is idempotent and reports what is, not what was asked for: a rollout that is repeated after a crash
+/// observes first. Implementations take plain values and share no file system with the caller.
+public protocol Target: Sendable {
+    /// Makes sure that the instance exists and was started. An instance that already exists is left as it is.
+    func start(_ instance: InstanceSpec) async throws
+    /// The instances of a deployment that exist, running or not, ordered by replica.
+    func observe(deployment: String) async throws -> [InstanceObservation]
+    /// Stops and removes all instances of a deployment: SIGTERM, and SIGKILL after `grace`.
+    func stop(deployment: String, grace: Duration) async throws
+    /// Stops and removes one instance; nothing happens when there is none of that name.
+    func stop(instance: String, grace: Duration) async throws
+    /// The last lines an instance wrote, oldest first.
+    func logTail(instance: String, lines: Int) async throws -> [String]
+}
+
+/// One replica of a deployment as it should be.
+public struct InstanceSpec: Codable, Hashable, Sendable {
+    /// See ``InstanceSpec/id(project:stage:deployment:replica:)``.
+    public var id: String
+    public var deployment: String
+    public var project: String
+    public var stage: String
+    /// Counts from 0.
+    public var replica: Int
+    public var image: Digest
+    public var service: ServiceDefinition
+    /// Set last: replaces variables of the image and of the service.
+    public var environment: [String: String]
+
+    public init(order: RolloutOrder, replica: Int) {
+        self.id = Self.id(
+            project: order.project, stage: order.stage, deployment: order.deployment, replica: replica)
+        self.deployment = order.deployment
+        self.project = order.project
+        self.stage = order.stage
+        self.replica = replica
+        self.image = order.image
+        self.service = order.service
+        self.environment = order.environment
+    }
+
+    /// The name of an instance: `<project>-<stage>-<8 hex of the deployment>-<replica>`, lower case letters, digits
+    /// and dashes only, at most 63 characters.
+    ///
+    /// The 8 digits are a hash of the deployment's id: ids that begin with a time would share their first digits.
+    public static func id(project: String, stage: String, deployment: String, replica: Int) -> String {
+        let hash = Digest.sha256(Array(deployment.utf8)).hex.prefix(8)
+        let tail = "-\(hash)-\(replica)"
+        let name = "\(project)-\(stage)".lowercased().unicodeScalars.map { scalar -> Character in
+            switch scalar {
+            case "a"..."z", "0"..."9": Character(scalar)
+            default: "-"
+            }
+        }
+        let trimmed = name.drop { $0 == "-" }.prefix(63 - tail.count)
+        return (trimmed.isEmpty ? "x" : String(trimmed)) + tail
+    }
+}
+
+/// One replica of a deployment as it is.
+public struct InstanceObservation: Codable, Hashable, Sendable {
+    public enum State: Codable, Hashable, Sendable {
+        /// Accepted, not running yet.
+        case created
+        case running
+        case exited(code: Int32, outOfMemory: Bool)
+    }
+
+    public var id: String
+    public var deployment: String
+    public var replica: Int
+    public var state: State
+    /// IP address the router reaches it by; nil while there is none.
+    public var address: String?
+    /// The port it was started to listen on; nil when the target does not know.
+    public var port: Int?
+
+    public init(
+        id: String, deployment: String, replica: Int, state: State, address: String? = nil, port: Int? = nil
+    ) {
+        self.id = id
+        self.deployment = deployment
+        self.replica = replica
+        self.state = state
+        self.address = address
+        self.port = port
+    }
+
+    /// Where requests go, when the instance runs and has an address.
+    public func upstream(port fallback: Int) -> Upstream? {
+        guard state == .running, let address else { return nil }
+        return Upstream(address: address, port: port ?? fallback)
+    }
+}

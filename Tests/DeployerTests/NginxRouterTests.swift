@@ -1,0 +1,199 @@
+import Foundation
+import Subprocess
+import SystemPackage
+import Testing
+
+@testable import Deployer
+
+/// Runs a real nginx; needs the Debian package nginx-light, and python3 for the servers behind it.
+@Suite(.serialized) struct NginxRouterTests {
+    let servers = [("blue", "127.0.0.11"), ("green", "127.0.0.12"), ("third", "127.0.0.13")]
+
+    func withRouter<R: Sendable>(
+        workerShutdown: Duration = .seconds(5), _ body: @Sendable (NginxRouter, FilePath, Int) async throws -> R
+    ) async throws -> R {
+        try await withTemporaryFolder { folder in
+            let settings = NginxSettings(listenPort: try freePort(), workerShutdown: workerShutdown)
+            let router = try NginxRouter(folder: folder.appending("router"), settings: settings, probe: testProbe)
+            let result: Result<R, any Error>
+            do { result = .success(try await body(router, folder, settings.listenPort)) } catch { result = .failure(error) }
+            try await router.shutdown()
+            let gone = try await eventually { router.process.master() == nil }
+            #expect(gone)
+            return try result.get()
+        }
+    }
+
+    func get(_ port: Int, _ host: String, _ path: String = "/") async throws -> (Int, String) {
+        let answer = try await testProbe.get(
+            ProbeQuestion(address: "127.0.0.1", port: port, path: path, host: host, timeout: .seconds(10)))
+        return (answer.status, String(decoding: answer.body, as: UTF8.self))
+    }
+
+    func route(_ address: String, port: Int, host: String = "shop.localhost", key: String = "shop/prod") -> Route {
+        Route(key: key, host: host, upstreams: [Upstream(address: address, port: port)], deployment: address)
+    }
+
+    @Test func servesAndSwitchesAndIsFoundAgain() async throws {
+        let backend = try freePort()
+        try await withServers(servers, port: backend) {
+            try await withRouter { router, folder, port in
+                let first = try await router.apply(route("127.0.0.11", port: backend))
+                try await router.confirm(first)
+                #expect(try await get(port, "shop.localhost").1 == "blue")
+                #expect(try await get(port, "unknown.localhost").0 == 404)
+                #expect(try await get(port, NginxConfiguration.generationHost).1 == "1\n")
+                // The same again changes nothing.
+                #expect(try await router.apply(route("127.0.0.11", port: backend)) == first)
+
+                // Another value on the same folder, as after a restart of the server: same nginx.
+                let master = router.process.master()
+                #expect(master != nil)
+                let later = try NginxRouter(folder: router.folder, settings: router.settings, probe: testProbe)
+                try await later.start()
+                #expect(later.process.master() == master)
+                let second = try await later.apply(route("127.0.0.12", port: backend))
+                #expect(second > first)
+                try await later.confirm(second)
+                for _ in 0..<10 { #expect(try await get(port, "shop.localhost").1 == "green") }
+                #expect(later.process.master() == master)
+                #expect(try await later.currentUpstreams(key: "shop/prod").map(\.address) == ["127.0.0.12"])
+                #expect(try await eventually { try await later.drained(before: second) })
+
+                let echoed = try await get(port, "shop.localhost", "/echo").1
+                #expect(echoed.contains("Host: shop.localhost"))
+                #expect(echoed.contains("X-Forwarded-For: 127.0.0.1"))
+                #expect(echoed.contains("X-Forwarded-Proto: http"))
+
+                try await later.remove(key: "shop/prod")
+                #expect(try await eventually { try await get(port, "shop.localhost").0 == 404 })
+                #expect(try await later.currentRoute(key: "shop/prod") == nil)
+            }
+        }
+    }
+
+    @Test func drainsOnlyWhenRequestsEnded() async throws {
+        let backend = try freePort()
+        try await withServers(servers, port: backend) {
+            try await withRouter { router, _, port in
+                try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
+                async let slow = get(port, "shop.localhost", "/slow/1.5")
+                let logged = try await eventually {
+                    // The request is under way once the worker holds a connection to the server behind it.
+                    let table = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)
+                    return table.contains("0B00007F:" + String(format: "%04X", backend) + " 0100007F")
+                }
+                #expect(logged)
+                let next = try await router.apply(route("127.0.0.12", port: backend))
+                try await router.confirm(next)
+                #expect(try await get(port, "shop.localhost").1 == "green")
+                #expect(try await router.drained(before: next) == false)
+                #expect(try await slow.1 == "blue")
+                #expect(try await eventually { try await router.drained(before: next) })
+            }
+        }
+    }
+
+    @Test func losesNoRequestWhileSwitching() async throws {
+        let backend = try freePort()
+        try await withServers(servers, port: backend) {
+            try await withRouter { router, _, port in
+                try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
+                async let fresh = load(port, keepAlive: false)
+                async let kept = load(port, keepAlive: true)
+                for number in 0..<6 {
+                    let address = "127.0.0.\(11 + (number + 1) % 3)"
+                    try await router.confirm(try await router.apply(route(address, port: backend)))
+                }
+                for result in try await [fresh, kept] {
+                    #expect(result.failed == 0)
+                    #expect(result.good > 500)
+                    #expect(result.names >= 3)
+                }
+            }
+        }
+    }
+
+    struct Load: Decodable { var good: Int, failed: Int, names: Int, first: String }
+
+    /// Four clients ask without pause for some seconds. Nothing is ever tried again: a lost answer is a failure.
+    func load(_ port: Int, keepAlive: Bool, seconds: Double = 5) async throws -> Load {
+        let script = """
+            import sys, time, json, threading, http.client
+            port, keep, seconds = int(sys.argv[1]), sys.argv[2] == "true", float(sys.argv[3])
+            good, failed, names, first = [0], [0], set(), []
+            def work(number):
+                end, connection = time.time() + seconds, None
+                while time.time() < end:
+                    try:
+                        if connection is None:
+                            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                        headers = {"Host": "shop.localhost"}
+                        if not keep: headers["Connection"] = "close"
+                        if number % 2: connection.request("POST", "/", body=b"x" * 3000, headers=headers)
+                        else: connection.request("GET", "/slow/0.02" if number == 2 else "/", headers=headers)
+                        answer = connection.getresponse()
+                        body = answer.read()
+                        if answer.status == 200: good[0] += 1; names.add(body)
+                        else: failed[0] += 1; first.append(str(answer.status))
+                        if not keep or answer.will_close: connection.close(); connection = None
+                    except Exception as error:
+                        failed[0] += 1; first.append(repr(error)); connection = None
+            threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+            for t in threads: t.start()
+            for t in threads: t.join()
+            print(json.dumps({"good": good[0], "failed": failed[0], "names": len(names), "first": "; ".join(first[:3])}))
+            """
+        let result = try await Subprocess.run(
+            .name("python3"), arguments: ["-c", script, String(port), String(keepAlive), String(seconds)],
+            output: .string(limit: 4096), error: .discarded)
+        let load = try JSONDecoder().decode(Load.self, from: Data(result.standardOutput.utf8))
+        print("keep-alive \(keepAlive): \(load)")
+        return load
+    }
+
+    @Test func twoRoutersCannotShareAPort() async throws {
+        try await withRouter { router, folder, port in
+            try await router.start()
+            let other = try NginxRouter(folder: folder.appending("other"), settings: router.settings, probe: testProbe)
+            await #expect { try await other.start() } throws: { error in
+                (error as? DeployerError)?.code == .portTaken && "\(error)".contains("Address already in use")
+            }
+        }
+    }
+
+    @Test func namesThePackageWhenNginxIsMissing() async throws {
+        try await withTemporaryFolder { folder in
+            let settings = NginxSettings(listenPort: 1, program: "/nowhere/nginx")
+            let router = try NginxRouter(folder: folder.appending("router"), settings: settings, probe: testProbe)
+            await #expect { try await router.start() } throws: { error in
+                (error as? DeployerError)?.code == .routerMissing && "\(error)".contains("nginx-light")
+            }
+        }
+    }
+
+    @Test func keepsTheOldRoutesWhenTheNewOnesAreRefused() async throws {
+        try await withRouter { router, _, _ in
+            let first = try await router.apply(route("127.0.0.11", port: 1))
+            await #expect { try await router.apply(route("127.0.0.12", port: 1, key: "other/prod")) } throws: { error in
+                (error as? DeployerError)?.code == .hostTaken && "\(error)".contains("shop/prod")
+            }
+            await #expect(throws: DeployerError.self) { try await router.apply(route("evil; return 200", port: 1)) }
+            #expect(try await router.currentGeneration() == first)
+            // Another deployment's supervisor does not take a route over.
+            #expect(try await router.refresh(route("127.0.0.12", port: 1)) == nil)
+        }
+    }
+
+    @Test func aPidThatBelongsToAnotherProgramIsNotOurs() async throws {
+        try await withRouter { router, _, _ in
+            try await router.start()
+            let pidFile = router.folder.appending("nginx.pid").string
+            let real = try String(contentsOfFile: pidFile, encoding: .utf8)
+            try "\(getpid())\n".write(toFile: pidFile, atomically: true, encoding: .utf8)
+            #expect(router.process.master() == nil)
+            try real.write(toFile: pidFile, atomically: true, encoding: .utf8)
+            #expect(router.process.master() != nil)
+        }
+    }
+}

@@ -1,0 +1,101 @@
+import AsyncHTTPClient
+import Foundation
+import Logging
+import Subprocess
+import SystemPackage
+
+@testable import Deployer
+
+/// A folder that goes away with the test.
+func withTemporaryFolder<R>(_ body: (FilePath) async throws -> R) async throws -> R {
+    let url = URL(fileURLWithPath: NSTemporaryDirectory()).appendingPathComponent("deployer-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(
+        at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    defer { try? FileManager.default.removeItem(at: url) }
+    return try await body(FilePath(url.path))
+}
+
+/// Asks until the answer is yes, at most `seconds`.
+func eventually(_ seconds: Double = 10, _ question: () async throws -> Bool) async throws -> Bool {
+    let deadline = ContinuousClock.now + .seconds(seconds)
+    while ContinuousClock.now < deadline {
+        if try await question() { return true }
+        try await Task.sleep(for: .milliseconds(20))
+    }
+    return false
+}
+
+let testProbe = HTTPClientProbe(client: .shared)
+
+func freePort() throws -> Int {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let status = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, size) == 0 ? getsockname(descriptor, $0, &size) : -1
+        }
+    }
+    guard status == 0 else { throw Errno(rawValue: errno) }
+    return Int(UInt16(bigEndian: address.sin_port))
+}
+
+/// Real HTTP/1.1 servers on loopback addresses, one process for all: each answers with its name, and after
+/// `/slow/<seconds>` later; `/echo` returns the body and headers it got.
+func withServers<R>(
+    _ servers: [(name: String, address: String)], port: Int, _ body: @Sendable () async throws -> R
+) async throws -> R where R: Sendable {
+    let script = """
+        import sys, time, threading
+        from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 512
+            daemon_threads = True
+        def make(name):
+            class Handler(BaseHTTPRequestHandler):
+                protocol_version = "HTTP/1.1"
+                disable_nagle_algorithm = True
+                wbufsize = -1
+                def do_GET(self):
+                    size = int(self.headers.get("Content-Length") or 0)
+                    got = self.rfile.read(size) if size else b""
+                    if self.path.startswith("/slow/"): time.sleep(float(self.path[6:]))
+                    text = name.encode()
+                    if self.path == "/echo": text = str(self.headers).encode() + got
+                    self.send_response(503 if self.path == "/bad" else 200)
+                    self.send_header("Content-Length", str(len(text)))
+                    self.end_headers()
+                    self.wfile.write(text)
+                    self.wfile.flush()
+                do_POST = do_GET
+                def log_message(self, *args): pass
+            return Handler
+        threads = []
+        for argument in sys.argv[2:]:
+            name, address = argument.split("=")
+            server = Server((address, int(sys.argv[1])), make(name))
+            threads.append(threading.Thread(target=server.serve_forever, daemon=True))
+        for thread in threads: thread.start()
+        sys.stdin.read()
+        """
+    let arguments = ["-c", script, String(port)] + servers.map { "\($0.name)=\($0.address)" }
+    let outcome = try await Subprocess.run(
+        .name("python3"), arguments: Arguments(arguments), input: .inputWriter, output: .discarded, error: .discarded
+    ) { execution in
+        let ready = try await eventually {
+            for server in servers {
+                let question = ProbeQuestion(address: server.address, port: port, path: "/", timeout: .seconds(1))
+                guard (try? await testProbe.get(question)) != nil else { return false }
+            }
+            return true
+        }
+        guard ready else { throw Errno.timedOut }
+        let result = try await body()
+        try await execution.standardInputWriter.finish()
+        return result
+    }
+    return outcome.closureResult
+}
