@@ -1,8 +1,10 @@
 /// The keys a mapping of a pipeline file may have. The published schema and docs/pipeline.md hold the same
 /// keys; a test compares them.
 struct KeySet: Sendable {
-    /// The name of the mapping in messages and in the schema's `$defs`.
+    /// The name of the mapping in the schema's `$defs`.
     let name: String
+    /// How messages call it.
+    let title: String
     let keys: [String]
     let required: [String]
     /// Other accepted spellings, and the key each stands for.
@@ -11,10 +13,11 @@ struct KeySet: Sendable {
     let notYet: [String]
 
     init(
-        _ name: String, _ keys: [String], required: [String] = [], synonyms: [String: String] = [:],
-        notYet: [String] = []
+        _ name: String, title: String? = nil, _ keys: [String], required: [String] = [],
+        synonyms: [String: String] = [:], notYet: [String] = []
     ) {
         self.name = name
+        self.title = title ?? name
         self.keys = keys
         self.required = required
         self.synonyms = synonyms
@@ -22,20 +25,20 @@ struct KeySet: Sendable {
     }
 
     static let pipeline = KeySet(
-        "pipeline", ["when", "steps", "build", "service", "stages"],
+        "pipeline", title: "the pipeline", ["when", "steps", "build", "service", "stages"],
         notYet: ["matrix", "cache", "services", "concurrency"])
-    static let trigger = KeySet("trigger", ["event", "branch", "path"])
+    static let trigger = KeySet("trigger", title: "an entry of when", ["event", "branch", "path"])
     static let filter = KeySet("filter", ["include", "exclude"])
     static let step = KeySet(
         "step", ["name", "image", "commands", "environment", "depends_on", "timeout", "limits"],
         required: ["name", "image", "commands"],
         synonyms: ["needs": "depends_on", "run": "commands", "script": "commands", "env": "environment"])
-    static let secret = KeySet("secret", ["from_secret"], required: ["from_secret"])
+    static let secret = KeySet("secret", title: "a value from a secret", ["from_secret"], required: ["from_secret"])
     static let limits = KeySet("limits", ["memory", "cpus", "pids"])
     static let build = KeySet(
         "build", ["image", "base", "copy", "entrypoint", "cmd", "environment", "user", "workdir", "ports", "labels"],
         required: ["image"], synonyms: ["env": "environment"], notYet: ["file"])
-    static let copy = KeySet("copy", ["from", "to", "mode"], required: ["from", "to"])
+    static let copy = KeySet("copy", title: "an entry of copy", ["from", "to", "mode"], required: ["from", "to"])
     static let service = KeySet(
         "service", ["command", "environment", "port", "health", "limits", "replicas"], required: ["port"],
         synonyms: ["env": "environment"], notYet: ["cron"])
@@ -47,6 +50,6 @@ struct KeySet: Sendable {
     static let approval = KeySet("approval", ["count", "from", "not_author", "expires"])
 
     static let all: [KeySet] = [
-        pipeline, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval,
+        pipeline, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval
     ]
 }

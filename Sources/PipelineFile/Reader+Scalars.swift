@@ -6,7 +6,9 @@ extension Reader {
     func text(_ node: Node, _ what: String, allowEmpty: Bool = false) -> String? {
         guard case .scalar(let scalar) = node, !isNull(node) else {
             let hint =
-                isNull(node) ? "write \"\" for empty text" : "quote it; YAML reads ': ' and a leading [ or { as structure"
+                isNull(node)
+                ? (allowEmpty ? "write \"\" for empty text" : "write a value")
+                : "quote it; YAML reads ': ' and a leading [ or { as structure"
             report(node, "\(what) is text, this is \(describe(node))", hint)
             return nil
         }

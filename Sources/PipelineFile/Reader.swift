@@ -26,7 +26,7 @@ final class Reader {
     struct Fields {
         let node: Node
         fileprivate(set) var entries: [String: (key: Node, value: Node)] = [:]
-        /// Keys that were there but unusable; they are not reported as missing.
+        /// Keys that were there but empty or misspelt; they are not reported as missing.
         fileprivate(set) var refused: Set<String> = []
 
         subscript(key: String) -> Node? { entries[key]?.value }
@@ -38,19 +38,19 @@ final class Reader {
     /// Reads a mapping and reports unknown, unsupported, repeated, empty and missing keys.
     func fields(_ node: Node, _ set: KeySet) -> Fields? {
         guard case .mapping(let pairs) = node else {
-            report(node, "\(set.name) is a mapping, this is \(describe(node))", "write \(example(set))")
+            report(node, "\(set.title) is a mapping, this is \(describe(node))", "write \(example(set))")
             return nil
         }
         var fields = Fields(node: node)
         for (key, value) in pairs {
             guard case .scalar(let scalar) = key else {
-                report(key, "a key of \(set.name) is text, this is \(describe(key))")
+                report(key, "a key of \(set.title) is text, this is \(describe(key))")
                 continue
             }
             let name = scalar.string
             let canonical = set.synonyms[name] ?? name
             guard set.keys.contains(canonical) else {
-                reportUnknown(key, name, set)
+                if let meant = reportUnknown(key, name, set) { fields.refused.insert(meant) }
                 continue
             }
             if let other = fields.entries[canonical] {
@@ -66,22 +66,24 @@ final class Reader {
             fields.entries[canonical] = (key, value)
         }
         for key in set.required where fields[key] == nil && !fields.refused.contains(key) {
-            report(node, "\(set.name) has no '\(key)'", "add \(key): …")
+            report(node, "\(set.title) has no '\(key)'", "add \(key): …")
         }
         return fields
     }
 
-    private func reportUnknown(_ key: Node, _ name: String, _ set: KeySet) {
+    /// Returns the key that was probably meant.
+    private func reportUnknown(_ key: Node, _ name: String, _ set: KeySet) -> String? {
         let shown = name.prefix(60)
         if set.notYet.contains(name) {
             report(
                 key, "'\(shown)' is not supported yet in this version", "remove it; it would not have any effect")
-        } else if let nearest = Suggestion.nearest(to: name, among: set.keys + set.synonyms.keys.sorted() + set.notYet)
-        {
-            report(key, "unknown key '\(shown)' in \(set.name)", "did you mean '\(nearest)'?")
+        } else if let nearest = Suggestion.nearest(to: name, among: set.keys + set.synonyms.keys.sorted() + set.notYet) {
+            report(key, "unknown key '\(shown)' in \(set.title)", "did you mean '\(nearest)'?")
+            return set.synonyms[nearest] ?? nearest
         } else {
-            report(key, "unknown key '\(shown)' in \(set.name)", "known keys: \(set.keys.joined(separator: ", "))")
+            report(key, "unknown key '\(shown)' in \(set.title)", "known keys: \(set.keys.joined(separator: ", "))")
         }
+        return nil
     }
 
     private func example(_ set: KeySet) -> String {

@@ -7,7 +7,8 @@ enum Suggestion {
         var best: (candidate: String, distance: Int)?
         for candidate in candidates {
             let distance = editDistance(lowered, candidate)
-            if distance <= max(1, min(3, candidate.count / 3)), distance < best?.distance ?? .max {
+            let longest = max(word.count, candidate.count)
+            if distance <= max(1, min(3, longest / 3)), distance * 2 < longest, distance < best?.distance ?? .max {
                 best = (candidate, distance)
             }
         }

@@ -19,7 +19,7 @@ extension YAMLTree {
                 "put text that begins with '*' into quotes")
         case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
             .composer(let context, let problem, let mark, _):
-            return problemError(context?.text, problem, mark, source)
+            return problemError(context, problem, mark, source)
         case .reader(let problem, _, _, _):
             return failure(.syntax, source, 1, 1, problem, nil)
         default:
@@ -28,7 +28,7 @@ extension YAMLTree {
     }
 
     private static func problemError(
-        _ context: String?, _ problem: String, _ mark: Mark, _ source: SourceText
+        _ context: YamlError.Context?, _ problem: String, _ mark: Mark, _ source: SourceText
     ) -> PipelineError {
         let text = source.line(mark.line).unicodeScalars
         // A tab in the indentation is what is wrong more often than what libyaml says.
@@ -40,8 +40,20 @@ extension YAMLTree {
                 .tooLarge, source, mark.line, mark.column,
                 "nested more than \(PipelineParser.maximumDepth) deep", nil)
         }
-        let context = context.map { " \($0)" } ?? ""
-        return failure(.syntax, source, mark.line, mark.column, "\(problem)\(context)", advice(for: problem))
+        // What was opened and never closed is a better place than where the file ended.
+        if let context, problem.contains("end of stream") {
+            return failure(
+                .syntax, source, context.mark.line, context.mark.column, "the quote is not closed", "close it")
+        }
+        if let context, problem.contains("expected ',' or") {
+            let bracket = problem.contains("]") ? "[" : "{"
+            return failure(
+                .syntax, source, mark.line, mark.column, "\(problem) \(context.text)",
+                "the '\(bracket)' of line \(context.mark.line), column \(context.mark.column) is not closed, "
+                    + "or a comma or a quote is missing")
+        }
+        let during = context.map { " \($0.text)" } ?? ""
+        return failure(.syntax, source, mark.line, mark.column, "\(problem)\(during)", advice(for: problem))
     }
 
     private static func advice(for problem: String) -> String? {
@@ -49,14 +61,12 @@ extension YAMLTree {
             return "check the indentation, and quote text that contains ': '"
         }
         if problem.contains("cannot start any token") { return "put text that begins with @, ` or % into quotes" }
-        if problem.contains("expected ',' or") { return "a [ or { is not closed, or a comma is missing" }
         if problem.contains("did not find expected key") || problem.contains("could not find expected ':'") {
             return "check the indentation of this line and of the one before"
         }
         if problem.contains("did not find expected '-' indicator") {
-            return "every entry of this list begins with '- ' in the same column"
+            return "check the indentation: the line neither continues the entry before nor begins one with '- '"
         }
-        if problem.contains("end of stream") { return "a quote is not closed" }
         return nil
     }
 

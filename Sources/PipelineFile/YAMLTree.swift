@@ -9,7 +9,7 @@ enum YAMLTree {
         try refuseControlCharacters(source)
         try refuseAliasBombs(text, source)
         do {
-            let parser = try Parser(yaml: text, encoding: .utf8)
+            let parser = try Parser(yaml: text, resolver: .basic, encoding: .utf8)
             // Anchors are weak references into the parser.
             return try withExtendedLifetime(parser) {
                 guard let root = try parser.singleRoot() else {
@@ -123,19 +123,19 @@ enum YAMLTree {
         }
     }
 
+    /// The tag written at a node. Those that say what the node is anyway (`!!str` at text) change nothing, and Yams
+    /// sets them itself while it compares keys.
     private static func explicitTag(of node: Node) -> String? {
         let tag: String
+        let usual: Tag.Name
         switch node {
-        case .scalar(let scalar):
-            tag = scalar.tag.rawValue
-            // libyaml gives quoted scalars the string tag.
-            if tag == Tag.Name.str.rawValue, scalar.style != .plain { return nil }
-        case .sequence(let items): tag = items.tag.rawValue
-        case .mapping(let pairs): tag = pairs.tag.rawValue
+        case .scalar(let scalar): (tag, usual) = (scalar.tag.rawValue, .str)
+        case .sequence(let items): (tag, usual) = (items.tag.rawValue, .seq)
+        case .mapping(let pairs): (tag, usual) = (pairs.tag.rawValue, .map)
         case .alias: return nil
         }
-        if tag.isEmpty { return nil }
+        if tag.isEmpty || tag == usual.rawValue { return nil }
         let standard = "tag:yaml.org,2002:"
-        return tag.hasPrefix(standard) ? "!!" + tag.dropFirst(standard.count) : String(tag.prefix(60))
+        return tag.hasPrefix(standard) ? "!!" + tag.dropFirst(standard.count).prefix(60) : String(tag.prefix(60))
     }
 }
