@@ -1,0 +1,22 @@
+#pragma once
+/* glibc functions that Swift's Glibc module hides because they need _GNU_SOURCE, and system calls that glibc
+   has no wrapper for. Nothing to link: all of it is in libc. */
+#include <spawn.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* unshare(2), pipe2(2) */
+extern int unshare(int flags);
+extern int pipe2(int *fds, int flags);
+extern long syscall(long number, ...);
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
+extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
+
+static const int clinux_CLONE_FS = 0x200;
+static const short clinux_POSIX_SPAWN_SETSID = 0x80;
+
+/* openat2(2) with RESOLVE_IN_ROOT: `path` is resolved as if `root` were the root folder, symbolic links included. */
+static inline int clinux_open_in_root(int root, const char *path, uint64_t flags) {
+    struct { uint64_t flags, mode, resolve; } how = {flags, 0, 0x10 /* RESOLVE_IN_ROOT */};
+    return (int)syscall(437 /* openat2, the same on every architecture */, root, path, &how, sizeof how);
+}

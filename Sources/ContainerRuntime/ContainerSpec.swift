@@ -1,0 +1,135 @@
+/// What to run: everything a container needs, as plain values.
+public struct ContainerSpec: Codable, Sendable, Hashable {
+    /// A folder or file of this machine that the container sees.
+    public struct Mount: Codable, Sendable, Hashable {
+        /// Absolute path on this machine; it must exist.
+        public var source: String
+        /// Absolute path in the container; made when missing.
+        public var destination: String
+        public var readOnly: Bool
+
+        public init(source: String, destination: String, readOnly: Bool = false) {
+            self.source = source
+            self.destination = destination
+            self.readOnly = readOnly
+        }
+    }
+
+    /// Upper bounds; `nil` is unlimited.
+    public struct Limits: Codable, Sendable, Hashable {
+        /// Memory and swap together, in bytes.
+        public var memoryBytes: Int64?
+        /// Processor time, in cores: 0.5 is half of one.
+        public var cpus: Double?
+        /// Processes and threads.
+        public var pids: Int?
+
+        public init(memoryBytes: Int64? = nil, cpus: Double? = nil, pids: Int? = nil) {
+            self.memoryBytes = memoryBytes
+            self.cpus = cpus
+            self.pids = pids
+        }
+    }
+
+    public enum Network: String, Codable, Sendable, Hashable {
+        /// Loopback only.
+        case none
+        /// An address of its own on the runtime's bridge, reachable from this machine.
+        case bridge
+        /// This machine's own network.
+        case host
+    }
+
+    /// `[a-z0-9-]`, 1 to 63 characters, unique per ``ContainerRuntime``.
+    public var id: String
+    /// Unpacked layers (absolute folders), bottom first, with whiteouts as overlayfs reads them. None is an empty root.
+    public var layers: [String]
+    /// The program and its arguments; the program is looked up in the container's `PATH`.
+    public var arguments: [String]
+    /// `KEY=value`; a `PATH` is added when there is none.
+    public var environment: [String]
+    /// Absolute; empty means `/`. Made when missing.
+    public var workingDirectory: String
+    /// `""` (root), `user`, `user:group`; each a number or a name of the image's `/etc/passwd` and `/etc/group`.
+    public var user: String
+    public var mounts: [Mount]
+    public var limits: Limits
+    /// The root cannot be written; `/tmp` and `/run` are in memory.
+    public var readOnlyRoot: Bool
+    public var network: Network
+    /// The caller's own marks, given back by every observation.
+    public var labels: [String: String]
+    /// `nil`: the id.
+    public var hostname: String?
+    /// Linux capabilities, with or without `CAP_`: ``stepCapabilities``, ``instanceCapabilities`` or your own.
+    public var capabilities: [String]
+
+    public init(
+        id: String, layers: [String], arguments: [String], environment: [String] = [], workingDirectory: String = "",
+        user: String = "", mounts: [Mount] = [], limits: Limits = Limits(), readOnlyRoot: Bool = false,
+        network: Network = .none, labels: [String: String] = [:], hostname: String? = nil,
+        capabilities: [String] = ContainerSpec.instanceCapabilities
+    ) {
+        self.id = id
+        self.layers = layers
+        self.arguments = arguments
+        self.environment = environment
+        self.workingDirectory = workingDirectory
+        self.user = user
+        self.mounts = mounts
+        self.limits = limits
+        self.readOnlyRoot = readOnlyRoot
+        self.network = network
+        self.labels = labels
+        self.hostname = hostname
+        self.capabilities = capabilities
+    }
+
+    /// Enough for a build step that installs packages and changes owners as root.
+    public static let stepCapabilities = [
+        "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP", "KILL", "NET_BIND_SERVICE",
+    ]
+    /// Enough for a service that listens on port 80.
+    public static let instanceCapabilities = ["NET_BIND_SERVICE"]
+}
+
+extension ContainerSpec {
+    static func isValid(id: String) -> Bool {
+        (1...63).contains(id.utf8.count)
+            && id.utf8.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2d }
+    }
+
+    /// Refuses what the runtime would refuse later with worse words.
+    func validate() throws(ContainerError) {
+        func refuse(_ message: String, _ hint: String) -> ContainerError {
+            ContainerError(.invalidSpec, "container \(id): \(message)", hint: hint)
+        }
+        guard Self.isValid(id: id) else {
+            throw refuse("not a valid id", "use 1 to 63 characters of a-z, 0-9 and -")
+        }
+        guard let program = arguments.first, !program.isEmpty else {
+            throw refuse("nothing to run", "give a command, or use an image with an entrypoint")
+        }
+        guard (arguments + environment + mounts.map(\.destination)).allSatisfy({ !$0.utf8.contains(0) }) else {
+            throw refuse("a zero byte in an argument", "remove it")
+        }
+        for entry in environment where !entry.contains("=") || entry.hasPrefix("=") {
+            throw refuse("'\(entry.prefix(40))' is not an environment entry", "write KEY=value")
+        }
+        for path in layers + mounts.flatMap({ [$0.source, $0.destination] }) where !path.hasPrefix("/") {
+            throw refuse("'\(path)' is not an absolute path", "begin it with /")
+        }
+        guard workingDirectory.isEmpty || workingDirectory.hasPrefix("/") else {
+            throw refuse("working directory '\(workingDirectory)' is not absolute", "begin it with /")
+        }
+        if let memory = limits.memoryBytes, memory < 6 << 20 {
+            throw refuse("a memory limit of \(memory) bytes is too small", "give at least 6 MiB")
+        }
+        if let cpus = limits.cpus, !(cpus >= 0.01 && cpus <= 4096) {
+            throw refuse("a limit of \(cpus) cpus is out of range", "give 0.01 or more")
+        }
+        if let pids = limits.pids, pids < 1 {
+            throw refuse("a limit of \(pids) processes is too small", "give at least 1")
+        }
+    }
+}

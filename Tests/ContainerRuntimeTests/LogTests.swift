@@ -1,0 +1,110 @@
+import ContainerRuntime
+import Foundation
+import SystemPackage
+import Testing
+
+@Suite struct LogTests {
+    private let stamp = "2026-11-21T14:25:30.123456789+00:00"
+
+    private func withLog(_ entries: [String], _ body: (LogReader, String) async throws -> Void) async throws {
+        let path = NSTemporaryDirectory() + "slipway-log-\(UUID().uuidString)"
+        try Data(entries.map { "\(stamp) \($0)\n" }.joined().utf8).write(to: URL(fileURLWithPath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try await body(LogReader(file: FilePath(path)), path)
+    }
+
+    private func append(_ text: String, to path: String) throws {
+        let handle = try #require(FileHandle(forWritingAtPath: path))
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data(text.utf8))
+        try handle.close()
+    }
+
+    @Test func joinsPartsAndResumes() async throws {
+        try await withLog(["stdout F one", "stdout P two ", "stdout F and half", "stderr F ", "stdout F four five  six"]) { log, _ in
+            let all = try await log.lines(from: 0, limit: 100)
+            #expect(all.map(\.text) == ["one", "two and half", "", "four five  six"])
+            #expect(all.map(\.stream) == [.stdout, .stdout, .stderr, .stdout])
+            #expect(all[0].time == stamp)
+            for (index, line) in all.enumerated() {
+                #expect(try await log.lines(from: line.offset, limit: 100) == Array(all[(index + 1)...]))
+            }
+            #expect(try await log.lines(from: 0, limit: 2) == Array(all[..<2]))
+            #expect(try await log.tail(2) == Array(all.suffix(2)))
+            #expect(try await log.tail(100) == all)
+            #expect(try await log.lines(from: 1 << 40, limit: 100) == all)
+        }
+    }
+
+    @Test func otherStreamBetweenPartsLosesNothing() async throws {
+        try await withLog(["stdout P pro", "stderr F warning", "stdout F mpt"]) { log, _ in
+            let all = try await log.lines(from: 0, limit: 100)
+            #expect(all.map(\.text) == ["pro", "warning", "mpt"])
+            #expect(try await log.lines(from: all[0].offset, limit: 100) == Array(all[1...]))
+        }
+    }
+
+    @Test func longLinesComeInPieces() async throws {
+        let part = "stdout P " + String(repeating: "x", count: 8000)
+        try await withLog(Array(repeating: part, count: 40) + ["stdout F end"]) { log, _ in
+            let pieces = try await log.lines(from: 0, limit: 100)
+            #expect(pieces.count > 1)
+            #expect(pieces.allSatisfy { $0.text.utf8.count < 80_000 })
+            #expect(pieces.map(\.text).joined().count == 40 * 8000 + 3)
+        }
+    }
+
+    @Test func tailOfALargeLog() async throws {
+        try await withLog((0..<50_000).map { "stdout F line \($0)" }) { log, _ in
+            #expect(try await log.tail(3).map(\.text) == ["line 49997", "line 49998", "line 49999"])
+            #expect(try await log.tail(4000).count == 4000)
+            var (offset, count) = (Int64(0), 0)
+            while case let lines = try await log.lines(from: offset, limit: 777), let last = lines.last {
+                (offset, count) = (last.offset, count + lines.count)
+            }
+            #expect(count == 50_000)
+        }
+    }
+
+    @Test func notThereIsEmpty() async throws {
+        let log = LogReader(file: "/no/such/log")
+        #expect(try await log.lines(from: 0, limit: 10).isEmpty)
+        #expect(try await log.tail(10).isEmpty)
+    }
+
+    @Test func followsToTheEnd() async throws {
+        try await withLog(["stdout F first"]) { log, path in
+            let gate = Gate()
+            var texts: [String] = []
+            for try await line in log.follow(from: 0, until: { await gate.isOpen }) {
+                texts.append(line.text)
+                if line.text == "first" { try append("\(stamp) stderr F second\n", to: path) }
+                if line.text == "second" {
+                    try append("\(stamp) stdout P without newline\n", to: path)
+                    await gate.open()
+                }
+            }
+            #expect(texts == ["first", "second", "without newline"])
+        }
+    }
+
+    @Test func followsAContainer() async throws {
+        try await Machine.with { machine async throws in
+            _ = try await machine.runtime.start(machine.spec("talk", "echo one; echo two >&2; seq 1 3000; printf end"))
+            let runtime = machine.runtime
+            var lines: [LogLine] = []
+            let follow = runtime.log("talk").follow(from: 0) {
+                guard case .exited? = try? await runtime.observe("talk")?.state else { return false }
+                return true
+            }
+            for try await line in follow { lines.append(line) }
+            #expect(lines.filter { $0.stream == .stderr }.map(\.text) == ["two"])
+            #expect(lines.filter { $0.stream == .stdout }.map(\.text) == ["one"] + (1...3000).map(String.init) + ["end"])
+        }
+    }
+
+    private actor Gate {
+        var isOpen = false
+        func open() { isOpen = true }
+    }
+}
