@@ -80,6 +80,10 @@ public enum WebAssets {
 <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false"><circle class="line" cx="8" cy="8" r="6.2"/><path class="line" d="M5.2 8h5.6"/></svg>
 
 """###,
+        "icon-passed": ###"""
+<svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false"><circle class="dot" cx="8" cy="8" r="3.2"/></svg>
+
+"""###,
         "icon-success": ###"""
 <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false"><circle cx="8" cy="8" r="7" class="fill"/><path class="cut" d="M4.8 8.3l2.2 2.2 4.3-4.7"/></svg>
 
@@ -100,7 +104,7 @@ public enum WebAssets {
 """###,
         "log": ###"""
 {{>top}}
-<div class="head" id="head" data-live><div><p>{{#badge}}{{>badge}}{{/badge}}</p><h1><bdi>{{name}}</bdi></h1><p class="sub"><a href="{{runURL}}">Back to the run</a></p></div></div>
+<div class="head" id="head" data-live><div><p class="state">{{#badge}}{{>badge}}{{/badge}}</p><h1><bdi>{{name}}</bdi></h1><p class="sub"><a href="{{runURL}}">Back to the run</a></p></div></div>
 <section class="panel whole">
 {{#log}}
 {{>log-panel}}
@@ -130,7 +134,7 @@ public enum WebAssets {
 """###,
         "pending": ###"""
 <div class="pending">
-<p class="ask"><strong>Waiting for approval</strong> <span class="num">{{progress}}</span></p>
+<p class="ask"><strong>Waiting for approval</strong> <span class="count">{{progress}}</span></p>
 <p class="sub">{{rule}}{{#.expires}} · expires {{>time}}{{/.expires}}</p>
 {{#release}}
 {{>release}}
@@ -240,7 +244,7 @@ public enum WebAssets {
 {{>top}}
 <div id="head" data-live>
 <div class="head">
-<div><p>{{#badge}}{{>badge}}{{/badge}} <span class="sub num">{{duration}}</span></p><h1><bdi>{{subject}}</bdi></h1></div>
+<div><p class="state">{{#badge}}{{>badge}}{{/badge}}<span class="sub num">{{duration}}</span></p><h1><bdi>{{subject}}</bdi></h1></div>
 <div class="buttons">
 {{#.cancelURL}}<form method="post" action="{{.}}">{{>csrf}}<button class="danger">Cancel</button></form>{{/.cancelURL}}
 {{#.rerunURL}}<form method="post" action="{{.}}">{{>csrf}}<button>Run again</button></form>{{/.rerunURL}}
@@ -395,7 +399,7 @@ public enum WebAssets {
     --bg: #0e1318; --surface: #151b22; --sunken: #1b232b; --line: #28323c; --line-strong: #44515e;
     --ink: #e5ebf0; --muted: #9aa8b5; --accent: #6fc6df; --accent-ink: #06222c; --accent-soft: #14303a;
     --success: #63d39a; --success-soft: #12301f; --active: #7fc0ff; --active-soft: #10294a;
-    --waiting: #f0c060; --waiting-soft: #332708; --failure: #ff9389; --failure-soft: #3a1512;
+    --waiting: #f0c060; --waiting-soft: #2b2411; --failure: #ff9389; --failure-soft: #3a1512;
     --warning: #ffab73; --warning-soft: #38200e; --neutral: #9aa8b5; --neutral-soft: #222b34;
     --log: #0a0e12; --shadow: none;
   }
@@ -411,6 +415,7 @@ h3 { font-size: 1rem; font-weight: 650; }
 a { color: var(--accent); text-decoration-thickness: 1px; text-underline-offset: 2px; text-decoration-color: color-mix(in srgb, currentColor 40%, transparent); }
 a:hover { text-decoration-color: currentColor; }
 code, pre, .num { font-family: var(--mono); font-size: .87em; }
+pre code { font-size: inherit; }
 .num { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .muted, .sub { color: var(--muted); }
 .sub { font-size: .87rem; overflow-wrap: anywhere; }
@@ -428,7 +433,7 @@ main:focus { outline: none; }
 .crumbs { min-width: 0; flex: 1; }
 .crumbs ol { display: flex; min-width: 0; overflow: hidden; }
 .crumbs li { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; min-width: 0; flex: 0 1 auto; }
-.crumbs li::before { content: "/"; color: var(--line-strong); margin: 0 .5rem 0 .1rem; }
+.crumbs li::before { content: "/"; color: var(--line-strong); margin: 0 .5rem; }
 .crumbs a { color: var(--muted); text-decoration: none; } .crumbs a:hover { color: var(--ink); text-decoration: underline; }
 .crumbs [aria-current] { font-weight: 550; }
 .who { display: flex; align-items: center; gap: .7rem; font-size: .87rem; white-space: nowrap; }
@@ -465,6 +470,7 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .icon .cut { fill: none; stroke: var(--surface); stroke-width: 1.7; stroke-linecap: round; stroke-linejoin: round; }
 .icon .line { fill: none; stroke: currentColor; stroke-width: 1.5; stroke-linecap: round; stroke-linejoin: round; }
 .icon .track { fill: none; stroke: currentColor; stroke-width: 2; opacity: .25; }
+.icon .dot { fill: currentColor; }
 .icon .spin { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; transform-origin: 8px 8px; animation: spin 1.1s linear infinite; }
 @keyframes spin { to { transform: rotate(360deg); } }
 .badge { display: inline-flex; align-items: center; gap: .38rem; font-size: .87rem; font-weight: 600; white-space: nowrap; color: var(--tone); }
@@ -474,8 +480,8 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .failure { --tone: var(--failure); --soft: var(--failure-soft); }
 .warning { --tone: var(--warning); --soft: var(--warning-soft); }
 .neutral { --tone: var(--neutral); --soft: var(--neutral-soft); }
-.notice { display: flex; gap: .8rem; align-items: baseline; padding: .65rem .9rem; border-radius: 9px; background: var(--soft); margin-bottom: 1.2rem; }
-.notice .icon { align-self: center; } .notice .cut { stroke: var(--soft); }
+.notice { display: flex; gap: .8rem; align-items: center; padding: .65rem .9rem; border-radius: 9px; background: var(--soft); margin-bottom: 1.2rem; }
+.notice .cut { stroke: var(--soft); }
 .notice .muted { color: color-mix(in srgb, var(--ink) 75%, var(--soft)); }
 
 /* lists */
@@ -485,12 +491,13 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .row + .row { border-top: 1px solid var(--line); }
 .row:hover { background: color-mix(in srgb, var(--sunken) 45%, var(--surface)); }
 .run { grid-template-columns: 7.6rem minmax(0, 1fr) minmax(7rem, 13rem) 7rem; }
-.project { grid-template-columns: minmax(9rem, 1fr) minmax(0, auto) minmax(10rem, 17rem); }
+.project { grid-template-columns: minmax(9rem, 17rem) minmax(0, 1fr) minmax(10rem, 17rem); }
 .title { color: var(--ink); font-weight: 550; text-decoration: none; overflow-wrap: anywhere; }
 .title:hover { text-decoration: underline; }
 .run .title { display: -webkit-box; -webkit-line-clamp: 1; -webkit-box-orient: vertical; overflow: hidden; }
 .c-what, .c-where, .c-last { min-width: 0; }
 .c-when { text-align: right; }
+.c-where .sub { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .c-where .pipe { font-family: var(--mono); font-size: .87rem; }
 .last { display: flex; gap: .6rem; align-items: baseline; text-decoration: none; min-width: 0; }
 .last .badge { align-self: center; } .last .sub { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
@@ -508,7 +515,7 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .pager [rel=next] { margin-left: auto; }
 
 /* what is where */
-.lane { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(17rem, 1fr); gap: 1.9rem; overflow-x: auto; padding: 2px; }
+.lane { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(17rem, 1fr); gap: 1.9rem; overflow-x: auto; padding: 2px; align-items: start; }
 .stage { position: relative; display: flex; flex-direction: column; gap: .55rem; background: var(--surface); border: 1px solid var(--line); border-radius: 11px; padding: .85rem 1rem 1rem; box-shadow: var(--shadow); min-width: 0; }
 .stage + .stage::before { content: ""; position: absolute; left: calc(-1.9rem - 1px); top: 1.55rem; width: 1.9rem; border-top: 2px solid var(--line-strong); }
 .stage + .stage::after { content: ""; position: absolute; left: -.62rem; top: calc(1.55rem - 3px); width: 8px; height: 8px; border: 2px solid var(--line-strong); border-width: 2px 2px 0 0; transform: rotate(45deg); }
@@ -520,14 +527,17 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .pending { background: var(--waiting-soft); }
 .pending .muted, .pending .sub, .pending input::placeholder { color: color-mix(in srgb, var(--ink) 72%, var(--waiting-soft)); }
 .pending .cut { stroke: var(--waiting-soft); } .rollout .cut { stroke: var(--sunken); }
-.ask { display: flex; justify-content: space-between; gap: .8rem; flex-wrap: wrap; align-items: baseline; }
+.ask .count { font-size: .87rem; }
+.ask { display: flex; justify-content: space-between; gap: .15rem .8rem; flex-wrap: wrap; align-items: baseline; }
 .rollout .ask { justify-content: flex-start; align-items: center; }
 .decide { display: grid; gap: .5rem; }
 .acts { display: flex; flex-wrap: wrap; gap: .5rem .6rem; align-items: flex-start; margin-top: auto; padding-top: .2rem; }
 .acts > form { display: flex; flex-wrap: wrap; gap: .2rem .6rem; align-items: baseline; min-width: 0; }
 .confirm { font-size: .9rem; }
-.confirm summary { cursor: pointer; color: var(--muted); padding: .38rem .1rem; width: fit-content; }
-.confirm summary:hover { color: var(--ink); }
+.confirm summary { cursor: pointer; width: fit-content; list-style: none; border: 1px solid var(--line-strong); border-radius: 7px; padding: .34rem .8rem; min-height: 2.1rem; font-weight: 550; }
+.confirm summary::-webkit-details-marker { display: none; }
+.confirm summary:hover { background: var(--sunken); }
+.confirm[open] { flex-basis: 100%; } .confirm[open] summary { margin-bottom: .5rem; color: var(--muted); }
 .confirm form { display: grid; gap: .5rem; border: 1px solid color-mix(in srgb, var(--failure) 40%, var(--line)); border-radius: 9px; padding: .7rem .8rem; }
 .confirm form button { justify-self: start; }
 .decisions { display: grid; gap: .35rem; font-size: .87rem; }
@@ -537,6 +547,7 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .hook { margin-top: 1.8rem; }
 
 /* run */
+.state { display: flex; align-items: center; gap: .7rem; margin-bottom: .15rem; }
 .meta { display: flex; flex-wrap: wrap; gap: .5rem 1.9rem; margin-bottom: 1.3rem; }
 .meta div { min-width: 0; } dt { color: var(--muted); font-size: .8rem; } .meta dd { overflow-wrap: anywhere; }
 .problem { background: var(--failure-soft); border-radius: 9px; padding: .7rem .9rem; margin-bottom: 1.2rem; display: grid; gap: .35rem; overflow-wrap: anywhere; min-width: 0; }
@@ -625,7 +636,8 @@ input::placeholder { color: var(--muted); opacity: 1; }
   .step .image { order: 5; flex-basis: 100%; }
   button, input:not([type=hidden]) { min-height: 2.6rem; } .copy { min-height: 0; padding: 6px; } .who button { min-height: 2rem; }
 }
-@media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; scroll-behavior: auto !important; } .icon .spin { stroke-dasharray: none; } }
+@media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; scroll-behavior: auto !important; } .icon .dot { fill: currentColor; }
+.icon .spin { stroke-dasharray: none; } }
 @media (forced-colors: active) { .badge, .chip, .icon { forced-color-adjust: auto; } .stage, .panel, .rows { border: 1px solid; } }
 @media print { .bar, .foot, button, .confirm { display: none; } .log { max-height: none; } }
 
@@ -637,6 +649,7 @@ input::placeholder { color: var(--muted); opacity: 1; }
   const maxLines = 5000;
   const maxStreams = 4; // A browser allows six connections to a server over HTTP/1.1.
   const streams = new Map();
+  const ended = new WeakSet(); // An end is final, whatever a page that was made a moment too early says.
 
   const say = (text) => { document.getElementById("said").textContent = text; };
 
@@ -675,7 +688,7 @@ input::placeholder { color: var(--muted); opacity: 1; }
   // A log ends at a byte offset, and so does every line: a line at or before the end was already shown. The
   // first request names the offset, reconnects of the browser send it as Last-Event-ID.
   const follow = (log) => {
-    if (!log.dataset.events || streams.has(log) || streams.size >= maxStreams) return;
+    if (!log.dataset.events || streams.has(log) || ended.has(log) || streams.size >= maxStreams) return;
     const source = new EventSource(log.dataset.events);
     streams.set(log, source);
     let end = Number(log.dataset.offset) || 0;
@@ -714,6 +727,7 @@ input::placeholder { color: var(--muted); opacity: 1; }
     const stop = () => {
       source.close();
       streams.delete(log);
+      ended.add(log);
       delete log.dataset.events;
       refresh();
     };
@@ -760,7 +774,7 @@ input::placeholder { color: var(--muted); opacity: 1; }
         log.dataset.offset = fromServer.dataset.offset;
         panel.querySelector(".nolog")?.remove();
       }
-      if (fromServer.dataset.events) {
+      if (fromServer.dataset.events && !ended.has(log)) {
         if (!log.dataset.events && next.open) panel.open = true;
         log.dataset.events = fromServer.dataset.events.replace(/([&?]after=)\d+/, `$1${log.dataset.offset}`);
       } else delete log.dataset.events;

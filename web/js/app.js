@@ -4,6 +4,7 @@
   const maxLines = 5000;
   const maxStreams = 4; // A browser allows six connections to a server over HTTP/1.1.
   const streams = new Map();
+  const ended = new WeakSet(); // An end is final, whatever a page that was made a moment too early says.
 
   const say = (text) => { document.getElementById("said").textContent = text; };
 
@@ -42,7 +43,7 @@
   // A log ends at a byte offset, and so does every line: a line at or before the end was already shown. The
   // first request names the offset, reconnects of the browser send it as Last-Event-ID.
   const follow = (log) => {
-    if (!log.dataset.events || streams.has(log) || streams.size >= maxStreams) return;
+    if (!log.dataset.events || streams.has(log) || ended.has(log) || streams.size >= maxStreams) return;
     const source = new EventSource(log.dataset.events);
     streams.set(log, source);
     let end = Number(log.dataset.offset) || 0;
@@ -81,6 +82,7 @@
     const stop = () => {
       source.close();
       streams.delete(log);
+      ended.add(log);
       delete log.dataset.events;
       refresh();
     };
@@ -127,7 +129,7 @@
         log.dataset.offset = fromServer.dataset.offset;
         panel.querySelector(".nolog")?.remove();
       }
-      if (fromServer.dataset.events) {
+      if (fromServer.dataset.events && !ended.has(log)) {
         if (!log.dataset.events && next.open) panel.open = true;
         log.dataset.events = fromServer.dataset.events.replace(/([&?]after=)\d+/, `$1${log.dataset.offset}`);
       } else delete log.dataset.events;

@@ -89,7 +89,7 @@ public struct DiagnosticBlock: Sendable {
         self.column = column
         self.message = message
         self.source = source
-        let indent = source.prefix(max(0, min(column - 1, 512))).map { $0 == "\t" ? "\t" : " " }
+        let indent = source.prefix(min(max(column, 1) - 1, 512)).map { $0 == "\t" ? "\t" : " " }
         caret = indent.joined() + "^"
         self.suggestion = suggestion
     }

@@ -72,6 +72,6 @@ public struct DigestText: Sendable {
     public init(_ full: String) {
         self.full = full
         let hex = full.hasPrefix("sha256:") ? full.dropFirst(7) : full[...]
-        short = String(hex.prefix(12))
+        short = hex.count == full.count ? String(hex.prefix(12)) : "sha256:\(hex.prefix(12))"
     }
 }

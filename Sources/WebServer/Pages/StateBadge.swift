@@ -16,6 +16,19 @@ public struct StateBadge: Sendable, Equatable {
         self.word = word
     }
 
+    /// For a state that is history: an event in a list must not look as if it were still going on.
+    public static func passed(_ state: String) -> StateBadge {
+        let badge = StateBadge(state: state)
+        guard badge.tone == Tone.active.rawValue || badge.tone == Tone.waiting.rawValue else { return badge }
+        return StateBadge(tone: Tone.neutral.rawValue, icon: "icon-passed", word: badge.word)
+    }
+
+    private init(tone: String, icon: String, word: String) {
+        self.tone = tone
+        self.icon = icon
+        self.word = word
+    }
+
     /// For the raw value of a run's, a step's or a deployment's state. Unknown words are shown as they are.
     public init(state: String) {
         switch state {
