@@ -28,7 +28,7 @@ struct Conmon {
     }
 
     /// Creates the container; its program waits to be started. Returns its first process.
-    func create() throws(ContainerError) -> Int32 {
+    func create(_ command: String) throws(ContainerError) -> Int32 {
         let log: FileDescriptor
         let null: FileDescriptor
         do {
@@ -42,13 +42,13 @@ struct Conmon {
         }
         let sync = try Pipe()
         defer { sync.closeReader() }
-        let command = Command(
+        let conmon = Command(
             program: program, arguments: arguments,
             environment: ["PATH": settings.searchPath, "_OCI_SYNCPIPE": "3"], folder: paths.persist)
         let pid: pid_t
         do {
             defer { sync.closeWriter() }
-            pid = try command.spawn(
+            pid = try conmon.spawn(
                 descriptors: [null.rawValue, null.rawValue, log.rawValue, sync.writer], newSession: true)
         }
         let deadline = ContinuousClock.now + .seconds(60)
@@ -63,13 +63,20 @@ struct Conmon {
         }
         guard report.pid > 0 else {
             let words = (report.message ?? "") + " " + (Files.text(paths.conmonLog) ?? "")
-            throw RuntimeWords(words).error(command: readCommand())
+            throw RuntimeWords(words).error(command: command)
         }
         return report.pid
     }
 
-    private func readCommand() -> String {
-        Files.decode(ContainerSpec.self, from: paths.spec)?.arguments.first ?? ""
+    /// Is `pid` a conmon of that bundle? The number may belong to someone else by now.
+    static func isAlive(_ pid: Int32, folder: FilePath) -> Bool {
+        let words = Files.text(FilePath("/proc/\(pid)/cmdline"))?.split(separator: "\0") ?? []
+        return words.contains("--cuuid") && words.contains { $0 == folder.string } && ProcessRecord.startTicks(of: pid) != nil
+    }
+
+    /// Looks through all processes: for the moment in which conmon runs and has not written its number yet.
+    static func find(folder: FilePath) -> Int32? {
+        Files.names(in: "/proc").lazy.compactMap { Int32($0) }.first { isAlive($0, folder: folder) }
     }
 }
 

@@ -8,10 +8,11 @@ struct ContainerPaths {
     let folder: FilePath
     let state: FilePath
 
-    /// The intent, written first.
-    var spec: FilePath { folder.appending("spec.json") }
+    /// ``Intent``, written first.
+    var intent: FilePath { folder.appending("intent.json") }
     /// ``ProcessRecord``, written when the container is about to run.
     var record: FilePath { folder.appending("process.json") }
+    /// For the runtime while it creates; removed then, for its environment may hold secrets.
     var config: FilePath { folder.appending("config.json") }
     var log: FilePath { folder.appending("log") }
     var rootFolder: FilePath { folder.appending("rootfs") }
@@ -37,4 +38,10 @@ struct ContainerPaths {
     var lock: FilePath { state.appending("locks").appending(id) }
     /// The container's first process waits at this pipe until someone opens it: runc's protocol between create and start.
     var startPipe: FilePath { runtimeRoot.appending(id).appending("exec.fifo") }
+}
+
+/// What must be known of a container that never came to run. Its environment is not: that may hold secrets.
+struct Intent: Codable {
+    var labels: [String: String]
+    var arguments: [String]
 }

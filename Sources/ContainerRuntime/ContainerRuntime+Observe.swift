@@ -32,7 +32,7 @@ extension ContainerRuntime {
 
     func look(_ paths: ContainerPaths) throws(ContainerError) -> ContainerObservation? {
         guard Files.exists(paths.folder) else { return nil }
-        let labels = Files.decode(ContainerSpec.self, from: paths.spec)?.labels ?? [:]
+        let labels = Files.decode(Intent.self, from: paths.intent)?.labels ?? [:]
         var seen = ContainerObservation(id: paths.id, labels: labels, state: .created)
         guard let record = Files.decode(ProcessRecord.self, from: paths.record) else { return seen }
         seen.startedAt = record.startedAt
@@ -61,9 +61,6 @@ extension ContainerRuntime {
     }
 
     func conmonIsAlive(_ paths: ContainerPaths) -> Bool {
-        guard let pid = ProcessRecord.pid(in: paths.conmonPIDFile), ProcessRecord.startTicks(of: pid) != nil else { return false }
-        // The number may belong to someone else by now.
-        let words = Files.text(FilePath("/proc/\(pid)/cmdline"))?.split(separator: "\0") ?? []
-        return words.contains("--cuuid") && words.contains { $0 == paths.folder.string }
+        ProcessRecord.pid(in: paths.conmonPIDFile).map { Conmon.isAlive($0, folder: paths.folder) } ?? false
     }
 }

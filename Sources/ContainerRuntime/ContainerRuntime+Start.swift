@@ -35,7 +35,7 @@ extension ContainerRuntime {
         for folder in [paths.folder, paths.exitFolder, paths.persist, paths.runtimeRoot, paths.sockets] {
             try Files.makeFolder(folder)
         }
-        try Files.write(spec, to: paths.spec)
+        try Files.write(Intent(labels: spec.labels, arguments: spec.arguments), to: paths.intent)
         for mount in spec.mounts where !Files.exists(FilePath(mount.source)) {
             throw ContainerError(
                 .invalidSpec, "container \(spec.id): \(mount.source), to be seen as \(mount.destination), is not there",
@@ -50,7 +50,8 @@ extension ContainerRuntime {
         try Files.write(config, to: paths.config)
 
         try stopIfCancelled(cancellation)
-        let pid = try conmon.create()
+        let pid = try conmon.create(spec.arguments[0])
+        unlink(paths.config.string)
         var record = ProcessRecord(
             pid: pid, startTicks: ProcessRecord.startTicks(of: pid) ?? 0, bootID: ProcessRecord.bootID(), address: nil,
             startedAt: Date())

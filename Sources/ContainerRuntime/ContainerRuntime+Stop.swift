@@ -84,9 +84,11 @@ extension ContainerRuntime {
 
     /// Kills the first process, with it the PID namespace, and waits until conmon has said its last word.
     private func endProcesses(_ paths: ContainerPaths) throws {
-        // A conmon without a pid file is still creating: what it makes must be seen before it can be removed.
+        // A conmon without a pid file is still creating: what it makes must be there before it can be removed.
         let created = ContinuousClock.now + .seconds(10)
-        while !Files.exists(paths.pidFile), !Files.exists(paths.exitFile), conmonIsAlive(paths), ContinuousClock.now < created {
+        while !Files.exists(paths.pidFile), !Files.exists(paths.exitFile), Conmon.find(folder: paths.folder) != nil,
+            ContinuousClock.now < created
+        {
             usleep(2000)
         }
         let deadline = ContinuousClock.now + .seconds(20)

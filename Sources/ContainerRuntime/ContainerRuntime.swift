@@ -39,7 +39,7 @@ public struct ContainerRuntime: Sendable {
         ContainerPaths(id: id, folder: root.appending(id), state: state)
     }
 
-    func cgroup(_ id: String) -> String { "/slipway/\(scope)/\(id)" }
+    func cgroup(_ id: String) -> String { "/\(settings.cgroup ?? "slipway/\(scope)")/\(id)" }
 
     func network(_ paths: ContainerPaths) -> BridgeNetwork {
         BridgeNetwork(settings: settings, paths: paths, containerID: "\(scope)-\(paths.id)")

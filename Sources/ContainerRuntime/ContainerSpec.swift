@@ -59,7 +59,7 @@ public struct ContainerSpec: Codable, Sendable, Hashable {
     public var network: Network
     /// The caller's own marks, given back by every observation.
     public var labels: [String: String]
-    /// `nil`: the id.
+    /// `nil`: the id. What a host name cannot have (hostname(7)) becomes `-`.
     public var hostname: String?
     /// Linux capabilities, with or without `CAP_`: ``stepCapabilities``, ``instanceCapabilities`` or your own.
     public var capabilities: [String]
@@ -94,6 +94,15 @@ public struct ContainerSpec: Codable, Sendable, Hashable {
 }
 
 extension ContainerSpec {
+    /// At most 63 letters, digits, `-` and `.`, for it goes into files line by line.
+    var usableHostname: String {
+        let name = (hostname ?? id).unicodeScalars.prefix(63).map { scalar in
+            scalar.isASCII && (scalar.properties.isAlphabetic || (0x30...0x39).contains(scalar.value) || scalar == ".")
+                ? Character(scalar) : "-"
+        }
+        return name.isEmpty ? id : String(name)
+    }
+
     static func isValid(id: String) -> Bool {
         (1...63).contains(id.utf8.count)
             && id.utf8.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2d }

@@ -7,11 +7,12 @@ enum FolderChanges {
     /// Yields when something appeared in `folder`, and every `interval` whether or not; the first time at once.
     static func watch(_ folder: FilePath, every interval: Duration) -> AsyncStream<Void> {
         AsyncStream(bufferingPolicy: .bufferingNewest(1)) { continuation in
+            let changes = Self.source(folder) { continuation.yield() }
             let timer = DispatchSource.makeTimerSource()
-            let seconds = Double(interval.components.seconds) + Double(interval.components.attoseconds) / 1e18
+            let pause = changes == nil ? min(interval, .milliseconds(20)) : interval
+            let seconds = Double(pause.components.seconds) + Double(pause.components.attoseconds) / 1e18
             timer.schedule(deadline: .now() + seconds, repeating: seconds)
             timer.setEventHandler { continuation.yield() }
-            let changes = Self.source(folder) { continuation.yield() }
             timer.activate()
             changes?.activate()
             // The change may have come before the watch.
@@ -21,7 +22,7 @@ enum FolderChanges {
         }
     }
 
-    /// nil when the machine has no inotify instance left: the timer alone is slower, not wrong.
+    /// nil when the machine has no inotify instance left: the timer alone is dearer, not wrong.
     private static func source(_ folder: FilePath, _ handler: @escaping @Sendable () -> Void) -> (any DispatchSourceRead)? {
         let descriptor = inotify_init1(Int32(O_CLOEXEC | O_NONBLOCK))
         guard descriptor >= 0 else { return nil }

@@ -8,7 +8,7 @@ struct NameFiles {
 
     /// Rewritten in place once the address is known, so that the bind mounts stay the same files.
     func write(address: String?) throws(ContainerError) {
-        let name = spec.hostname ?? spec.id
+        let name = spec.usableHostname
         var hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
         if spec.network == .host, let own = Files.text("/etc/hosts") { hosts = own }
         hosts += "\(address ?? "127.0.1.1")\t\(name)\n"

@@ -17,7 +17,7 @@ extension RuntimeConfig {
                 ResourceLimit(type: "RLIMIT_CORE", hard: 0, soft: 0),
             ])
         root = Root(path: paths.rootFolder.string, readonly: spec.readOnlyRoot)
-        hostname = spec.hostname ?? spec.id
+        hostname = spec.usableHostname
         mounts = Self.mounts(spec, paths)
         var namespaces = ["pid", "ipc", "uts", "mount"].map(Namespace.init(type:))
         if spec.network != .host { namespaces.append(Namespace(type: "network")) }

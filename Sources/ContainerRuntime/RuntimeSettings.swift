@@ -19,6 +19,8 @@ public struct RuntimeSettings: Sendable, Hashable {
     /// What may be lost when the machine goes down: on a memory file system, with a short path (a socket lives below).
     /// nil: a folder below `/run/slipway` that belongs to this runtime's root.
     public var stateFolder: FilePath?
+    /// Control group above the containers', from the top of the hierarchy. nil: one that belongs to this runtime's root.
+    public var cgroup: String?
     /// Where addresses are reserved, see `networkName`.
     public var networkFolder: FilePath = "/run/slipway/networks"
     /// A container's log begins anew when it reaches this size, in bytes.

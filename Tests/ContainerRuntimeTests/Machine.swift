@@ -41,6 +41,7 @@ struct Machine {
         settings.bridge = "swt\(number)"
         settings.subnet = "10.\(200 + number / 256 % 32).\(number % 256).0/24"
         settings.masquerade = false
+        settings.cgroup = "slipway-test-\(number)"
         settings.stateFolder = folder.appending("state")
         settings.networkFolder = folder.appending("networks")
         self.settings = settings
@@ -60,6 +61,10 @@ struct Machine {
         ip.arguments = ["link", "delete", settings.bridge]
         ip.standardError = FileHandle.nullDevice
         if access("/sys/class/net/\(settings.bridge)", F_OK) == 0, (try? ip.run()) != nil { ip.waitUntilExit() }
+        for controller in (try? FileManager.default.contentsOfDirectory(atPath: "/sys/fs/cgroup")) ?? [] {
+            rmdir("/sys/fs/cgroup/\(controller)/\(settings.cgroup ?? "")")
+        }
+        rmdir("/sys/fs/cgroup/\(settings.cgroup ?? "")")
         try? FileManager.default.removeItem(atPath: folder.string)
     }
 

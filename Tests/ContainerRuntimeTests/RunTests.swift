@@ -11,12 +11,17 @@ import Testing
             var spec = machine.spec("step-1", "echo $GREETING; pwd; hostname; exit 7")
             spec.environment = ["GREETING=hello world"]
             spec.workingDirectory = "/work/space"
-            spec.hostname = "builder"
+            spec.hostname = "builder\n1"
             spec.labels = ["run": "12"]
             let (status, output) = try await machine.run(spec)
             #expect(status == ExitStatus(code: 7))
-            #expect(output == ["hello world", "/work/space", "builder"])
+            #expect(output == ["hello world", "/work/space", "builder-1"])
             #expect(try await machine.runtime.observe("step-1")?.labels == ["run": "12"])
+            // Secrets come by the environment: nothing on the disk tells them.
+            let folder = machine.folder.appending("containers/step-1").string
+            for case let file as String in try #require(FileManager.default.enumerator(atPath: folder)) where file != "log" {
+                #expect(!text("\(folder)/\(file)").contains("hello world"))
+            }
         }
     }
 
