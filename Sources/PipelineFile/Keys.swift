@@ -50,6 +50,6 @@ struct KeySet: Sendable {
     static let approval = KeySet("approval", ["count", "from", "not_author", "expires"])
 
     static let all: [KeySet] = [
-        pipeline, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval
+        pipeline, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval,
     ]
 }

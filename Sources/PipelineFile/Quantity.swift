@@ -1,7 +1,7 @@
 /// Durations, sizes and numbers as people write them. nil means: not written that way.
 enum Quantity {
     private static let units: [(name: String, seconds: Double)] = [
-        ("d", 86400), ("h", 3600), ("m", 60), ("s", 1), ("ms", 0.001)
+        ("d", 86400), ("h", 3600), ("m", 60), ("s", 1), ("ms", 0.001),
     ]
 
     /// `1h30m`, `500ms`: whole numbers with units, biggest first, each unit at most once. Seconds.
@@ -32,7 +32,7 @@ enum Quantity {
 
     private static let sizes: [String: Int64] = [
         "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
-        "kB": 1000, "KB": 1000, "MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000
+        "kB": 1000, "KB": 1000, "MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000,
     ]
 
     /// `128MiB`, `1GB`: a whole number with a unit. Bytes.
@@ -49,7 +49,7 @@ enum Quantity {
         let unit = text.dropFirst(digits.count).drop { $0 == " " }.lowercased()
         let meant = [
             "": "MiB", "k": "KiB", "m": "MiB", "g": "GiB", "ki": "KiB", "mi": "MiB", "gi": "GiB", "mb": "MB", "gb": "GB", "mib": "MiB",
-            "gib": "GiB", "kib": "KiB"
+            "gib": "GiB", "kib": "KiB",
         ][unit]
         guard !digits.isEmpty, digits.utf8.count <= 18, let meant else { return "write 128MiB, 1GiB, 500MB or 1GB" }
         return "did you mean \(digits)\(meant)?"

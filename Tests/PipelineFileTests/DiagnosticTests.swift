@@ -82,7 +82,7 @@ import Testing
                 "4:56 step 'c' waits for itself = remove it",
                 "4:59 there is no step 'compil' = did you mean 'compile'?",
                 "4:67 'b' is named twice = keep one",
-                "6:12 there already is a step 'b' (line 3) = give every step its own name"
+                "6:12 there already is a step 'b' (line 3) = give every step its own name",
             ])
     }
 
@@ -92,7 +92,7 @@ import Testing
         ("service: {port: 1, cron: []}", "cron"), ("stages: [{name: a, freeze: []}]", "freeze"),
         ("stages: [{name: a, strategy: {canary: {}}}]", "strategy 'canary'"),
         ("stages: [{name: a, strategy: rolling}]", "strategy 'rolling'"),
-        (step("env: {A: 'x${{ y }}'}"), "'${{ … }}'"), ("build: {image: 'a:${{ x }}'}", "'${{ … }}'")
+        (step("env: {A: 'x${{ y }}'}"), "'${{ … }}'"), ("build: {image: 'a:${{ x }}'}", "'${{ … }}'"),
     ])
     func whatIsNotDoneYetIsRefusedByName(text: String, name: String) throws {
         let found = try Self.diagnostics(text)
@@ -110,7 +110,7 @@ import Testing
         ("env: {A: {from_secret: 1x}}", "use letters, digits, '_' and '-', not beginning with a digit or '-', at most 128"),
         ("env: {A-B: x}", "use letters, digits and '_', not beginning with a digit"),
         ("env: {A: {secret: x}}", "known keys: from_secret"), ("run: y", "keep one of them"),
-        ("limits: ", "give it one, or remove the key"), ("limits: 5", "write {memory: …, cpus: …}")
+        ("limits: ", "give it one, or remove the key"), ("limits: 5", "write {memory: …, cpus: …}"),
     ])
     func wrongValuesInAStep(rest: String, suggestion: String) throws {
         #expect(try Self.diagnostics(Self.step(rest)).compactMap(\.suggestion).contains(suggestion))
@@ -126,7 +126,7 @@ import Testing
         ("ports: [65536]", "write 1 to 65535, or 53/udp"), ("ports: ['١']", "write 1 to 65535, or 53/udp"),
         ("env: {A: {from_secret: b}}", "name it in the environment of a step or of a stage"),
         ("base: Debian", "use lower-case letters, digits, '.', '_', '-' and '/', as in shop/gtin"),
-        ("user: a b", "write a name or number, or user:group")
+        ("user: a b", "write a name or number, or user:group"),
     ])
     func wrongValuesInABuild(rest: String, suggestion: String) throws {
         let found = try Self.diagnostics("build: {image: a, \(rest)}").compactMap(\.suggestion)
@@ -139,7 +139,7 @@ import Testing
         ("approval: {not_author: yes}", "write true or false, without quotes"),
         ("approval: {count: 0}", "it is a number from 1 to 100"), ("approval: {from: 'a b'}", "write alice or group:sre"),
         ("approval: {expires: 1s}", "it is from 1m to 365d"), ("after: dv", "known: x"), ("after: x", "remove it"),
-        ("replicas: 0", "it is a number from 1 to 100"), ("drain: 2h", "it is from 0s to 1h")
+        ("replicas: 0", "it is a number from 1 to 100"), ("drain: 2h", "it is from 0s to 1h"),
     ])
     func wrongValuesInAStage(rest: String, suggestion: String) throws {
         let text = "build: {image: a}\nservice: {port: 1}\nstages: [{name: x, \(rest)}]"
@@ -152,7 +152,7 @@ import Testing
             try Self.summary("stages: [{name: a, host: h}, {name: b, host: h, after: a}]") == [
                 "1:1 stages need 'build' = add build: or remove stages",
                 "1:1 stages need 'service' = add service: or remove stages",
-                "1:46 stage 'a' has the same host = give every stage its own host"
+                "1:46 stage 'a' has the same host = give every stage its own host",
             ])
         #expect(
             try Self.summary("{}") == ["1:1 the pipeline does nothing: it has neither steps nor build = add steps: or build:"])

@@ -31,7 +31,7 @@ import Testing
         ("steps: [a, b\nwhen: x", "2:5 did not find expected ',' or ']' while parsing a flow sequence"),
         ("stéps: [\"日本語\", *y]", "1:16 anchors and aliases are not supported"),
         ("steps:\r\n  - nme: a\r\n", "2:5 unknown key 'nme' in step"),
-        ("steps:\n  - name: a: b", "2:12 mapping values are not allowed in this context")
+        ("steps:\n  - name: a: b", "2:12 mapping values are not allowed in this context"),
     ])
     func badText(text: String, expected: String) throws {
         #expect(try first(text) == expected)
@@ -47,7 +47,7 @@ import Testing
         "steps: [{name: \"" + String(repeating: "x", count: 200_000) + "\"}]",
         (0..<12_000).map { "k\($0): 1\n" }.joined(), String(repeating: "\"a\": ", count: 50_000),
         "steps: [" + String(repeating: "{name: a, needs: [a, b], image: i, run: x},", count: 190) + "]",
-        "when: {branch: [" + String(repeating: "'*a',", count: 5000) + "x]}"
+        "when: {branch: [" + String(repeating: "'*a',", count: 5000) + "x]}",
     ])
     func bigText(text: String) throws {
         let clock = ContinuousClock()

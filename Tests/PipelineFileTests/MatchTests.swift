@@ -11,7 +11,7 @@ import Testing
         ("docs/**/*.md", "docs/a/b/c.txt", false), ("v?.?", "v1.2", true), ("v?.?", "v1/2", false),
         ("a?c", "a/c", false), ("a**c", "a/b/c", true), ("*.swift", "a.swift", true), ("a[b", "a[b", true),
         ("?", "é", true), ("", "", true), ("", "a", false), ("a/**/b/**/c", "a/b/c", true),
-        ("a/**/b/**/c", "a/x/b/y/z/c", true), ("a/**/b/**/c", "a/x/y/z/c", false)
+        ("a/**/b/**/c", "a/x/b/y/z/c", true), ("a/**/b/**/c", "a/x/y/z/c", false),
     ])
     func globs(pattern: String, text: String, expected: Bool) {
         #expect(Glob(pattern).matches(text) == expected)

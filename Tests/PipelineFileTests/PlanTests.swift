@@ -52,7 +52,7 @@ import Testing
         when: [
             Trigger(events: [.push], branches: GlobFilter(include: ["main"])),
             Trigger(events: [.pullRequest], paths: GlobFilter(exclude: ["docs/**"])),
-            Trigger(events: [.tag, .cron, .manual])
+            Trigger(events: [.tag, .cron, .manual]),
         ],
         steps: [
             StepPlan(
@@ -60,7 +60,7 @@ import Testing
                 environment: ["TOKEN": .secret("api_token"), "GO": .literal("1.20"), "DEBUG": .literal("yes")],
                 timeout: 600, limits: ResourceLimits(memoryBytes: 1_000_000_000, cpus: 0.5, pids: 64)),
             StepPlan(
-                name: "compile", image: "golang:1.24", commands: ["go build -o dist/gtin ."], dependsOn: ["test"])
+                name: "compile", image: "golang:1.24", commands: ["go build -o dist/gtin ."], dependsOn: ["test"]),
         ],
         build: BuildPlan(
             image: "shop/gtin", base: "gcr.io/distroless/static",
@@ -76,7 +76,7 @@ import Testing
             StagePlan(
                 name: "prod", host: "gtin.localhost", after: "dev",
                 approval: ApprovalPlan(count: 2, from: ["group:sre"], notAuthor: true, expires: 86400),
-                environment: ["STRIPE_KEY": .secret("stripe_prod")], replicas: 3, drain: 20)
+                environment: ["STRIPE_KEY": .secret("stripe_prod")], replicas: 3, drain: 20),
         ])
 
     @Test func everyKeyArrivesInThePlan() throws {
