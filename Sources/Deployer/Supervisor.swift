@@ -1,12 +1,13 @@
 import DeliveryModel
 public import Logging
+public import ServiceLifecycle
 public import SystemPackage
 
 /// Keeps live deployments as they were ordered: an instance that ended or stopped answering is started again, at most
 /// every few seconds, and the route follows the addresses.
 ///
-/// Work happens only inside ``run()`` or ``tick()``; whoever runs it owns its life (cancel the task to end it).
-public actor Supervisor {
+/// Work happens only inside ``run()`` or ``tick()``; whoever runs it owns its life (cancel the task, or shut its service group down, to end it).
+public actor Supervisor: Service {
     /// What one look at everything led to.
     public enum Action: Hashable, Sendable {
         case started(instance: String, reason: String)
@@ -70,8 +71,12 @@ public actor Supervisor {
         self.journal = RestartJournal(file: stateFile)
     }
 
-    /// Looks at everything again and again until the task is cancelled.
+    /// Looks at everything again and again until the task is cancelled or shut down.
     public func run() async throws {
+        try await cancelWhenGracefulShutdown { try await self.watch() }
+    }
+
+    private func watch() async throws {
         while !Task.isCancelled {
             do {
                 for action in try await tick() { logger.info("\(action)") }

@@ -78,12 +78,12 @@ import Testing
             try await withRouter { router, _, port in
                 try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
                 async let slow = get(port, "shop.localhost", "/slow/1.5")
-                let logged = try await eventually {
-                    // The request is under way once the worker holds a connection to the server behind it.
-                    let table = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)
-                    return table.contains("0B00007F:" + String(format: "%04X", backend) + " 0100007F")
+                let underWay = try await eventually {
+                    let question = ProbeQuestion(
+                        address: "127.0.0.11", port: backend, path: "/busy", timeout: .seconds(1))
+                    return try await testProbe.get(question).body == [UInt8(ascii: "1")]
                 }
-                #expect(logged)
+                #expect(underWay)
                 let next = try await router.apply(route("127.0.0.12", port: backend))
                 try await router.confirm(next)
                 #expect(try await get(port, "shop.localhost").1 == "green")
@@ -117,10 +117,10 @@ import Testing
     struct Load: Decodable { var good: Int, failed: Int, names: Int, first: String }
 
     /// Four clients ask without pause for some seconds. Nothing is ever tried again: a lost answer is a failure.
-    func load(_ port: Int, keepAlive: Bool, seconds: Double = 5) async throws -> Load {
+    func load(_ port: Int, keepAlive: Bool, seconds: Double = 5, path: String = "") async throws -> Load {
         let script = """
             import sys, time, json, threading, http.client
-            port, keep, seconds = int(sys.argv[1]), sys.argv[2] == "true", float(sys.argv[3])
+            port, keep, seconds, path = int(sys.argv[1]), sys.argv[2] == "true", float(sys.argv[3]), sys.argv[4]
             good, failed, names, first = [0], [0], set(), []
             def work(number):
                 end, connection = time.time() + seconds, None
@@ -130,7 +130,8 @@ import Testing
                             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
                         headers = {"Host": "shop.localhost"}
                         if not keep: headers["Connection"] = "close"
-                        if number % 2: connection.request("POST", "/", body=b"x" * 3000, headers=headers)
+                        if path: connection.request("GET", path, headers=headers)
+                        elif number % 2: connection.request("POST", "/", body=b"x" * 3000, headers=headers)
                         else: connection.request("GET", "/slow/0.02" if number == 2 else "/", headers=headers)
                         answer = connection.getresponse()
                         body = answer.read()
@@ -145,7 +146,7 @@ import Testing
             print(json.dumps({"good": good[0], "failed": failed[0], "names": len(names), "first": "; ".join(first[:3])}))
             """
         let result = try await Subprocess.run(
-            .name("python3"), arguments: ["-c", script, String(port), String(keepAlive), String(seconds)],
+            .name("python3"), arguments: ["-c", script, String(port), String(keepAlive), String(seconds), path],
             output: .string(limit: 4096), error: .discarded)
         let load = try JSONDecoder().decode(Load.self, from: Data(result.standardOutput.utf8))
         print("keep-alive \(keepAlive): \(load)")

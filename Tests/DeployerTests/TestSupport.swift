@@ -44,7 +44,8 @@ func freePort() throws -> Int {
 }
 
 /// Real HTTP/1.1 servers on loopback addresses, one process for all: each answers with its name, and after
-/// `/slow/<seconds>` later; `/echo` returns the body and headers it got.
+/// `/slow/<seconds>` later; `/echo` returns the body and headers it got,
+/// `/busy` how many slow requests are under way.
 func withServers<R>(
     _ servers: [(name: String, address: String)], port: Int, _ body: @Sendable () async throws -> R
 ) async throws -> R where R: Sendable {
@@ -54,6 +55,7 @@ func withServers<R>(
         class Server(ThreadingHTTPServer):
             request_queue_size = 512
             daemon_threads = True
+        busy = []
         def make(name):
             class Handler(BaseHTTPRequestHandler):
                 protocol_version = "HTTP/1.1"
@@ -62,8 +64,10 @@ func withServers<R>(
                 def do_GET(self):
                     size = int(self.headers.get("Content-Length") or 0)
                     got = self.rfile.read(size) if size else b""
-                    if self.path.startswith("/slow/"): time.sleep(float(self.path[6:]))
+                    if self.path.startswith("/slow/"):
+                        busy.append(1); time.sleep(float(self.path[6:])); busy.pop()
                     text = name.encode()
+                    if self.path == "/busy": text = str(len(busy)).encode()
                     if self.path == "/echo": text = str(self.headers).encode() + got
                     self.send_response(503 if self.path == "/bad" else 200)
                     self.send_header("Content-Length", str(len(text)))

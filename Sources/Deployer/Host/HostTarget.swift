@@ -1,0 +1,86 @@
+public import ContainerRuntime
+public import OCIModel
+public import SystemPackage
+
+/// Instances as containers of this machine.
+///
+/// Keeps no list of its own: what exists is what the runtime finds, so a restarted server sees the same instances.
+public struct HostTarget: Target {
+    /// What a container is made of.
+    public struct Image: Sendable {
+        public var config: ImageConfig
+        /// Unpacked layers, bottom first.
+        public var layers: [FilePath]
+
+        public init(config: ImageConfig, layers: [FilePath]) {
+            self.config = config
+            self.layers = layers
+        }
+    }
+
+    static let deploymentLabel = "slipway.deployment"
+    static let replicaLabel = "slipway.replica"
+    static let portLabel = "slipway.port"
+
+    private let runtime: ContainerRuntime
+    private let unpack: @Sendable (Digest) async throws -> Image
+
+    /// - Parameter unpack: makes the layers of an image available as folders that stay as long as containers use them.
+    public init(runtime: ContainerRuntime, unpack: @escaping @Sendable (Digest) async throws -> Image) {
+        self.runtime = runtime
+        self.unpack = unpack
+    }
+
+    public func start(_ instance: InstanceSpec) async throws {
+        if let found = try await runtime.observe(instance.id) {
+            let owner = found.labels[Self.deploymentLabel]
+            guard owner == nil || owner == instance.deployment else {
+                throw DeployerError(
+                    .instanceFailed, "the container \(instance.id) belongs to deployment \(owner ?? "")",
+                    hint: "remove it, or deploy again")
+            }
+            if found.state != .created { return }
+        }
+        let image = try await unpack(instance.image)
+        _ = try await runtime.start(try Self.spec(instance, image))
+    }
+
+    public func observe(deployment: String) async throws -> [InstanceObservation] {
+        try await containers(deployment).map { container in
+            let state: InstanceObservation.State =
+                switch container.state {
+                case .created: .created
+                case .running: .running
+                case .exited(let status): .exited(code: status.code, outOfMemory: status.outOfMemory)
+                }
+            return InstanceObservation(
+                id: container.id, deployment: deployment,
+                replica: container.labels[Self.replicaLabel].flatMap { Int($0) } ?? 0, state: state,
+                address: container.address, port: container.labels[Self.portLabel].flatMap { Int($0) })
+        }.sorted { ($0.replica, $0.id) < ($1.replica, $1.id) }
+    }
+
+    public func stop(deployment: String, grace: Duration) async throws {
+        let ids = try await containers(deployment).map(\.id)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for id in ids {
+                group.addTask { try await stop(instance: id, grace: grace) }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    public func stop(instance: String, grace: Duration) async throws {
+        guard let found = try await runtime.observe(instance) else { return }
+        if found.state == .running { try await runtime.stop(instance, grace: grace) }
+        try await runtime.remove(instance)
+    }
+
+    public func logTail(instance: String, lines: Int) async throws -> [String] {
+        try await LogReader(file: runtime.logFile(instance)).tail(lines).map(\.text)
+    }
+
+    private func containers(_ deployment: String) async throws -> [ContainerObservation] {
+        try await runtime.list().filter { $0.labels[Self.deploymentLabel] == deployment }
+    }
+}

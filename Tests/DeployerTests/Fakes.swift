@@ -1,0 +1,134 @@
+import DeliveryModel
+import OCIModel
+import Synchronization
+
+@testable import Deployer
+
+/// A clock whose sleeps take no time and move it on.
+final class JumpClock: Clock {
+    struct Instant: InstantProtocol {
+        var offset: Swift.Duration
+        func advanced(by duration: Swift.Duration) -> Instant { Instant(offset: offset + duration) }
+        func duration(to other: Instant) -> Swift.Duration { other.offset - offset }
+        static func < (left: Instant, right: Instant) -> Bool { left.offset < right.offset }
+    }
+
+    private let time = Mutex(Swift.Duration.zero)
+    var now: Instant { Instant(offset: time.withLock { $0 }) }
+    var seconds: Double { Double(now.offset.components.seconds) }
+    let minimumResolution = Swift.Duration.nanoseconds(1)
+
+    func sleep(until deadline: Instant, tolerance: Swift.Duration?) async throws {
+        try Task.checkCancellation()
+        time.withLock { $0 = max($0, deadline.offset) }
+        await Task.yield()
+    }
+}
+
+struct Broken: Error {}
+
+/// Instances in a dictionary; addresses are 10.0.0.<n>.
+final class FakeTarget: Target {
+    struct State {
+        var instances: [String: InstanceObservation] = [:]
+        var starts: [String] = []
+        var stops: [String] = []
+        var count = 0
+        var refuseStart = false
+    }
+
+    let state = Mutex(State())
+
+    func start(_ instance: InstanceSpec) async throws {
+        try state.withLock { state in
+            if state.refuseStart { throw Broken() }
+            guard state.instances[instance.id] == nil else { return }
+            state.count += 1
+            state.starts.append(instance.id)
+            state.instances[instance.id] = InstanceObservation(
+                id: instance.id, deployment: instance.deployment, replica: instance.replica, state: .running,
+                address: "10.0.0.\(state.count)", port: instance.service.port)
+        }
+    }
+
+    func observe(deployment: String) async throws -> [InstanceObservation] {
+        state.withLock { state in
+            state.instances.values.filter { $0.deployment == deployment }.sorted { $0.replica < $1.replica }
+        }
+    }
+
+    func stop(deployment: String, grace: Duration) async throws {
+        for instance in try await observe(deployment: deployment) { try await stop(instance: instance.id, grace: grace) }
+    }
+
+    func stop(instance: String, grace: Duration) async throws {
+        state.withLock { state in
+            if state.instances.removeValue(forKey: instance) != nil { state.stops.append(instance) }
+        }
+    }
+
+    func logTail(instance: String, lines: Int) async throws -> [String] { ["last words of \(instance)"] }
+
+    func end(_ id: String, code: Int32) {
+        state.withLock { $0.instances[id]?.state = .exited(code: code, outOfMemory: false) }
+    }
+
+    func running(_ deployment: String) -> Int {
+        state.withLock { state in state.instances.values.count { $0.deployment == deployment && $0.state == .running } }
+    }
+}
+
+final class FakeRouter: Router {
+    struct State {
+        var routes: [String: Route] = [:]
+        var generation = 0
+        var refuseConfirm = false
+        var neverDrains = false
+    }
+
+    let state = Mutex(State())
+
+    func apply(_ route: Route) async throws -> RouterGeneration {
+        try RouteValidation.check(route)
+        return state.withLock { state in
+            if state.routes[route.key] != route {
+                state.routes[route.key] = route
+                state.generation += 1
+            }
+            return RouterGeneration(state.generation)
+        }
+    }
+
+    func refresh(_ route: Route) async throws -> RouterGeneration? {
+        let owner = state.withLock { $0.routes[route.key]?.deployment }
+        return owner == nil || owner == route.deployment ? try await apply(route) : nil
+    }
+
+    func confirm(_ generation: RouterGeneration) async throws {
+        let refuse = state.withLock { state in
+            defer { state.refuseConfirm = false }
+            return state.refuseConfirm
+        }
+        if refuse { throw Broken() }
+    }
+
+    func drained(before generation: RouterGeneration) async throws -> Bool { state.withLock { !$0.neverDrains } }
+    func remove(key: String) async throws { state.withLock { _ = $0.routes.removeValue(forKey: key) } }
+    func currentRoute(key: String) async throws -> Route? { state.withLock { $0.routes[key] } }
+}
+
+/// Answers 200, except for addresses told otherwise.
+final class FakeProbe: HTTPProbe {
+    let bad = Mutex<Set<String>>([])
+
+    func get(_ question: ProbeQuestion) async throws -> ProbeAnswer {
+        ProbeAnswer(status: bad.withLock { $0.contains(question.address) } ? 500 : 200)
+    }
+}
+
+func order(_ deployment: String, previous: String? = nil, replicas: Int = 2) -> RolloutOrder {
+    RolloutOrder(
+        deployment: deployment, project: "shop", stage: "prod", image: Digest.sha256(Array(deployment.utf8)),
+        service: ServiceDefinition(port: 8080, health: HealthCheck(path: "/healthz", grace: 20), replicas: replicas),
+        host: "shop.localhost", drainSeconds: 5, previous: previous)
+}

@@ -1,0 +1,116 @@
+import DeliveryModel
+import Logging
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import Deployer
+
+struct SupervisorTests {
+    let target = FakeTarget()
+    let router = FakeRouter()
+    let probe = FakeProbe()
+    let clock = JumpClock()
+
+    func supervisor(_ folder: FilePath, _ orders: [RolloutOrder]) -> Supervisor {
+        let clock = clock
+        return Supervisor(
+            target: target, router: router, probe: probe, stateFile: folder.appending("restarts.json"), clock: clock,
+            now: { 1_000_000 + clock.seconds }, logger: Logger(label: "test"), declared: { orders })
+    }
+
+    func wait(_ seconds: Int) async throws { try await clock.sleep(for: .seconds(seconds)) }
+
+    @Test func startsWhatIsMissingAndRoutesIt() async throws {
+        try await withTemporaryFolder { folder in
+            let live = order("one")
+            let supervisor = supervisor(folder, [live])
+            let actions = try await supervisor.tick()
+            #expect(actions.count == 2)
+            #expect(target.running("one") == 2)
+            #expect(try await supervisor.tick() == [.routed(key: "shop/prod")])
+            #expect(try await supervisor.tick().isEmpty)
+        }
+    }
+
+    @Test func restartsAtMostEveryFiveSecondsOverRestartsOfTheServer() async throws {
+        try await withTemporaryFolder { folder in
+            let live = order("one", replicas: 1)
+            let id = live.instances[0].id
+            let first = supervisor(folder, [live])
+            #expect(try await first.tick() == [.started(instance: id, reason: "it is gone")])
+            target.end(id, code: 1)
+            #expect(try await first.tick() == [.postponed(instance: id, reason: "it exited with code 1")])
+            try await wait(4)
+            let second = supervisor(folder, [live])
+            #expect(try await second.tick() == [.postponed(instance: id, reason: "it exited with code 1")])
+            try await wait(1)
+            #expect(try await second.tick() == [.started(instance: id, reason: "it exited with code 1")])
+            #expect(target.running("one") == 1)
+        }
+    }
+
+    @Test func followsAddressesAndStopsSurplus() async throws {
+        try await withTemporaryFolder { folder in
+            let live = order("one")
+            let supervisor = supervisor(folder, [live])
+            try await supervisor.tick()
+            try await supervisor.tick()
+            try await wait(6)
+            target.end(live.instances[0].id, code: 137)
+            // The dead one leaves the route at once, the new one joins when it answered.
+            try await supervisor.tick()
+            #expect(try await router.currentUpstreams(key: "shop/prod").map(\.address) == ["10.0.0.2"])
+            try await supervisor.tick()
+            #expect(try await router.currentUpstreams(key: "shop/prod").map(\.address) == ["10.0.0.3", "10.0.0.2"])
+
+            var fewer = live
+            fewer.service.replicas = 1
+            let smaller = self.supervisor(folder, [fewer])
+            try await smaller.tick()
+            #expect(target.running("one") == 1)
+            #expect(try await router.currentUpstreams(key: "shop/prod").map(\.address) == ["10.0.0.3"])
+        }
+    }
+
+    @Test func toleratesSomeBadAnswers() async throws {
+        try await withTemporaryFolder { folder in
+            let live = order("one", replicas: 1)
+            let id = live.instances[0].id
+            let supervisor = supervisor(folder, [live])
+            try await supervisor.tick()
+            try await supervisor.tick()
+            try await wait(60)
+            probe.bad.withLock { $0 = ["10.0.0.1"] }
+            #expect(try await supervisor.tick().isEmpty)
+            #expect(try await supervisor.tick().isEmpty)
+            #expect(
+                try await supervisor.tick() == [.started(instance: id, reason: "/healthz answered 500")])
+            #expect(try await supervisor.tick() == [.routed(key: "shop/prod")])
+            #expect(try await router.currentUpstreams(key: "shop/prod").map(\.address) == ["10.0.0.2"])
+        }
+    }
+
+    @Test func leavesWhatAnotherDeploymentRoutesAlone() async throws {
+        try await withTemporaryFolder { folder in
+            let old = order("one")
+            let upstream = Upstream(address: "10.0.0.9", port: 1)
+            _ = try await router.apply(
+                Route(key: "shop/prod", host: "shop.localhost", upstreams: [upstream], deployment: "two"))
+            #expect(try await supervisor(folder, [old]).tick().isEmpty)
+            #expect(target.state.withLock { $0.starts.isEmpty })
+        }
+    }
+
+    @Test func endsWhenCancelled() async throws {
+        try await withTemporaryFolder { folder in
+            let supervisor = supervisor(folder, [order("one")])
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await supervisor.run() }
+                #expect(try await eventually { target.running("one") == 2 })
+                group.cancelAll()
+                try await group.waitForAll()
+            }
+        }
+    }
+}
