@@ -1,8 +1,8 @@
 public import Deployer
 import DeliveryModel
 import OCIModel
-import PipelineFile
-import StateStore
+public import PipelineFile
+public import StateStore
 
 extension PipelineEngine {
     /// Claims one deployment and carries it to its end. Returns whether there was one.
@@ -78,7 +78,7 @@ extension PipelineEngine {
         return RolloutOrder(
             deployment: deployment.name, project: deployment.project, stage: deployment.stage,
             image: deployment.digest, service: service, environment: environment,
-            host: stage.host ?? "\(deployment.stage).\(deployment.project).localhost",
+            host: stage.hostName(project: deployment.project),
             drainSeconds: stage.drain ?? 10, previous: deployment.previous.map { "d\($0)" })
     }
 
@@ -110,4 +110,9 @@ extension PipelineEngine {
         }
         return orders
     }
+}
+
+extension StagePlan {
+    /// The host the router answers for; `<stage>.<project>.localhost` when the file names none.
+    public func hostName(project: String) -> String { host ?? "\(name).\(project).localhost" }
 }

@@ -1,0 +1,86 @@
+public import ContainerRuntime
+public import GitRepository
+public import Hummingbird
+public import ImageStore
+public import Logging
+public import PipelineEngine
+import RegistryServer
+public import StateStore
+
+/// Everything the routes need; a handler's dependencies are its parameters, and this is where they come from.
+public struct WebParts: Sendable {
+    public var store: any StateStore
+    public var engine: PipelineEngine
+    public var images: ImageStore
+    public var secrets: SecretBox
+    public var access: Access
+    /// The address users reach this server at, without a slash at the end.
+    public var publicURL: String
+    /// The port of the router, for links to stages.
+    public var routerPort: Int
+    /// Where the administrator's token is, for the login page.
+    public var tokenFile: String
+    public var logger: Logger
+
+    public init(
+        store: any StateStore, engine: PipelineEngine, images: ImageStore, secrets: SecretBox, access: Access,
+        publicURL: String, routerPort: Int, tokenFile: String, logger: Logger
+    ) {
+        self.store = store
+        self.engine = engine
+        self.images = images
+        self.secrets = secrets
+        self.access = access
+        self.publicURL = publicURL
+        self.routerPort = routerPort
+        self.tokenFile = tokenFile
+        self.logger = logger
+    }
+}
+
+/// The context of one request.
+public typealias WebContext = BasicRequestContext
+
+/// All routes of the one port: webhooks, pages, JSON API, registry, health.
+public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
+    let renderer = try PageRenderer()
+    let router = Router(context: WebContext.self)
+    router.add(middleware: ProblemMiddleware(renderer: renderer, logger: parts.logger))
+    addHealthRoutes(to: router, store: parts.store)
+    addAssetRoutes(to: router)
+    addWebhookRoutes(to: router, parts)
+    addRegistryRoutes(to: router, store: parts.images) { request, action, _ in
+        switch action {
+        case .pull: parts.access.mayRead(request)
+        case .push: parts.access.actor(of: request) != nil
+        }
+    }
+    addProjectAPI(to: router, parts)
+    addRunAPI(to: router, parts)
+    addStageAPI(to: router, parts)
+    let pages = Pages(parts: parts, renderer: renderer)
+    pages.addSessionRoutes(to: router)
+    pages.addProjectRoutes(to: router)
+    pages.addRunRoutes(to: router)
+    pages.addActionRoutes(to: router)
+    addLogStream(to: router, parts)
+    return router
+}
+
+func addHealthRoutes(to router: Router<WebContext>, store: any StateStore) {
+    router.get("/healthz") { _, _ in "ok\n" }
+    router.get("/readyz") { _, _ -> Response in
+        do {
+            try await store.ping()
+            return plainText("ready\n")
+        } catch {
+            return plainText("not ready: the store does not answer: \(error)\n", status: .serviceUnavailable)
+        }
+    }
+}
+
+func plainText(_ text: String, status: HTTPResponse.Status = .ok) -> Response {
+    Response(
+        status: status, headers: [.contentType: "text/plain; charset=utf-8"],
+        body: .init(byteBuffer: ByteBuffer(string: text)))
+}
