@@ -30,7 +30,8 @@ final class ConnectionWatch: Sendable {
             if ContinuousClock.now >= end {
                 stored.withLock {
                     $0 = GitError(
-                        .unreachable, "the server did not answer for \(limit)", hint: "check the URL, and that the server is up and lets this machine in")
+                        .unreachable, "the server did not answer for \(limit)",
+                        hint: "check the URL, and that the server is up and lets this machine in")
                 }
                 return false
             }

@@ -94,10 +94,13 @@ struct ExportPlan {
         guard type == GIT_OBJECT_BLOB else { throw GitError(.corrupt, "'\(shown(path))' is not a file") }
         bytes += Int64(size)
         guard Int64(size) <= limits.fileBytes else {
-            throw GitError(.tooLarge, "'\(shown(path))' has \(size) bytes, more than the limit of \(limits.fileBytes)", hint: "keep large files out of the repository")
+            throw GitError(
+                .tooLarge, "'\(shown(path))' has \(size) bytes, more than the limit of \(limits.fileBytes)",
+                hint: "keep large files out of the repository")
         }
         guard bytes <= limits.totalBytes else {
-            throw GitError(.tooLarge, "the files of the commit have more than \(limits.totalBytes) bytes", hint: "keep large files out of the repository")
+            throw GitError(
+                .tooLarge, "the files of the commit have more than \(limits.totalBytes) bytes", hint: "keep large files out of the repository")
         }
         steps.append(.file(name, id, executable: executable))
     }

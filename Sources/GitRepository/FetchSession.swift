@@ -105,7 +105,9 @@ final class FetchSession {
         guard !secretGiven else {
             return refuse(
                 .authenticationFailed, "'\(url)' refused the \(credentials)",
-                "check that it is not expired and may read the repository")
+                url.kind == .ssh
+                    ? "check that the key may read the repository and its passphrase is right; prefer an ed25519 key, libssh2 offers RSA keys only with SHA-1, which current servers refuse"
+                    : "check that it is not expired and may read the repository")
         }
         secretGiven = true
         let password = allowed & GIT_CREDENTIAL_USERPASS_PLAINTEXT.rawValue != 0

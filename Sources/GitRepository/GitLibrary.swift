@@ -39,7 +39,9 @@ extension GitError {
     /// The meaning of a libgit2 result, with the message that libgit2 left on this thread.
     init(libgit2 result: Int32, _ operation: String) {
         let last = git_error_last()?.pointee
-        let detail = last?.message.map { String(cString: $0) } ?? "libgit2 error \(result)"
+        // A message of the server may have several lines.
+        let lines = last?.message.map { String(cString: $0).prefix(2000).split(whereSeparator: \.isNewline) } ?? []
+        let detail = lines.isEmpty ? "libgit2 error \(result)" : lines.joined(separator: "; ")
         let code: Code
         switch git_error_code(result) {
         case GIT_ENOTFOUND, GIT_EUNBORNBRANCH: code = .notFound

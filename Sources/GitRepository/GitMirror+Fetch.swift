@@ -100,7 +100,8 @@ private func lendOrMakeRepository<R>(at path: FilePath, _ use: (OpaquePointer) t
         try check(git_repository_init_options_init(&options, UInt32(GIT_REPOSITORY_INIT_OPTIONS_VERSION)), "cannot prepare the mirror")
         options.flags = GIT_REPOSITORY_INIT_BARE.rawValue | GIT_REPOSITORY_INIT_MKPATH.rawValue
         options.mode = GIT_REPOSITORY_INIT_SHARED_UMASK.rawValue
-        return try lend("cannot make the mirror '\(path)'", open: { git_repository_init_ext(&$0, path.string, &options) }, free: git_repository_free, use: use)
+        return try lend(
+            "cannot make the mirror '\(path)'", open: { git_repository_init_ext(&$0, path.string, &options) }, free: git_repository_free, use: use)
     }
 }
 

@@ -12,7 +12,8 @@ extension GitMirror {
             let isHex = revision.utf8.count >= 4 && revision.utf8.count <= 40 && revision.utf8.allSatisfy(\.isHexDigit)
             if isHex, revision.utf8.count == 40, let found = try findCommit(startingWith: revision, in: repository) { return found }
             let names =
-                revision == "HEAD" || revision.hasPrefix("refs/") ? [revision] : ["refs/heads/\(revision)", "refs/tags/\(revision)", "refs/\(revision)"]
+                revision == "HEAD" || revision.hasPrefix("refs/")
+                ? [revision] : ["refs/heads/\(revision)", "refs/tags/\(revision)", "refs/\(revision)"]
             for name in names {
                 if let found = try GitMirror.commit(ofReference: name, in: repository) { return found }
             }

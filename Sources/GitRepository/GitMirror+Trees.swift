@@ -42,7 +42,8 @@ extension GitMirror {
             var type = GIT_OBJECT_INVALID
             try check(git_odb_read_header(&size, &type, objects, &id), "cannot read '\(name())'")
             guard Int64(size) <= limit else {
-                throw GitError(.tooLarge, "'\(name())' has \(size) bytes, more than the limit of \(limit)", hint: "keep large files out of the repository")
+                throw GitError(
+                    .tooLarge, "'\(name())' has \(size) bytes, more than the limit of \(limit)", hint: "keep large files out of the repository")
             }
         }
         return try lend("cannot read '\(name())'", open: { git_blob_lookup(&$0, repository, &id) }, free: git_blob_free) { blob in

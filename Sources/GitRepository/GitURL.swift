@@ -64,6 +64,8 @@ public struct GitURL: Sendable, CustomStringConvertible {
     }
 
     private static func scheme(of text: String) -> Substring? {
-        text.firstRange(of: "://").map { text[..<$0.lowerBound] }.flatMap { $0.allSatisfy { $0.isLetter || $0.isNumber || "+-.".contains($0) } ? $0 : nil }
+        text.firstRange(of: "://").map { text[..<$0.lowerBound] }.flatMap {
+            $0.allSatisfy { $0.isLetter || $0.isNumber || "+-.".contains($0) } ? $0 : nil
+        }
     }
 }

@@ -4,6 +4,10 @@ import SystemPackage
 import Testing
 
 @Suite struct ExportTests {
+    private let box: Sandbox
+
+    init() throws { box = try Sandbox() }
+
     @Test func writesFilesModesLinksAndTimes() async throws {
         let box = try Sandbox(commits: [])
         try box.write("bin/run.sh", "#!/bin/sh\n")
@@ -32,10 +36,10 @@ import Testing
         #expect(again.code == .fileSystem && again.message.contains("not empty"))
     }
 
-    @Test(arguments: ["/etc/passwd", "..", "../x", "a/../../x", "./..//../x"])
-    func refusesLinksThatLeave(_ destination: String) async throws {
-        let box = try Sandbox()
-        try await expectRefusal(box, "120000 blob %\tbad-link", content: destination, naming: "bad-link")
+    @Test func refusesLinksThatLeave() async throws {
+        for destination in ["/etc/passwd", "..", "../x", "a/../../x", "./..//../x"] {
+            try await expectRefusal("120000 blob %\tbad-link", content: destination, naming: "bad-link")
+        }
     }
 
     @Test func refusesLinksThatLeaveThroughAnother() async throws {
@@ -50,26 +54,29 @@ import Testing
     }
 
     @Test func refusesLinksInACircle() async throws {
-        try await expectRefusal(try Sandbox(), "120000 blob %\tcircle", content: "circle", naming: "circle")
+        try await expectRefusal("120000 blob %\tcircle", content: "circle", naming: "circle")
     }
 
-    @Test(arguments: [".git", ".GIT", ".Git", "git~1", "GIT~1", ".git.", ".git ", ".git. .", ".git::$INDEX_ALLOCATION", ".g\u{200c}it", "\u{feff}.git", "a\\.git\\config", "..", "."])
-    func refusesNamesThatMeanSomethingElse(_ name: String) async throws {
-        try await expectRefusal(try Sandbox(), "100644 blob %\t\(name)", naming: name)
+    @Test func refusesNamesThatMeanSomethingElse() async throws {
+        let names = [
+            ".git", ".GIT", ".Git", "git~1", "GIT~1", ".git.", ".git ", ".git. .", ".git::$INDEX_ALLOCATION", ".g\u{200c}it", "\u{feff}.git",
+            "a\\.git\\config", "..", ".",
+        ]
+        for name in names { try await expectRefusal("100644 blob %\t\(name)", naming: name) }
     }
 
-    @Test(arguments: [".gitignore", ".github", "git", "x.git", ".git-blame-ignore-revs", "...", "with space", "ünï\u{1f680}", "back\\slash"])
-    func keepsHarmlessNames(_ name: String) async throws {
-        let box = try Sandbox()
-        let id = try box.commitTree("100644 blob %\t\(name)")
+    @Test func keepsHarmlessNames() async throws {
+        let names = [
+            "...", ".git-blame-ignore-revs", ".github", ".gitignore", "back\\slash", "git", "with space", "x.git", "ünï\u{1f680}",
+        ]
+        let id = try box.commitTree(names.map { "100644 blob %\t\($0)" }.joined(separator: "\n"))
         _ = try await box.fetch()
         try await box.mirror.export(id, to: box.root.appending("out"))
-        #expect(FileManager.default.fileExists(atPath: box.root.appending("out").appending(name).string))
+        #expect(try Set(FileManager.default.contentsOfDirectory(atPath: box.root.appending("out").string)) == Set(names))
     }
 
     @Test func refusesSubmodules() async throws {
-        let box = try Sandbox()
-        let error = try await expectRefusal(box, "160000 commit \(box.head())\tvendor", naming: "vendor")
+        let error = try await expectRefusal("160000 commit \(box.head())\tvendor", naming: "vendor")
         #expect(error.message.contains("submodule"))
         let entries = try await box.mirror.list("", at: box.head("evil"))
         #expect(entries.map(\.kind) == [.submodule])
@@ -77,7 +84,6 @@ import Testing
 
     @Test func refusesALinkThatIsAlsoAFolder() async throws {
         // "x" is a link to the outside for whoever follows it, and a folder that is then written into.
-        let box = try Sandbox()
         let tree = try box.git("rev-parse", "HEAD^{tree}")
         let link = try box.git("hash-object", "-w", "--stdin", input: "sub")
         var raw = Data()
@@ -108,7 +114,7 @@ import Testing
 
     /// Nothing may be written when a commit is refused.
     @discardableResult
-    private func expectRefusal(_ box: Sandbox, _ tree: String, content: String = "content", naming name: String) async throws -> GitError {
+    private func expectRefusal(_ tree: String, content: String = "content", naming name: String) async throws -> GitError {
         let id = try box.commitTree(tree, content: content)
         _ = try await box.fetch()
         let out = box.root.appending("out")
