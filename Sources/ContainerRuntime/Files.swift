@@ -1,6 +1,6 @@
+import FoundationEssentials
 import Glibc
 import SystemPackage
-import FoundationEssentials
 
 /// Small blocking file operations; all of them run on the runtime's blocking queue.
 enum Files {

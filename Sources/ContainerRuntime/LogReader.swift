@@ -18,8 +18,9 @@ public struct LogReader: Sendable {
     }
 
     /// At most `limit` complete lines from `offset` on: 0, or the `offset` of a line read before. Fewer, or none, when
-    /// that is all there is (or when it is much: go on with the last line's offset). When the log has begun anew since,
-    /// reads from its beginning. No file yet is an empty log.
+    /// that is all there is (or when it is much: go on with the last line's offset). Lines whose parts were written
+    /// among each other come together, with one offset, even when that makes a few more than `limit`. When the log has
+    /// begun anew since, reads from its beginning. No file yet is an empty log.
     public func lines(from offset: Int64, limit: Int) async throws -> [LogLine] {
         try await queue.run { _ in try read(from: offset, limit: limit, final: false) }
     }
@@ -50,7 +51,7 @@ public struct LogReader: Sendable {
             while position - begin < Self.most || parser.lines.isEmpty {
                 let count = try buffer.withUnsafeMutableBytes { try log.read(fromAbsoluteOffset: position, into: $0) }
                 if count == 0 {
-                    if final { parser.finish() }
+                    if final || parser.holdsBack && isIdle(log) { parser.finish() }
                     break
                 }
                 position += Int64(count)
@@ -58,6 +59,12 @@ public struct LogReader: Sendable {
             }
             return parser.takeLines()
         } catch { throw ContainerError.file("read", file, error) }
+    }
+
+    /// Whoever began a line has paused for two seconds: what the other stream said since must not wait for its end.
+    private func isIdle(_ log: FileDescriptor) -> Bool {
+        var status = stat()
+        return fstat(log.rawValue, &status) != 0 || time(nil) - status.st_mtim.tv_sec > 2
     }
 
     private func open() throws(ContainerError) -> FileDescriptor? {

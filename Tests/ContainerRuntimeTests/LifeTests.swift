@@ -1,9 +1,10 @@
 import ContainerRuntime
-import struct ContainerRuntime.ExitStatus
 import Foundation
 import Glibc
 import SystemPackage
 import Testing
+
+import struct ContainerRuntime.ExitStatus
 
 @Suite(.serialized) struct LifeTests {
     @Test func anotherRuntimeFindsItAgain() async throws {
@@ -86,7 +87,10 @@ import Testing
     @Test func halfMadeIsFoundAndBegunAgain() async throws {
         try await Machine.with { machine async throws in
             // As a server leaves it that dies at once, after the mount, and while conmon creates.
-            for (id, files) in [("early", []), ("middle", ["intent.json", "rootfs/", "upper/x/", "work/"]), ("late", ["intent.json", "process.json", "pid", "conmon.pid"])] as [(String, [String])] {
+            for (id, files) in [
+                ("early", []), ("middle", ["intent.json", "rootfs/", "upper/x/", "work/"]),
+                ("late", ["intent.json", "process.json", "pid", "conmon.pid"]),
+            ] as [(String, [String])] {
                 let folder = machine.folder.appending("containers").appending(id).string
                 try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
                 for file in files {

@@ -36,11 +36,16 @@ import Testing
         }
     }
 
-    @Test func otherStreamBetweenPartsLosesNothing() async throws {
-        try await withLog(["stdout P pro", "stderr F warning", "stdout F mpt"]) { log, _ in
+    @Test func joinsPartsWithTheOtherStreamBetween() async throws {
+        try await withLog(["stdout P pro", "stderr F warning", "stdout F mpt", "stdout F next"]) { log, path in
             let all = try await log.lines(from: 0, limit: 100)
-            #expect(all.map(\.text) == ["pro", "warning", "mpt"])
-            #expect(try await log.lines(from: all[0].offset, limit: 100) == Array(all[1...]))
+            #expect(all.map(\.text) == ["warning", "prompt", "next"])
+            #expect(try await log.lines(from: all[1].offset, limit: 100).map(\.text) == ["next"])
+            try append("\(stamp) stdout P later\n\(stamp) stderr F now\n", to: path)
+            #expect(try await log.lines(from: all[2].offset, limit: 100).isEmpty)
+            // Three seconds of the log are too long to wait for the end of a line.
+            try append("\(stamp.replacingOccurrences(of: ":30.", with: ":33.")) stderr F too late\n", to: path)
+            #expect(try await log.lines(from: all[2].offset, limit: 100).map(\.text) == ["now", "too late", "later"])
         }
     }
 
@@ -99,7 +104,39 @@ import Testing
             }
             for try await line in follow { lines.append(line) }
             #expect(lines.filter { $0.stream == .stderr }.map(\.text) == ["two"])
-            #expect(lines.filter { $0.stream == .stdout }.map(\.text) == ["one"] + (1...3000).map(String.init) + ["end"])
+            let output: [String] = lines.compactMap { $0.stream == .stdout ? $0.text : nil }
+            let expected: [String] = ["one"] + (1...3000).map { "\($0)" } + ["end"]
+            let isSame = output == expected
+            #expect(isSame, "\(output.count) lines, \(zip(output, expected).first { $0 != $1 }.debugDescription)")
+        }
+    }
+
+    @Test func aFullLogBeginsAnew() async throws {
+        try await Machine.with { machine async throws in
+            var settings = machine.settings
+            settings.logLimit = 64 << 10
+            let runtime = ContainerRuntime(root: machine.folder.appending("containers"), settings: settings)
+            _ = try await runtime.start(machine.spec("chatty", "seq 1 20000"))
+            var last: LogLine?
+            let follow = runtime.log("chatty").follow(from: 0) {
+                guard case .exited? = try? await runtime.observe("chatty")?.state else { return false }
+                return true
+            }
+            for try await line in follow { last = line }
+            #expect(last?.text == "20000")
+            #expect(try await runtime.log("chatty").tail(1).first?.text == "20000")
+            let size = try FileManager.default.attributesOfItem(atPath: runtime.logFile("chatty").string)[.size] as? Int
+            #expect(try #require(size) <= 128 << 10)
+        }
+    }
+
+    @Test func waitingIsCancellable() async throws {
+        try await Machine.with { machine async throws in
+            _ = try await machine.runtime.start(machine.spec("long", "sleep 1000"))
+            let task = Task { try await machine.runtime.waitForExit("long") }
+            task.cancel()
+            await #expect(throws: CancellationError.self) { _ = try await task.value }
+            #expect(try await machine.runtime.observe("long")?.state == .running)
         }
     }
 

@@ -1,9 +1,10 @@
 import ContainerRuntime
-import struct ContainerRuntime.ExitStatus
 import Foundation
 import Glibc
 import SystemPackage
 import Testing
+
+import struct ContainerRuntime.ExitStatus
 
 /// A runtime over temporary folders with a busybox root, and everything of it gone afterwards.
 struct Machine {
@@ -49,7 +50,10 @@ struct Machine {
         let bin = folder.appending("layer/bin")
         try FileManager.default.createDirectory(atPath: bin.string, withIntermediateDirectories: true)
         try FileManager.default.copyItem(atPath: "/bin/busybox", toPath: bin.appending("busybox").string)
-        for name in ["sh", "true", "cat", "echo", "sleep", "id", "pwd", "httpd", "hostname", "ls", "head", "seq", "touch", "env", "mount", "grep", "tail", "kill", "printf", "dd"] {
+        for name in [
+            "sh", "true", "cat", "echo", "sleep", "id", "pwd", "httpd", "hostname", "ls", "head", "seq", "touch", "env", "mount", "grep", "tail",
+            "kill", "printf", "dd",
+        ] {
             symlink("busybox", bin.appending(name).string)
         }
     }

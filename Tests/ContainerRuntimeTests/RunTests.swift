@@ -1,9 +1,10 @@
 import ContainerRuntime
-import struct ContainerRuntime.ExitStatus
 import Foundation
 import Glibc
 import SystemPackage
 import Testing
+
+import struct ContainerRuntime.ExitStatus
 
 @Suite(.serialized) struct RunTests {
     @Test func exitCodeEnvironmentFolderAndName() async throws {
@@ -55,7 +56,8 @@ import Testing
             }
             let shared = machine.folder.appending("shared").string
             try manager.createDirectory(atPath: shared, withIntermediateDirectories: true)
-            var spec = machine.spec("m", "cat /which; echo; echo out > /rw/file; (echo no > /ro/file) 2>/dev/null || echo refused; touch /new && echo writable")
+            var spec = machine.spec(
+                "m", "cat /which; echo; echo out > /rw/file; (echo no > /ro/file) 2>/dev/null || echo refused; touch /new && echo writable")
             spec.layers = layers
             spec.mounts = [
                 .init(source: shared, destination: "/rw"), .init(source: shared, destination: "/ro", readOnly: true),
@@ -79,7 +81,8 @@ import Testing
             for (index, (user, expected)) in [
                 ("", "0 0"), ("app", "1234 55"), ("1000", "1000 0"), ("app:web", "1234 88"), ("5:6", "5 6"),
             ].enumerated() {
-                var spec = machine.spec("u\(index)", "echo $(id -u) $(id -g); touch /x 2>/dev/null || echo read-only; touch /tmp/x /run/x && echo memory")
+                var spec = machine.spec(
+                    "u\(index)", "echo $(id -u) $(id -g); touch /x 2>/dev/null || echo read-only; touch /tmp/x /run/x && echo memory")
                 spec.user = user
                 spec.readOnlyRoot = true
                 #expect(try await machine.run(spec).output == [expected, "read-only", "memory"])
@@ -94,7 +97,8 @@ import Testing
 
     @Test func privilegesAreDropped() async throws {
         try await Machine.with { machine async throws in
-            let script = "grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; mount -t tmpfs x /tmp 2>/dev/null || echo 'no mount'; (echo 1 > /proc/sys/kernel/hostname) 2>/dev/null || echo 'no sysctl'"
+            let script =
+                "grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; mount -t tmpfs x /tmp 2>/dev/null || echo 'no mount'; (echo 1 > /proc/sys/kernel/hostname) 2>/dev/null || echo 'no sysctl'"
             var spec = machine.spec("p", script)
             spec.capabilities = ContainerSpec.instanceCapabilities
             let output = try await machine.run(spec).output.map { $0.replacingOccurrences(of: "\t", with: " ") }
