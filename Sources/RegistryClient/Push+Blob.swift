@@ -38,7 +38,7 @@ extension Push {
     private func exists(_ descriptor: Descriptor) async throws -> Bool {
         var request = client.request(.HEAD, repository, "blobs/\(descriptor.digest)", scope)
         request.task = task
-        let response = try await transport.sendOnce(request)
+        let response = try await transport.send(request)
         switch response.status.code {
         case 200:
             await transport.drain(response)
@@ -58,7 +58,7 @@ extension Push {
         }
         var request = client.request(.POST, repository, path, scope)
         request.task = task
-        let response = try await transport.sendOnce(request)
+        let response = try await transport.send(request)
         if response.status == .created, mountFrom != nil {
             await transport.drain(response)
             return nil

@@ -52,9 +52,11 @@ public struct RegistryClient: Sendable {
         request.task = "\(task) \(host)/\(repository)\(reference)"
         request.headers = Self.acceptManifests
         let response = try await transport.send(request)
+        guard response.status == .ok || response.status == .notFound else {
+            throw await transport.failure(response, request.task)
+        }
         await transport.drain(response)
         if response.status == .notFound { return nil }
-        guard response.status == .ok else { throw await transport.failure(response, request.task) }
         guard let type = response.headers.first(name: "Content-Type").map({ String($0.prefix { $0 != ";" }) }),
             let size = response.headers.first(name: "Content-Length").flatMap({ Int64($0) }),
             let text = response.headers.first(name: "Docker-Content-Digest"), let digest = try? Digest(parsing: text)

@@ -3,6 +3,7 @@ import FoundationEssentials
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 
 /// One request to the registry or to an address it gave us.
 struct Outgoing: Sendable {
@@ -114,16 +115,19 @@ struct Transport: Sendable {
                     .invalidResponse, "\(task): \(error.shortDescription)", hint: "check the registry's address")
             }
         }
-        return Interruption(
-            error: RegistryError(
-                .unreachable, "\(task): no answer from \(host): \(error)",
-                hint: "check that the registry runs and can be reached from here"))
+        let unreachable = RegistryError(
+            .unreachable, "\(task): no answer from \(host): \(error)",
+            hint: "check that the registry runs and can be reached from here")
+        // The HTTP client has already tried to connect, again and again, for its whole connect timeout.
+        if error is NIOConnectionError || (error as? HTTPClientError) == .connectTimeout { return unreachable }
+        return Interruption(error: unreachable)
     }
 
     /// Reads the little that is left of an answer, so that its connection can be used again.
     func drain(_ response: HTTPClientResponse) async { _ = await Self.head(of: response, limit: 64 << 10) }
 
-    /// The first bytes of a body; a broken body counts as ended.
+    /// The first bytes of a body; a broken body counts as ended. A body can be read once only: calling this (or
+    /// `drain`, or `failure`) twice for one response would trap.
     static func head(of response: HTTPClientResponse, limit: Int) async -> [UInt8] {
         var bytes: [UInt8] = []
         do {
