@@ -4,3 +4,5 @@
 #include <sys/xattr.h>
 /* syncfs(2); its declaration in unistd.h hides behind _GNU_SOURCE. */
 int syncfs(int descriptor);
+/* sync_file_range(2), likewise. */
+int sync_file_range(int descriptor, long offset, long count, unsigned flags);

@@ -1,3 +1,4 @@
+import CLibarchive
 import Dispatch
 import OCIModel
 import Synchronization
@@ -5,7 +6,7 @@ import Synchronization
 extension LayerCompressor {
     /// Worker threads that compress blocks and, whoever holds the next one in order, write them.
     ///
-    /// Unchecked Sendable: `state` is behind a mutex; `hasher` and `size` are touched only by the thread that set
+    /// Unchecked Sendable: `state` is behind a mutex; `hasher`, `size` and `started` are touched only by the thread that set
     /// `state.writing`, and by `close` after `stop` has seen all threads end.
     final class Pipeline: @unchecked Sendable {
         /// A piece of input and its compressed form. Unchecked Sendable: handed from thread to thread through the
@@ -44,6 +45,7 @@ extension LayerCompressor {
         private let name: String
         private var hasher = Digest.Hasher()
         private var size: Int64 = 0
+        private var started: Int64 = 0
 
         init(descriptor: Int32, name: String, threads: Int) {
             self.descriptor = descriptor
@@ -143,6 +145,11 @@ extension LayerCompressor {
             hasher.update(bytes)
             size += Int64(bytes.count)
             try writeAll(bytes, to: descriptor, name: name)
+            // Let the disk begin now: the fsync that makes the file a blob then has little left to wait for.
+            if size - started >= 4 << 20 {
+                _ = sync_file_range(descriptor, Int(started), Int(size - started), 2 /* SYNC_FILE_RANGE_WRITE */)
+                started = size
+            }
         }
 
         /// No time, no name, "fastest", unknown system (RFC 1952).
