@@ -1,4 +1,3 @@
-import CLibarchive
 import Glibc
 import SystemPackage
 import TarArchive
@@ -65,8 +64,6 @@ enum RootFolder {
 
     private static func capability(_ path: FilePath, _ status: stat) -> [String: [UInt8]] {
         guard status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o111 != 0 else { return [:] }
-        var value = [UInt8](repeating: 0, count: 64)
-        let count = path.withPlatformString { lgetxattr($0, "security.capability", &value, value.count) }
-        return count > 0 ? ["security.capability": Array(value[..<count])] : [:]
+        return ExtendedAttributes.read("security.capability", of: path).map { ["security.capability": $0] } ?? [:]
     }
 }

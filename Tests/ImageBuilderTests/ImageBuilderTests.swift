@@ -6,7 +6,7 @@ import SystemPackage
 import TarArchive
 import Testing
 
-/// A store and a context in a temporary folder, removed when the test ends.
+/// A store and a context in a temporary folder, removed by `remove()` when the test ends.
 final class Workshop: Sendable {
     let path: FilePath
     let store: ImageStore
@@ -20,7 +20,7 @@ final class Workshop: Sendable {
         repository = try RepositoryName(parsing: "shop/gtin")
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: path.string) }
+    func remove() { try? FileManager.default.removeItem(atPath: path.string) }
 
     func write(_ name: String, _ text: String, mode: Int = 0o644) throws -> FilePath {
         let file = context.pushing(FilePath(name))
@@ -87,6 +87,7 @@ func run(_ arguments: String...) throws -> String {
         var found: Set<Digest> = []
         for (threads, mask) in [(1, 0o600), (2, 0o664), (8, 0o644)] {
             let shop = try Workshop()
+            defer { shop.remove() }
             _ = try shop.write("app/readme", "hello", mode: mask)
             let tool = try shop.write("app/tool", "#!/bin/sh", mode: 0o755)
             let built = try await ImageBuilder(store: shop.store, threads: threads).build(
@@ -99,6 +100,7 @@ func run(_ arguments: String...) throws -> String {
 
     @Test func theSameBuildWritesNothing() async throws {
         let shop = try Workshop()
+        defer { shop.remove() }
         let file = try shop.write("x", "1")
         let builder = ImageBuilder(store: shop.store)
         let request = shop.request([.init(source: file, destination: "/x")])
@@ -110,6 +112,7 @@ func run(_ arguments: String...) throws -> String {
 
     @Test func mergesTheBase() async throws {
         let shop = try Workshop()
+        defer { shop.remove() }
         let base = try await shop.base()
         let tool = try shop.write("dist/tool", "new", mode: 0o755)
         let built = try await ImageBuilder(store: shop.store).build(
@@ -138,6 +141,7 @@ func run(_ arguments: String...) throws -> String {
 
     @Test func sourcesStayInTheContext() async throws {
         let shop = try Workshop()
+        defer { shop.remove() }
         let builder = ImageBuilder(store: shop.store)
         let link = shop.context.appending("link")
         try FileManager.default.createSymbolicLink(atPath: link.string, withDestinationPath: "/etc")
@@ -155,6 +159,7 @@ func run(_ arguments: String...) throws -> String {
 @Suite struct PeerTests {
     @Test func skopeoAndUmociAccept() async throws {
         let shop = try Workshop()
+        defer { shop.remove() }
         let base = try await shop.base()
         let tool = try shop.write("dist/grüße", "new", mode: 0o755)
         let built = try await ImageBuilder(store: shop.store).build(
@@ -192,6 +197,7 @@ func run(_ arguments: String...) throws -> String {
 
     @Test func snapshotsUnpackOnceForManyCallers() async throws {
         let shop = try Workshop()
+        defer { shop.remove() }
         let base = try await shop.base()
         let file = try shop.write("x", "1")
         let built = try await ImageBuilder(store: shop.store).build(shop.request([.init(source: file, destination: "/bin/x")], base: base))
@@ -214,6 +220,7 @@ func run(_ arguments: String...) throws -> String {
 
     @Test func rootArchiveIsImported() async throws {
         let shop = try Workshop()
+        defer { shop.remove() }
         _ = try shop.write("etc/hostname", "box")
         let tar = shop.path.appending("root.tar.gz")
         try run("tar", "-C", shop.context.string, "-czf", tar.string, ".")
@@ -225,6 +232,7 @@ func run(_ arguments: String...) throws -> String {
 
     @Test func damagedLayoutIsRefused() async throws {
         let shop = try Workshop()
+        defer { shop.remove() }
         let file = try shop.write("x", "1")
         let built = try await ImageBuilder(store: shop.store).build(shop.request([.init(source: file, destination: "/x")]))
         let layout = shop.path.appending("layout")

@@ -4,7 +4,7 @@ import OCIModel
 import SystemPackage
 import Testing
 
-/// A temporary folder, removed when the test ends.
+/// A temporary folder, removed by `remove()` when the test ends.
 final class Scratch: Sendable {
     let path: FilePath
     init() throws {
@@ -12,7 +12,7 @@ final class Scratch: Sendable {
         path = FilePath(FileManager.default.temporaryDirectory.path).appending(name)
         try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
     }
-    deinit { try? FileManager.default.removeItem(atPath: path.string) }
+    func remove() { try? FileManager.default.removeItem(atPath: path.string) }
     func names(_ folder: String) -> [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: path.appending(folder).string)) ?? []).sorted()
     }
@@ -28,6 +28,7 @@ func code(_ body: () async throws -> Void) async -> ImageStoreError.Code? {
 @Suite struct BlobTests {
     @Test func keepsWhatItVerified() async throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = try ImageStore(root: scratch.path)
         let bytes = Array("hello".utf8)
         let digest = try await store.write(bytes)
@@ -40,6 +41,7 @@ func code(_ body: () async throws -> Void) async -> ImageStoreError.Code? {
 
     @Test func refusesOtherContent() async throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = try ImageStore(root: scratch.path)
         let other = Digest.sha256(Array("other".utf8))
         #expect(await code { try await store.write([1, 2, 3], expecting: other) } == .digestMismatch)
@@ -53,6 +55,7 @@ func code(_ body: () async throws -> Void) async -> ImageStoreError.Code? {
 
     @Test func detectsDamageAndTakesAGoodCopyAgain() async throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = try ImageStore(root: scratch.path)
         let bytes = [UInt8](repeating: 7, count: 100_000)
         let digest = try await store.write(bytes)
@@ -70,6 +73,7 @@ func code(_ body: () async throws -> Void) async -> ImageStoreError.Code? {
 @Suite struct UploadTests {
     @Test func resumesAfterARestart() async throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let first = try ImageStore(root: scratch.path)
         let id = try await first.beginUpload()
         #expect(try await first.append([1, 2, 3], to: id, at: 0) == 3)
@@ -85,6 +89,7 @@ func code(_ body: () async throws -> Void) async -> ImageStoreError.Code? {
 
     @Test func removesAnUploadWithTheWrongDigest() async throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = try ImageStore(root: scratch.path)
         let id = try await store.beginUpload()
         _ = try await store.append([1], to: id, at: 0)
@@ -95,7 +100,9 @@ func code(_ body: () async throws -> Void) async -> ImageStoreError.Code? {
 
     @Test(arguments: ["../../etc/passwd", "", "tmp-1", String(repeating: "a", count: 31), "/etc/hostname"])
     func unknownIdsGoNowhere(id: String) async throws {
-        let store = try ImageStore(root: Scratch().path)
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let store = try ImageStore(root: scratch.path)
         #expect(try await store.uploadSize(id) == nil)
         #expect(await code { _ = try await store.append([1], to: id, at: 0) } == .notFound)
         #expect(await code { try await store.cancelUpload(id) } == .notFound)
@@ -103,6 +110,7 @@ func code(_ body: () async throws -> Void) async -> ImageStoreError.Code? {
 
     @Test func emptyUploadIsTheEmptyBlob() async throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = try ImageStore(root: scratch.path)
         let id = try await store.beginUpload()
         #expect(try await store.finishUpload(id, expecting: Digest.sha256([])) == 0)
@@ -113,6 +121,7 @@ func code(_ body: () async throws -> Void) async -> ImageStoreError.Code? {
 @Suite struct ReferenceTests {
     @Test func namesManifestsPerRepository() async throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = try ImageStore(root: scratch.path)
         let shop = try RepositoryName(parsing: "shop/gtin")
         let nested = try RepositoryName(parsing: "shop/gtin/tags")

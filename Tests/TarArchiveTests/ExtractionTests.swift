@@ -26,6 +26,7 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
 @Suite struct ExtractionTests {
     @Test func restoresWhatWasWritten() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let (file, summary) = try layer(sampleEntries, in: scratch)
         let out = try scratch.folder("out")
         #expect(try LayerExtractor().extract(file, to: out, expecting: summary.diffID) == summary.diffID)
@@ -39,6 +40,7 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
 
     @Test func refusesAnotherDiffID() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let (file, _) = try layer(sampleEntries, in: scratch)
         let out = try scratch.folder("out")
         #expect(tarCode { try LayerExtractor().extract(file, to: out, expecting: Digest.sha256([])) } == .digestMismatch)
@@ -47,6 +49,7 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
     @Test(arguments: [100, 5_000, 100_000])
     func truncatedGzipThrows(length: Int) throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let (file, _) = try layer(sampleEntries, in: scratch)
         let cut = scratch.path.appending("cut.tar.gz")
         try Data(contentsOf: URL(fileURLWithPath: file.string)).prefix(length).write(to: URL(fileURLWithPath: cut.string))
@@ -57,6 +60,7 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
     @Test(arguments: ["add('../evil', data=b'x')", "add('a/../../evil', data=b'x')", "add('h', tarfile.LNKTYPE, link='../../etc/passwd')"])
     func namesCannotLeave(script: String) throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let file = try pythonTar(script, in: scratch)
         let out = try scratch.folder("deep/out")
         #expect(tarCode { try LayerExtractor().extract(file, to: out) } == .unsafeEntry)
@@ -65,6 +69,7 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
 
     @Test func linksAreFollowedInsideOnly() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let outside = try scratch.folder("outside")
         let file = try pythonTar(
             """
@@ -89,6 +94,7 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
 
     @Test func symlinkLoopsEnd() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let file = try pythonTar("add('a', tarfile.SYMTYPE, link='b'); add('b', tarfile.SYMTYPE, link='a'); add('a/x')", in: scratch)
         let out = try scratch.folder("out")
         #expect(tarCode { try LayerExtractor().extract(file, to: out) } == .unsafeEntry)
@@ -96,6 +102,7 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
 
     @Test func whiteoutsBecomeOverlayOnes() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let file = try pythonTar(
             """
             add('gone/.wh.file')
@@ -119,6 +126,7 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
 
     @Test func limitsHold() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let (file, _) = try layer(sampleEntries, in: scratch)
         var options = LayerExtractor.Options()
         options.maximumBytes = 1_000_000
@@ -131,6 +139,7 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
     @Test(arguments: ["cat", "gzip -c", "zstd -qc"])
     func readsEveryCompression(command: String) throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let plain = try pythonTar("add('x', data=b'1'*100000, uid=5)", in: scratch, mode: "w:")
         let file = scratch.path.appending("layer")
         try run("sh", "-c", "\(command) < '\(plain)' > '\(file)'")
@@ -140,6 +149,7 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
 
     @Test func keepsCapabilitiesButNotOverlaySecrets() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let capability: [UInt8] = [1, 0, 0, 2, 0, 4, 0, 0] + [UInt8](repeating: 0, count: 12)
         let entries = [
             TarEntry(path: "ping", content: .bytes([1]), mode: 0o755, uid: 3, xattrs: ["security.capability": capability]),

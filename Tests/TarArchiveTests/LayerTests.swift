@@ -10,7 +10,7 @@ final class Scratch: Sendable {
         path = FilePath(FileManager.default.temporaryDirectory.path).appending("slipway-tar-\(UUID().uuidString)")
         try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
     }
-    deinit { try? FileManager.default.removeItem(atPath: path.string) }
+    func remove() { try? FileManager.default.removeItem(atPath: path.string) }
     func folder(_ name: String) throws -> FilePath {
         let folder = path.appending(name)
         try FileManager.default.createDirectory(atPath: folder.string, withIntermediateDirectories: true)
@@ -72,6 +72,7 @@ func tarCode(_ body: () throws -> Void) -> TarError.Code? {
 @Suite struct LayerWritingTests {
     @Test func bytesDoNotDependOnThreads() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let summaries = try [1, 2, 8].map { try layer(sampleEntries, in: scratch, threads: $0).1 }
         #expect(Set(summaries).count == 1)
         // Golden: any change here changes every image ever built.
@@ -81,6 +82,7 @@ func tarCode(_ body: () throws -> Void) -> TarError.Code? {
 
     @Test func otherToolsReadIt() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let (file, summary) = try layer(sampleEntries, in: scratch)
         try run("gzip", "-t", file.string)
         let hash = try run("sh", "-c", "gzip -dc '\(file)' | sha256sum")
@@ -95,6 +97,7 @@ func tarCode(_ body: () throws -> Void) -> TarError.Code? {
     @Test(arguments: [0, 1, 1 << 20, (1 << 20) + 1])
     func blockBordersHold(size: Int) throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let file = scratch.path.appending("x.gz")
         let bytes = sampleBytes(size)
         let summary = try LayerCompressor.compress(to: file, threads: 2) { sink in
@@ -107,6 +110,7 @@ func tarCode(_ body: () throws -> Void) -> TarError.Code? {
 
     @Test func failureLeavesNoFile() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let file = scratch.path.appending("x.gz")
         let missing = TarEntry(path: "x", content: .file("/nonexistent/file"), mode: 0o644)
         #expect(throws: TarError.self) {
