@@ -133,5 +133,5 @@ struct TokenResponse: Decodable {
     }
 
     /// Some seconds less than promised, so that a token does not expire on its way.
-    var lifetime: Duration { .seconds(max(5, min(expiresIn ?? 60, 3600) - 10)) }
+    var lifetime: Duration { .seconds(max(15, min(expiresIn ?? 60, 3600)) - 10) }
 }
