@@ -1,5 +1,7 @@
 /// What sends the requests for a host name to instances.
 public protocol Router: Sendable {
+    /// Makes sure that the routes of last time are served; nothing happens when they are.
+    func start() async throws
     /// Makes the route the one in force. Nothing is reloaded when it already is.
     /// - Returns: the generation that contains it; ask ``confirm(_:)`` whether it is the only one that takes requests.
     func apply(_ route: Route) async throws -> RouterGeneration
@@ -16,6 +18,8 @@ public protocol Router: Sendable {
 }
 
 extension Router {
+    public func start() async throws {}
+
     /// The upstreams in force, none when there is no such route.
     public func currentUpstreams(key: String) async throws -> [Upstream] {
         try await currentRoute(key: key)?.upstreams ?? []

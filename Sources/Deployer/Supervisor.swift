@@ -94,15 +94,23 @@ public actor Supervisor: Service {
         let known = Set(orders.flatMap { $0.instances.map(\.id) })
         failures = failures.filter { known.contains($0.key) }
         try await journal.keep(known)
-        var actions: [Action] = []
-        for order in orders {
-            try Task.checkCancellation()
-            do {
-                actions += try await mend(order)
-            } catch let error where !Task.isCancelled {
-                logger.error("\(order.routeKey) cannot be looked after: \(error)")
+        do { try await router.start() } catch { logger.error("the router is not there: \(error)") }
+        return await withTaskGroup(of: [Action].self) { group in
+            for order in orders {
+                group.addTask { await self.mendOrLog(order) }
             }
+            var actions: [Action] = []
+            for await some in group { actions += some }
+            return actions
         }
-        return actions
+    }
+
+    private func mendOrLog(_ order: RolloutOrder) async -> [Action] {
+        do {
+            return try await mend(order)
+        } catch {
+            if !Task.isCancelled { logger.error("\(order.routeKey) cannot be looked after: \(error)") }
+            return []
+        }
     }
 }

@@ -2,6 +2,7 @@ import ContainerRuntime
 import DeliveryModel
 import Foundation
 import OCIModel
+import Subprocess
 import SystemPackage
 import Testing
 
@@ -40,6 +41,7 @@ import Testing
             var settings = RuntimeSettings()
             settings.networkName = "slipway-deployer-test"
             settings.bridge = "slipdeploy0"
+            settings.masquerade = false
             settings.subnet = "10.94.0.0/24"
             settings.stateFolder = folder.appending("state")
             settings.networkFolder = folder.appending("networks")
@@ -62,6 +64,8 @@ import Testing
             for name in ["d1", "d2", "d3"] { try await target.stop(deployment: name, grace: .zero) }
             try await router.shutdown()
             _ = try await eventually { router.process.master() == nil }
+            _ = try await Subprocess.run(
+                .name("ip"), arguments: ["link", "delete", settings.bridge], output: .discarded)
             try outcome.get()
         }
     }

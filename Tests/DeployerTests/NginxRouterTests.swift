@@ -1,3 +1,4 @@
+import ContainerRuntime
 import Foundation
 import Subprocess
 import SystemPackage
@@ -195,6 +196,57 @@ import Testing
             #expect(router.process.master() == nil)
             try real.write(toFile: pidFile, atomically: true, encoding: .utf8)
             #expect(router.process.master() != nil)
+        }
+    }
+
+    @Test func aChangeCutOffByACrashIsCarriedOut() async throws {
+        try await withRouter { router, _, port in
+            try await router.confirm(try await router.apply(route("127.0.0.11", port: 1)))
+            // The routes were written, and the server was killed before nginx heard of it.
+            let next = route("127.0.0.12", port: 1)
+            let table = try await router.load().setting(next)
+            try table.save(router.folder.appending("routes.json"))
+            let again = try NginxRouter(folder: router.folder, settings: router.settings, probe: testProbe)
+            let generation = try await again.apply(next)
+            #expect(generation.number == table.generation)
+            try await again.confirm(generation)
+            #expect(try await get(port, NginxConfiguration.generationHost).1 == "\(table.generation)\n")
+        }
+    }
+
+    @Test func aKilledNginxComesBackWithItsRoutes() async throws {
+        let backend = try freePort()
+        try await withServers([("blue", "127.0.0.11")], port: backend) {
+            try await withRouter { router, _, port in
+                try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
+                let master = try #require(router.process.master())
+                let workers = router.process.workers(of: master).map(\.pid)
+                for pid in [master] + workers { kill(pid, SIGKILL) }
+                #expect(try await eventually { router.process.master() == nil })
+                try await router.start()
+                #expect(router.process.master() != nil)
+                #expect(try await get(port, "shop.localhost").1 == "blue")
+                let finding = await router.check()
+                #expect(finding.ok, "\(finding)")
+                #expect(finding.message.contains("generation 1"))
+            }
+        }
+    }
+
+    @Test func passesWebSocketsThrough() async throws {
+        let backend = try freePort()
+        try await withServers([("blue", "127.0.0.11")], port: backend) {
+            try await withRouter { router, _, port in
+                try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
+                let result = try await Subprocess.run(
+                    .name("curl"),
+                    arguments: [
+                        "-s", "--http1.1", "-H", "Host: shop.localhost", "-H", "Connection: Upgrade", "-H",
+                        "Upgrade: websocket", "http://127.0.0.1:\(port)/echo"
+                    ], output: .string(limit: 4096), error: .discarded)
+                #expect(result.standardOutput.lowercased().contains("connection: upgrade"))
+                #expect(result.standardOutput.lowercased().contains("upgrade: websocket"))
+            }
         }
     }
 }

@@ -27,20 +27,23 @@ func eventually(_ seconds: Double = 10, _ question: () async throws -> Bool) asy
 
 let testProbe = HTTPClientProbe(client: .shared)
 
+/// A port nobody listens on, below those the kernel gives to outgoing connections.
 func freePort() throws -> Int {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let status = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            bind(descriptor, $0, size) == 0 ? getsockname(descriptor, $0, &size) : -1
+    for _ in 0..<100 {
+        let port = Int.random(in: 20_000..<32_000)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        let status = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
         }
+        if status == 0 { return port }
     }
-    guard status == 0 else { throw Errno(rawValue: errno) }
-    return Int(UInt16(bigEndian: address.sin_port))
+    throw Errno.addressInUse
 }
 
 /// Real HTTP/1.1 servers on loopback addresses, one process for all: each answers with its name, and after

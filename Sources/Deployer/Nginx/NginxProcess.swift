@@ -41,6 +41,17 @@ struct NginxProcess {
         }
     }
 
+    /// What `nginx -v` says.
+    func version() async throws -> String {
+        let result = try await run(["-v"])
+        guard let line = result.errors.split(separator: "\n").first, result.succeeded else {
+            throw DeployerError(
+                .routerMissing, "\(settings.program) does not say its version: \(result.errors)",
+                hint: "install the Debian package nginx-light")
+        }
+        return String(line)
+    }
+
     /// Starts the daemon; returns once it listens.
     func start() async throws {
         let result = try await run(["-p", "./", "-e", "error.log", "-c", "nginx.conf"])
@@ -56,6 +67,13 @@ struct NginxProcess {
                 .routerNotReady, "nginx did not start: \(Self.reason(result.errors))",
                 hint: "see error.log in \(folder)")
         }
+        // It answers its starter a moment before it writes its pid.
+        for _ in 0..<500 {
+            if master() != nil { return }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw DeployerError(
+            .routerNotReady, "nginx was started but did not write its pid", hint: "see error.log in \(folder)")
     }
 
     /// Asks the master to read `nginx.conf` again.

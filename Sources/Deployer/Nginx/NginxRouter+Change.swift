@@ -104,7 +104,7 @@ extension NginxRouter {
     /// Root's workers give their rights away; they only need to pass through the folder and write into `temp`.
     private var workerUser: String? { geteuid() == 0 ? "nobody nogroup" : nil }
 
-    private func makeFolders() throws {
+    func makeFolders() throws {
         for (name, mode) in [("", 0o711), ("conf", 0o700), ("handover", 0o711), ("temp", 0o711)] as [(String, mode_t)] {
             let path = name.isEmpty ? folder : folder.appending(name)
             guard mkdir(path.string, mode) == 0 || errno == EEXIST, chmod(path.string, mode) == 0 else {
