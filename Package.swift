@@ -22,10 +22,19 @@ let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting",
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioFileSystem: Target.Dependency = .product(name: "_NIOFileSystem", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+/// A C library of the system, found by pkg-config.
+func library(_ name: String, pkgConfig: String, package: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([package])])
+}
 
 /// A room of the house: `Sources/<name>`, and `Tests/<name>Tests` when `tests` is not nil.
 func room(_ name: String, _ dependencies: [Target.Dependency], tests: [Target.Dependency]? = nil) -> [Target] {
@@ -56,19 +65,65 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
+        [
+            library("CIsal", pkgConfig: "libisal", package: "libisal-dev"),
+            library("CLibarchive", pkgConfig: "libarchive", package: "libarchive-dev"),
+            library("CLibgit2", pkgConfig: "libgit2", package: "libgit2-dev"),
+            .systemLibrary(name: "CLinux"),
+        ],
         room("BlockingQueue", []),
         room("OCIModel", [crypto]),
         room("DeliveryModel", []),
+        room("GitRepository", ["BlockingQueue", "CLibgit2", system], tests: []),
+        room("TarArchive", ["BlockingQueue", "CIsal", "CLibarchive", "OCIModel", system], tests: []),
+        room("ImageStore", ["BlockingQueue", "OCIModel", "TarArchive", system], tests: []),
+        room(
+            "RegistryClient",
+            ["ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1, nioPosix, system],
+            tests: ["RegistryServer", httpTypes, hummingbird]),
+        room("ImageBuilder", ["BlockingQueue", "ImageStore", "OCIModel", "TarArchive", system], tests: []),
+        room(
+            "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
+            tests: [asyncHTTPClient, nioHTTP1, nioPosix]),
+        room("ContainerRuntime", ["BlockingQueue", "CLinux", system], tests: []),
+        room("PipelineFile", ["DeliveryModel", "OCIModel", yams], tests: []),
         room("StateStore", ["DeliveryModel", "OCIModel", crypto]),
+        room(
+            "Deployer",
+            [
+                "BlockingQueue", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
+                nioCore, subprocess, system,
+            ], tests: []),
         room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
+        room(
+            "PipelineEngine",
+            [
+                "BlockingQueue", "ContainerRuntime", "DeliveryModel", "Deployer", "GitRepository", "ImageBuilder",
+                "ImageStore", "OCIModel", "PipelineFile", "StateStore", logging, serviceLifecycle, system,
+            ]),
+        [
+            .target(
+                name: "WebAssets", path: "web", exclude: ["templates", "css", "js", "images", "embed.sh"],
+                sources: ["Assets.swift"], swiftSettings: settings)
+        ],
+        room(
+            "WebServer",
+            [
+                "ContainerRuntime", "DeliveryModel", "GitRepository", "ImageStore", "OCIModel", "PipelineEngine",
+                "PipelineFile", "RegistryServer", "StateStore", "WebAssets", crypto, httpTypes, hummingbird, logging,
+                mustache, nioCore,
+            ], tests: [hummingbirdTesting]),
         [
             .executableTarget(
                 name: "slipway",
                 dependencies: [
-                    "BlockingQueue", "DeliveryModel", "OCIModel", argumentParser, asyncHTTPClient, configuration, grdb,
-                    hummingbird, logging, mustache, serviceLifecycle, system, yams,
+                    "BlockingQueue", "ContainerRuntime", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
+                    "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "StateSQLite", "StateStore",
+                    "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
+                    serviceLifecycle, system,
                 ],
                 swiftSettings: settings)
         ],

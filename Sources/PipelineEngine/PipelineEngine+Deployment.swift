@@ -1,5 +1,6 @@
-public import Deployer
 import DeliveryModel
+public import Deployer
+import Logging
 import OCIModel
 public import PipelineFile
 public import StateStore
@@ -99,14 +100,14 @@ extension PipelineEngine {
     }
 
     /// What should be running now, for the supervisor. A stage in the middle of a deployment is left to it.
-    public static func declaredOrders(_ engine: PipelineEngine) async throws -> [RolloutOrder] {
-        let busy = try await engine.parts.store.activeDeployments()
+    public func declaredOrders() async throws -> [RolloutOrder] {
+        let busy = try await parts.store.activeDeployments()
         var orders: [RolloutOrder] = []
-        for live in try await engine.parts.store.liveDeployments(project: nil) {
+        for live in try await parts.store.liveDeployments(project: nil) {
             let moving = busy.contains {
                 $0.project == live.project && $0.pipeline == live.pipeline && $0.stage == live.stage
             }
-            if !moving, let order = try await engine.order(for: live) { orders.append(order) }
+            if !moving, let order = try await order(for: live) { orders.append(order) }
         }
         return orders
     }

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import ImageBuilder
 import ImageStore
+import Logging
 import OCIModel
 import PipelineFile
 import StateStore

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import GitRepository
+import Logging
 import OCIModel
 import PipelineFile
 import StateStore

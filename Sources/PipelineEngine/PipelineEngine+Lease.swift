@@ -1,3 +1,4 @@
+import Logging
 import StateStore
 
 /// The row was taken over by another server: stop without touching it.

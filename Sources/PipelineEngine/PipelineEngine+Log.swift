@@ -1,4 +1,5 @@
 public import ContainerRuntime
+import Deployer
 import Foundation
 public import StateStore
 

@@ -1,4 +1,4 @@
-public import DeliveryModel
+import DeliveryModel
 public import PipelineFile
 public import StateStore
 

@@ -4,6 +4,9 @@ public import StateStore
 
 /// What people ask for: promote, approve, reject, roll back. Each is one transaction; the workers do the rest.
 extension PipelineEngine {
+    /// Whoever holds the administrator's token; counts as a member of every group.
+    public static let administrator = "admin"
+
     /// Brings into `stage` the release that is healthy in the stage before it, or `release` when given.
     ///
     /// Only a digest that has been healthy in the stage before can go. Returns the new deployment.
@@ -69,6 +72,11 @@ extension PipelineEngine {
             throw EngineError(
                 .notPromotable, "\(actor) wrote this commit and cannot approve it",
                 hint: "the stage '\(deployment.stage)' asks for somebody else")
+        }
+        if let rule, !rule.from.isEmpty, actor != Self.administrator, !rule.from.contains(actor), !rule.from.contains("user:\(actor)") {
+            throw EngineError(
+                .notPromotable, "\(actor) is not among those who decide about '\(deployment.stage)'",
+                hint: "ask one of: \(rule.from.joined(separator: ", "))")
         }
         let outcome = try await parts.store.decide(deployment: id, actor: actor, approved: approve)
         bell.ring()

@@ -1,9 +1,11 @@
 import DeliveryModel
 import FoundationEssentials
 import GitRepository
+import Logging
 import OCIModel
 import PipelineFile
 import StateStore
+import SystemPackage
 
 /// Somebody asked for the run to be cancelled.
 private struct RunCancelled: Error {}
@@ -118,7 +120,8 @@ extension PipelineEngine {
     }
 
     private func release(_ run: Run, _ plan: PipelinePlan, digest: Digest, reference: ImageReference) async throws {
-        guard let service = plan.service, !plan.stages.isEmpty else {
+        // What a pull request brings is built and tested, never delivered.
+        guard let service = plan.service, !plan.stages.isEmpty, run.event != "pull_request" else {
             try await finish(run, .succeeded, error: nil)
             return
         }

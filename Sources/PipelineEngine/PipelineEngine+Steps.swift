@@ -1,6 +1,6 @@
 import ContainerRuntime
 import DeliveryModel
-import FoundationEssentials
+import Foundation
 import ImageStore
 import OCIModel
 import PipelineFile

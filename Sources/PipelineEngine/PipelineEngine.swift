@@ -54,11 +54,11 @@ public struct PipelineEngine: Service {
         public var concurrentDeployments: Int
         public var leaseSeconds: Double
         /// The network of steps.
-        public var stepNetwork: Network
+        public var stepNetwork: ContainerSpec.Network
 
         public init(
             dataFolder: FilePath, holder: String, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
-            leaseSeconds: Double = 10, stepNetwork: Network = .bridge
+            leaseSeconds: Double = 10, stepNetwork: ContainerSpec.Network = .bridge
         ) {
             self.dataFolder = dataFolder
             self.holder = holder
@@ -88,15 +88,15 @@ public struct PipelineEngine: Service {
     public func run() async throws {
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await cancelWhenGracefulShutdown { await loop("intake") { try await intake() } } }
+                group.addTask { await cancelWhenGracefulShutdown { await loop("intake") { try await intake() } } }
                 for number in 0..<settings.concurrentRuns {
                     group.addTask {
-                        try await cancelWhenGracefulShutdown { await loop("run worker \(number)") { try await workOnRun() } }
+                        await cancelWhenGracefulShutdown { await loop("run worker \(number)") { try await workOnRun() } }
                     }
                 }
                 for number in 0..<settings.concurrentDeployments {
                     group.addTask {
-                        try await cancelWhenGracefulShutdown {
+                        await cancelWhenGracefulShutdown {
                             await loop("deployment worker \(number)") { try await workOnDeployment() }
                         }
                     }

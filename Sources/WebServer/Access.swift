@@ -1,12 +1,13 @@
 import Crypto
 import FoundationEssentials
-public import Hummingbird
+import Hummingbird
+import PipelineEngine
 
 /// Who may do what. One administrator's token is made at the first start; browsers exchange it for a signed cookie.
 public struct Access: Sendable {
     static let cookie = "slipway_session"
     static let sessionSeconds = 12.0 * 3600
-    static let administrator = "admin"
+    static let administrator = PipelineEngine.administrator
 
     private let tokenHash: SHA256Digest
     private let key: SymmetricKey

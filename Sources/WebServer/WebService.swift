@@ -1,5 +1,5 @@
-public import ContainerRuntime
-public import GitRepository
+import ContainerRuntime
+import GitRepository
 public import Hummingbird
 public import ImageStore
 public import Logging

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import GitRepository
 import Hummingbird
+import PipelineEngine
 import StateStore
 
 /// `/api/v1/projects…`

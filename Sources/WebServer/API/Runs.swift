@@ -1,5 +1,7 @@
 import ContainerRuntime
+import DeliveryModel
 import Hummingbird
+import PipelineEngine
 import StateStore
 
 /// `/api/v1/runs…`

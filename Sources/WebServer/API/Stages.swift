@@ -1,5 +1,7 @@
+import DeliveryModel
 import Hummingbird
 import PipelineEngine
+import PipelineFile
 import StateStore
 
 /// `/api/v1/projects/<project>/stages/<stage>/…`: promote, approve, reject, roll back.

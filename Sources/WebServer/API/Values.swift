@@ -1,6 +1,9 @@
+import DeliveryModel
 import FoundationEssentials
+import OCIModel
 import PipelineEngine
-public import StateStore
+import PipelineFile
+import StateStore
 
 /// A new project and what its forge needs to know. The secret is shown once.
 public struct NewProjectValue: Codable, Sendable {

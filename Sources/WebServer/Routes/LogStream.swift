@@ -1,6 +1,9 @@
 import ContainerRuntime
+import DeliveryModel
 import FoundationEssentials
+import HTTPTypes
 import Hummingbird
+import PipelineEngine
 import StateStore
 
 /// `GET /runs/<id>/events?step=<name>[&after=<offset>]`: one step's log as server-sent events (WHATWG HTML, 9.2).
@@ -15,7 +18,7 @@ func addLogStream(to router: Router<WebContext>, _ parts: WebParts) {
         let start = max(0, resumed ?? request.uri.queryParameters.get("after", as: Int64.self) ?? 0)
         return Response(
             status: .ok,
-            headers: [.contentType: "text/event-stream", .cacheControl: "no-store", .init("X-Accel-Buffering")!: "no"],
+            headers: [.contentType: "text/event-stream", .cacheControl: "no-store", .xContentTypeOptions: "nosniff"],
             body: .init { writer in
                 try await send(run: run, step: step.name, from: start, parts, to: &writer)
                 try await writer.finish(nil)

@@ -2,6 +2,7 @@ import ContainerRuntime
 import DeliveryModel
 import Foundation
 import Hummingbird
+import ImageStore
 import OCIModel
 import PipelineEngine
 import PipelineFile

@@ -1,4 +1,6 @@
+import DeliveryModel
 import FoundationEssentials
+import OCIModel
 import PipelineEngine
 import PipelineFile
 import StateStore

@@ -1,6 +1,8 @@
+import DeliveryModel
 import FoundationEssentials
 import Hummingbird
 import PipelineEngine
+import PipelineFile
 import StateStore
 
 /// Fills the pages from the store. Reading only; what changes something is in `Pages+Actions`.
@@ -20,12 +22,12 @@ struct Pages: Sendable {
     /// What an action that led here has to say.
     private func outcome(_ request: Request) -> Notice? {
         switch request.uri.queryParameters.get("done") {
-        case "approved": Notice(StateBadge(.success, "Approved"), "The deployment goes ahead.")
-        case "recorded": Notice(StateBadge(.waiting, "Recorded"), "Your approval counts; more are needed.")
-        case "rejected": Notice(StateBadge(.neutral, "Rejected"), "The deployment will not happen.")
-        case "promoted": Notice(StateBadge(.success, "Promoted"), "The same digest is on its way.")
-        case "rolledback": Notice(StateBadge(.success, "Rolling back"), "The release before is on its way.")
-        case "cancelled": Notice(StateBadge(.neutral, "Cancelling"), "The run is being stopped.")
+        case "approved": Notice(StateBadge(.success, "Approved"), message: "The deployment goes ahead.")
+        case "recorded": Notice(StateBadge(.waiting, "Recorded"), message: "Your approval counts; more are needed.")
+        case "rejected": Notice(StateBadge(.neutral, "Rejected"), message: "The deployment will not happen.")
+        case "promoted": Notice(StateBadge(.success, "Promoted"), message: "The same digest is on its way.")
+        case "rolledback": Notice(StateBadge(.success, "Rolling back"), message: "The release before is on its way.")
+        case "cancelled": Notice(StateBadge(.neutral, "Cancelling"), message: "The run is being stopped.")
         default: nil
         }
     }

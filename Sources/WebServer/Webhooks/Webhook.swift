@@ -1,6 +1,8 @@
 import Crypto
 import FoundationEssentials
+import HTTPTypes
 import Hummingbird
+import PipelineEngine
 import StateStore
 
 /// One forge's way to call: where its id, event and signature are, and how its payload is read.

@@ -1,0 +1,63 @@
+import ArgumentParser
+import ContainerRuntime
+import Foundation
+import SystemPackage
+
+struct Doctor: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Check what the server needs on this machine, and say how to get it.",
+        discussion: "Example: slipway doctor --data /var/lib/slipway")
+    @Option(help: "The configuration file, slipway.yaml.") var config: String?
+    @Option(help: "The data directory.") var data: String?
+    @Flag(help: "Print one JSON document.") var json = false
+
+    private struct Row: Encodable {
+        var name: String
+        var ok: Bool
+        var message: String
+        var hint: String?
+    }
+
+    func run() async throws {
+        let settings = try await ServerSettings.read(file: config, data: data, listen: nil, routerPort: nil)
+        var runtimeSettings = RuntimeSettings()
+        runtimeSettings.runtime = settings.runtime
+        let runtime = ContainerRuntime(root: settings.data.appending("containers"), settings: runtimeSettings)
+        var rows = await runtime.check().map { Row(name: $0.name, ok: $0.ok, message: $0.message, hint: $0.hint) }
+        let nginx = Self.find(settings.nginx)
+        rows.append(
+            Row(name: "nginx", ok: nginx != nil, message: nginx ?? "not found", hint: nginx == nil ? "apt-get install nginx-light" : nil))
+        rows.append(Self.dataRow(settings.data))
+        if json {
+            try printJSON(rows)
+        } else {
+            for row in rows {
+                print("\(row.ok ? "ok    " : "FAILED")  \(row.name): \(row.message)")
+                if !row.ok, let hint = row.hint { print("        \(hint)") }
+            }
+        }
+        if rows.contains(where: { !$0.ok }) { throw ExitCode(Failure.failed) }
+    }
+
+    private static func dataRow(_ path: FilePath) -> Row {
+        var existing = path
+        while !FileManager.default.fileExists(atPath: existing.string), existing.removeLastComponent() {}
+        guard FileManager.default.isWritableFile(atPath: existing.string) else {
+            return Row(name: "data directory", ok: false, message: "\(path) cannot be written", hint: "choose another with --data")
+        }
+        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: existing.string)
+        let free = (attributes?[.systemFreeSize] as? NSNumber)?.int64Value ?? 0
+        let ok = free > 1 << 30
+        return Row(
+            name: "data directory", ok: ok, message: "\(path), \(free >> 20) MiB free",
+            hint: ok ? nil : "free some space: images and workspaces need at least 1 GiB")
+    }
+
+    /// Where a program is, by its path or by PATH and the administrator's folders.
+    static func find(_ program: String) -> String? {
+        if program.contains("/") { return FileManager.default.isExecutableFile(atPath: program) ? program : nil }
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+        return (folders + ["/usr/local/sbin", "/usr/sbin", "/sbin"]).map { "\($0)/\(program)" }
+            .first { FileManager.default.isExecutableFile(atPath: $0) }
+    }
+}

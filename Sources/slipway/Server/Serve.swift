@@ -1,0 +1,148 @@
+import ArgumentParser
+import AsyncHTTPClient
+import BlockingQueue
+import ContainerRuntime
+import Deployer
+import Foundation
+import GitRepository
+import Hummingbird
+import ImageBuilder
+import ImageStore
+import Logging
+import PipelineEngine
+import ServiceLifecycle
+import StateSQLite
+import SystemPackage
+import UnixSignals
+import WebServer
+
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run the server.",
+        discussion: """
+            Example: slipway serve --data /var/lib/slipway --listen 127.0.0.1:8080
+
+            Settings come from the file named by --config (or SLIPWAY_CONFIG), from SLIPWAY_… in the environment and \
+            from these options. SIGTERM stops it gracefully; containers and router go on serving.
+            """)
+    @Option(help: "The configuration file, slipway.yaml.") var config: String?
+    @Option(help: "The data directory.") var data: String?
+    @Option(help: "Where to listen, HOST:PORT.") var listen: String?
+    @Option(help: "The router's port.") var routerPort: Int?
+
+    func run() async throws {
+        let settings = try await ServerSettings.read(
+            file: config, data: data, listen: listen, routerPort: routerPort)
+        let logger = Self.logger(settings)
+        let folder = try DataFolder(settings.data)
+        try Self.checkPort(settings)
+        GitLibrary.initialise()
+        let server = try Server(settings: settings, folder: folder, logger: logger)
+        for finding in await server.runtime.check() where !finding.ok {
+            throw Failure("\(finding.name): \(finding.message)", hint: finding.hint ?? "see: slipway doctor")
+        }
+        guard Doctor.find(settings.nginx) != nil else {
+            throw Failure("nginx is missing", hint: "apt-get install nginx-light, or set router.nginx")
+        }
+        logger.info("listening on http://\(settings.host):\(settings.port), data in \(settings.data)")
+        let group = ServiceGroup(
+            configuration: .init(
+                services: server.services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+        logger.info("stopped; containers and router go on")
+    }
+
+    /// Text for people, one JSON document a line for machines.
+    private static func logger(_ settings: ServerSettings) -> Logger {
+        let level = Logger.Level(rawValue: settings.logLevel) ?? .info
+        if isatty(2) == 1 {
+            LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        } else {
+            LoggingSystem.bootstrap { JSONLogHandler(label: $0) }
+        }
+        var logger = Logger(label: "slipway")
+        logger.logLevel = level
+        return logger
+    }
+
+    /// A taken port is said before any work starts.
+    private static func checkPort(_ settings: ServerSettings) throws {
+        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(socket) }
+        var yes: Int32 = 1
+        setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(UInt16(settings.port).bigEndian)
+        guard inet_pton(AF_INET, settings.host == "localhost" ? "127.0.0.1" : settings.host, &address.sin_addr) == 1
+        else { return }
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        if result != 0 {
+            throw Failure(
+                "cannot listen on \(settings.host):\(settings.port): \(Errno(rawValue: errno))",
+                hint: "stop what listens there, or choose another address with --listen")
+        }
+    }
+}
+
+/// The composition root: every part is made here and nowhere else.
+struct Server {
+    let runtime: ContainerRuntime
+    let services: [any Service]
+
+    init(settings: ServerSettings, folder: DataFolder, logger: Logger) throws {
+        let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
+        let store = try SQLiteStore(file: folder.database, clock: clock)
+        let secrets = try folder.secrets()
+        let images = try ImageStore(root: folder.path)
+        let snapshots = Snapshots(root: folder.snapshots, store: images)
+        var runtimeSettings = RuntimeSettings()
+        runtimeSettings.runtime = settings.runtime
+        runtimeSettings.subnet = settings.subnet
+        let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
+        let client = HTTPClient.shared
+        let probe = HTTPClientProbe(client: client)
+        let target = HostTarget(runtime: runtime) { digest in
+            let image = try await snapshots.prepare(digest)
+            return HostTarget.Image(config: image.config, layers: image.layers)
+        }
+        let router = try NginxRouter(
+            folder: folder.router,
+            settings: NginxSettings(
+                listenAddress: settings.routerHost, listenPort: settings.routerPort, program: settings.nginx),
+            probe: probe)
+        let token = try folder.adminToken()
+        let registries = try OutsideRegistries(
+            configFile: settings.dockerConfig, home: ProcessInfo.processInfo.environment["HOME"], client: client,
+            logger: logger)
+        let declaration = Declaration()
+        let supervisor = Supervisor(
+            target: target, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
+            now: clock, logger: logger, declared: { try await declaration.orders() })
+        let engine = PipelineEngine(
+            parts: .init(
+                store: store, secrets: secrets, images: images, snapshots: snapshots,
+                builder: ImageBuilder(store: images), runtime: runtime,
+                rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,
+                registries: registries, gitQueue: BlockingQueue(label: "git", width: 4)),
+            settings: .init(
+                dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName)-\(UUID().uuidString.prefix(8))",
+                concurrentRuns: settings.concurrentRuns), logger: logger)
+        declaration.set { try await engine.declaredOrders() }
+        let web = WebParts(
+            store: store, engine: engine, images: images, secrets: secrets,
+            access: Access(token: token, readersNeedToken: settings.readersNeedToken, clock: clock),
+            publicURL: settings.publicURL, routerPort: settings.routerPort, tokenFile: folder.tokenFile.string,
+            logger: logger)
+        let application = Application(
+            router: try makeRouter(web),
+            configuration: .init(address: .hostname(settings.host, port: settings.port), serverName: "slipway"),
+            logger: logger)
+        self.runtime = runtime
+        services = [engine, application]
+    }
+}

@@ -1,0 +1,68 @@
+import Configuration
+import Foundation
+import SystemPackage
+
+/// The server's own settings: from `slipway.yaml`, from `SLIPWAY_…` in the environment, from the command line; what comes
+/// later wins. docs/server.md lists them.
+struct ServerSettings {
+    var data: FilePath
+    var host: String
+    var port: Int
+    var publicURL: String
+    var routerHost: String
+    var routerPort: Int
+    var nginx: String
+    var runtime: String
+    var subnet: String
+    var concurrentRuns: Int
+    var readersNeedToken: Bool
+    var dockerConfig: String?
+    var logLevel: String
+
+    static let defaultData = "/var/lib/slipway"
+
+    static func read(file: String?, data: String?, listen: String?, routerPort: Int?) async throws -> ServerSettings {
+        var providers: [any ConfigProvider] = [
+            EnvironmentVariablesProvider().prefixKeys(with: "slipway")
+        ]
+        let path = file ?? ProcessInfo.processInfo.environment["SLIPWAY_CONFIG"]
+        if let path {
+            do {
+                providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(path)))
+            } catch {
+                throw Failure(
+                    "the configuration \(path) cannot be read: \(error)", hint: "docs/server.md describes the file",
+                    status: Failure.usage)
+            }
+        }
+        let reader = ConfigReader(providers: providers)
+        let address = listen ?? reader.string(forKey: "listen", default: "127.0.0.1:8080")
+        let (host, port) = try endpoint(address, key: "listen")
+        let folder = data ?? reader.string(forKey: "data", default: defaultData)
+        let (routerHost, configuredPort) = try endpoint(
+            reader.string(forKey: "router.listen", default: "127.0.0.1:8000"), key: "router.listen")
+        let isLocal = host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        let readers = reader.string(forKey: "readers", default: isLocal ? "anyone" : "token")
+        guard ["anyone", "token"].contains(readers) else {
+            throw Failure("readers: '\(readers)' is unknown", hint: "write 'anyone' or 'token'", status: Failure.usage)
+        }
+        return ServerSettings(
+            data: FilePath(URL(fileURLWithPath: folder).standardizedFileURL.path), host: host, port: port,
+            publicURL: reader.string(forKey: "url", default: "http://\(host):\(port)"), routerHost: routerHost,
+            routerPort: routerPort ?? configuredPort, nginx: reader.string(forKey: "router.nginx", default: "nginx"),
+            runtime: reader.string(forKey: "runtime", default: "runc"),
+            subnet: reader.string(forKey: "network.subnet", default: "10.83.0.0/16"),
+            concurrentRuns: min(max(reader.int(forKey: "runs", default: 4), 1), 64), readersNeedToken: readers == "token",
+            dockerConfig: reader.string(forKey: "registries.docker_config"),
+            logLevel: reader.string(forKey: "log.level", default: "info"))
+    }
+
+    private static func endpoint(_ text: String, key: String) throws -> (String, Int) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (1...65535).contains(port), colon != text.startIndex
+        else {
+            throw Failure("\(key): '\(text)' is not an address", hint: "write HOST:PORT, as in 127.0.0.1:8080", status: Failure.usage)
+        }
+        return (String(text[..<colon]), port)
+    }
+}
