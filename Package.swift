@@ -95,15 +95,15 @@ let package = Package(
             "Deployer",
             [
                 "BlockingQueue", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
-                nioCore, subprocess, system,
+                nioCore, nioHTTP1, serviceLifecycle, subprocess, system,
             ], tests: []),
-        room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
+        room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system], tests: []),
         room(
             "PipelineEngine",
             [
                 "BlockingQueue", "ContainerRuntime", "DeliveryModel", "Deployer", "GitRepository", "ImageBuilder",
                 "ImageStore", "OCIModel", "PipelineFile", "StateStore", logging, serviceLifecycle, system,
-            ]),
+            ], tests: []),
         [
             .target(
                 name: "WebAssets", path: "web", exclude: ["templates", "css", "js", "images", "embed.sh"],
@@ -125,7 +125,9 @@ let package = Package(
                     "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
                     serviceLifecycle, system,
                 ],
-                swiftSettings: settings)
+                swiftSettings: settings),
+            .testTarget(name: "ArchitectureTests", swiftSettings: settings),
+            .testTarget(name: "EndToEndTests", dependencies: ["slipway"], swiftSettings: settings),
         ],
     ].flatMap { $0 },
     swiftLanguageModes: [.v6]

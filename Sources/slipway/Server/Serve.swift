@@ -104,12 +104,12 @@ struct Server {
         runtimeSettings.runtime = settings.runtime
         runtimeSettings.subnet = settings.subnet
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
-        let client = HTTPClient.shared
+        // A health path that redirects must not be judged by the page behind it.
+        var clientSettings = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        clientSettings.timeout = .init(connect: .seconds(5), read: .seconds(60))
+        let client = HTTPClient(configuration: clientSettings)
         let probe = HTTPClientProbe(client: client)
-        let target = HostTarget(runtime: runtime) { digest in
-            let image = try await snapshots.prepare(digest)
-            return HostTarget.Image(config: image.config, layers: image.layers)
-        }
+        let target = HostTarget(runtime: runtime, snapshots: snapshots)
         let router = try NginxRouter(
             folder: folder.router,
             settings: NginxSettings(
@@ -143,6 +143,32 @@ struct Server {
             configuration: .init(address: .hostname(settings.host, port: settings.port), serverName: "slipway"),
             logger: logger)
         self.runtime = runtime
-        services = [engine, application]
+        services = [HTTPClientService(client: client), RouterService(router: router, logger: logger), engine, application]
+    }
+}
+
+/// Closes the connections when everything else has stopped.
+struct HTTPClientService: Service {
+    let client: HTTPClient
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        try await client.shutdown()
+    }
+}
+
+/// Makes sure that the router runs, after a reboot say. It goes on when the server stops.
+struct RouterService: Service {
+    let router: NginxRouter
+    let logger: Logger
+
+    func run() async throws {
+        do {
+            try await router.start()
+        } catch {
+            // The server is still of use: the next deployment starts the router too, and says what is wrong with it.
+            logger.error("the router does not start: \(error)")
+        }
+        try? await gracefulShutdown()
     }
 }
