@@ -37,7 +37,7 @@ extension PipelineEngine {
             var message: String?
             var tail: String?
             do {
-                guard let order = try await order(for: deployment) else {
+                guard let order = try await order(for: deployment, withSecrets: phase.mayStartInstances) else {
                     throw EngineError(
                         .unknownStage, "the stage '\(deployment.stage)' is not in the release", hint: "push again")
                 }
@@ -48,8 +48,9 @@ extension PipelineEngine {
             } catch is CancellationError {
                 throw CancellationError()
             } catch {
-                // What cannot be tried gives way to the version that serves.
-                next = phase == .queued || phase == .reverting ? .failed : .reverting
+                // What cannot be tried gives way to the version that serves; past that point the same phase is tried
+                // again when the lease has expired.
+                next = phase == .queued ? .failed : .reverting
                 message = "\(error)"
                 guard phase.next.contains(next) else { throw error }
             }
@@ -68,13 +69,13 @@ extension PipelineEngine {
     }
 
     /// What the target is asked for. Secrets are opened here, and are nowhere written down by us.
-    private func order(for deployment: Deployment) async throws -> RolloutOrder? {
+    private func order(for deployment: Deployment, withSecrets: Bool = true) async throws -> RolloutOrder? {
         guard let release = try await parts.store.release(deployment.release),
             let stage = try Self.stages(of: release).first(where: { $0.name == deployment.stage })
         else { return nil }
         var service = release.service
         if let replicas = stage.replicas { service.replicas = replicas }
-        var environment = try await resolve(stage.environment, project: deployment.project)
+        var environment = withSecrets ? try await resolve(stage.environment, project: deployment.project) : [:]
         environment["SLIPWAY_STAGE"] = stage.name
         return RolloutOrder(
             deployment: deployment.name, project: deployment.project, stage: deployment.stage,
@@ -111,6 +112,11 @@ extension PipelineEngine {
         }
         return orders
     }
+}
+
+extension RolloutPhase {
+    /// Phases in which instances may be started, which needs their environment. The way back must not depend on it.
+    fileprivate var mayStartInstances: Bool { self == .queued || self == .starting || self == .warming }
 }
 
 extension StagePlan {

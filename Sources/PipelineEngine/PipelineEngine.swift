@@ -48,7 +48,7 @@ public struct PipelineEngine: Service {
     public struct Settings: Sendable {
         /// Holds `mirrors/` and `runs/`.
         public var dataFolder: FilePath
-        /// This server's name in leases.
+        /// This server's name in leases; no two servers that run at the same time may share it.
         public var holder: String
         public var concurrentRuns: Int
         public var concurrentDeployments: Int
@@ -86,6 +86,8 @@ public struct PipelineEngine: Service {
     public func wake() { bell.ring() }
 
     public func run() async throws {
+        // A predecessor of the same name that was killed cannot give back what it had.
+        try await parts.store.releaseLeases(holder: settings.holder)
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await cancelWhenGracefulShutdown { await loop("intake") { try await intake() } } }

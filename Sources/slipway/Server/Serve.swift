@@ -130,7 +130,8 @@ struct Server {
                 rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,
                 registries: registries, gitQueue: BlockingQueue(label: "git", width: 4)),
             settings: .init(
-                dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName)-\(UUID().uuidString.prefix(8))",
+                // The lock on the data directory admits one server: what its predecessor held is this one's.
+                dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
                 concurrentRuns: settings.concurrentRuns), logger: logger)
         declaration.set { try await engine.declaredOrders() }
         let web = WebParts(
