@@ -15,6 +15,9 @@ extension PipelineEngine {
         let plans = Dictionary(plan.steps.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let recorded = try await parts.store.steps(of: run.id)
         var states = Dictionary(recorded.map { ($0.name, $0.state) }, uniquingKeysWith: { first, _ in first })
+        for step in recorded where step.state.isTerminal && step.startedAt != nil {
+            try await discardContainer(run: run.id, step: step.name)
+        }
         try await withThrowingTaskGroup(of: (String, StepState).self) { group in
             var started: Set<String> = []
             func startReady() async throws {
@@ -65,17 +68,19 @@ extension PipelineEngine {
             let begun = observed?.startedAt ?? Date.now
             let remaining = plan.timeout - Date.now.timeIntervalSince(begun)
             let exit = try await waitForExit(container, atMost: .seconds(max(0, remaining)))
-            try await discardContainer(run: run.id, step: step.name)
             let change = Self.outcome(exit, timeout: plan.timeout)
+            // Recorded before its container goes: a server killed in between must not run the step again.
+            if exit == nil { try await parts.runtime.stop(container, grace: .zero) }
             try await record(change, step.name, run)
+            try await discardContainer(run: run.id, step: step.name)
             return change.state
         } catch is CancellationError {
             throw CancellationError()
         } catch let error as LeaseLost {
             throw error
         } catch {
-            try await discardContainer(run: run.id, step: step.name)
             try await record(.init(.failed, message: "\(error)"), step.name, run)
+            try await discardContainer(run: run.id, step: step.name)
             return .failed
         }
     }
