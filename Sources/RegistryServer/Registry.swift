@@ -12,7 +12,7 @@ public enum RegistryAction: String, Sendable, Hashable {
 /// Decides on one request: the repository is nil for `/v2/` (where clients find out whether they must log in)
 /// and for `/v2/_catalog` (whose entries are then asked for one by one).
 ///
-/// `false` is answered with 401 and a Basic challenge. A thrown `HTTPError` is answered with its status, so an
+/// `false` is answered with 401 and the registry's challenge. A thrown `HTTPError` is answered with its status, so an
 /// authenticated user without the right may be told 403 by throwing `HTTPError(.forbidden)`.
 public typealias RegistryAuthorization =
     @Sendable (_ request: Request, _ action: RegistryAction, _ repository: RepositoryName?) async throws -> Bool
@@ -25,12 +25,14 @@ public typealias RegistryAuthorization =
 /// - Parameters:
 ///   - uploadKey: secret that binds upload addresses to their repository. With nil a random key is made, so that
 ///     uploads begun before a restart answer 404 afterwards and clients begin them again.
+///   - challenge: the `WWW-Authenticate` of a 401.
 ///   - authorize: asked before every request, see ``RegistryAuthorization``.
 public func addRegistryRoutes<Context: RequestContext>(
     to router: some RouterMethods<Context>, store: ImageStore, uploadKey: [UInt8]? = nil,
-    authorize: @escaping RegistryAuthorization
+    challenge: String = #"Basic realm="slipway""#, authorize: @escaping RegistryAuthorization
 ) {
-    let registry = Registry(store: store, tickets: UploadTickets(key: uploadKey), authorize: authorize)
+    let registry = Registry(
+        store: store, tickets: UploadTickets(key: uploadKey), challenge: challenge, authorize: authorize)
     for path in ["/v2", "/v2/**"] as [RouterPath] {
         for method in [.get, .head, .post, .put, .patch, .delete] as [HTTPRequest.Method] {
             router.on(path, method: method) { request, context -> Response in
@@ -47,6 +49,7 @@ struct Registry: Sendable {
 
     let store: ImageStore
     let tickets: UploadTickets
+    let challenge: String
     let authorize: RegistryAuthorization
 
     func respond(to request: Request, context: some RequestContext) async throws -> Response {
@@ -120,7 +123,7 @@ struct Registry: Sendable {
             throw RegistryFailure(
                 .unauthorized, .unauthorized,
                 "log in to \(action.rawValue)\(repository.map { " \($0)" } ?? "")",
-                headers: [.wwwAuthenticate: #"Basic realm="slipway""#])
+                headers: [.wwwAuthenticate: challenge])
         }
     }
 }

@@ -60,13 +60,20 @@ public struct Access: Sendable {
         guard parts.count == 2 else { return false }
         switch parts[0].lowercased() {
         case "bearer": return isToken(String(parts[1]))
-        case "basic":
-            guard let data = Data(base64Encoded: String(parts[1])) else { return false }
-            let pair = String(decoding: data, as: UTF8.self).split(
-                separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            return pair.count == 2 && isToken(String(pair[1]))
+        case "basic": return token(inBasic: header) != nil
         default: return false
         }
+    }
+
+    /// The administrator's token when it is the password of an `Authorization: Basic` header.
+    func token(inBasic header: String) -> String? {
+        let parts = header.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, parts[0].lowercased() == "basic", let data = Data(base64Encoded: String(parts[1]))
+        else { return nil }
+        let pair = String(decoding: data, as: UTF8.self).split(
+            separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard pair.count == 2, isToken(String(pair[1])) else { return nil }
+        return String(pair[1])
     }
 
     // MARK: Sessions: `<expiry>.<nonce>.<hmac>`

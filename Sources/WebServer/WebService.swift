@@ -49,12 +49,7 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     addHealthRoutes(to: router, store: parts.store)
     addAssetRoutes(to: router)
     addWebhookRoutes(to: router, parts)
-    addRegistryRoutes(to: router, store: parts.images) { request, action, _ in
-        switch action {
-        case .pull: parts.access.mayRead(request)
-        case .push: parts.access.actor(of: request) != nil
-        }
-    }
+    addRegistryAccess(to: router, parts)
     addProjectAPI(to: router, parts)
     addRunAPI(to: router, parts)
     addStageAPI(to: router, parts)
