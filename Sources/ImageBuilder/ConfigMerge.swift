@@ -29,7 +29,8 @@ enum ConfigMerge {
         for _ in 0..<max(0, missing) { history.append(History(comment: "base layer")) }
         let what = request.copies.map { copy in
             var source = copy.source
-            let inside = source.removePrefix(request.context)
+            // A context of "/" is no context: where the files were on this machine must not change the digest.
+            let inside = !request.context.components.isEmpty && source.removePrefix(request.context)
             let name = inside ? source.string : copy.source.lastComponent?.string ?? ""
             return "\(name.isEmpty ? "." : name) to \(copy.destination)"
         }
