@@ -64,7 +64,7 @@ public struct StepGraph: Sendable {
                     label: Self.shortened(step.name, to: 17), title: "\(step.name): \(step.badge.word)",
                     href: step.href ?? "#\(PageURL.anchor(step.name))", tone: step.badge.tone, icon: step.badge.icon,
                     detail: Self.shortened(
-                        step.detail.isEmpty ? step.badge.word : "\(step.badge.word) · \(step.detail)", to: 22),
+                        step.detail.isEmpty ? step.badge.word : "\(step.badge.word) · \(step.detail)", to: 20),
                     x: x, y: y, iconX: x + 12, iconY: y + 16, textX: x + 37, nameY: y + 21, detailY: y + 37))
         }
         var edges: [Edge] = []

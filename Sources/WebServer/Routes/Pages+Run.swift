@@ -99,7 +99,7 @@ extension Pages {
         let depended = Set(steps.flatMap(\.dependsOn))
         nodes.append(
             StepGraph.Step(
-                name: "image", badge: StateBadge(state: "succeeded"), detail: digest.short,
+                name: "image", badge: StateBadge(state: "succeeded"), detail: String(digest.short.prefix(7)),
                 dependsOn: steps.map(\.name).filter { !depended.contains($0) }, href: "#image"))
         var before = "image"
         for deployment in deployments where deployment.kind != "rollback" {
