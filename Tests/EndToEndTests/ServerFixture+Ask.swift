@@ -1,0 +1,100 @@
+import Foundation
+import Testing
+
+/// What people and forges do with a server.
+extension ServerFixture {
+    func slipway(_ arguments: String..., input: String = "") async throws -> Outcome {
+        try await command(
+            Self.binary, arguments, environment: ["SLIPWAY_URL": url, "SLIPWAY_TOKEN": token], input: Data(input.utf8))
+    }
+
+    /// A command's `--json`.
+    func ask<T: Decodable>(_ arguments: [String], as type: T.Type = T.self) async throws -> T {
+        let outcome = try await command(
+            Self.binary, arguments + ["--json"], environment: ["SLIPWAY_URL": url, "SLIPWAY_TOKEN": token])
+        guard outcome.status == 0 else { throw Failed("slipway \(arguments): \(outcome.errors)") }
+        return try JSONDecoder().decode(T.self, from: Data(outcome.output.utf8))
+    }
+
+    func addProject(_ repository: SampleRepository, name: String = "sample") async throws -> ProjectValue {
+        try await ask(["project", "add", name, repository.folder.path])
+    }
+
+    /// A webhook of the plain form, signed as the hook that `project add` prints does.
+    @discardableResult
+    func push(_ commit: String, branch: String = "main", id: String = UUID().uuidString, to project: ProjectValue)
+        async throws -> WebhookAnswer
+    {
+        let body = #"{"ref":"refs/heads/\#(branch)","before":"\#(String(repeating: "0", count: 40))","after":"\#(commit)"}"#
+        let answer = try await http(
+            "POST", project.hook,
+            headers: [
+                "X-Slipway-Event": "push", "X-Slipway-Delivery": id,
+                "X-Slipway-Signature": "sha256=\(try await sign(body, with: project.secret))",
+            ], body: Data(body.utf8))
+        #expect(answer.status == 202)
+        return try JSONDecoder().decode(WebhookAnswer.self, from: Data(answer.body.utf8))
+    }
+
+    func sign(_ body: String, with secret: String) async throws -> String {
+        let outcome = try await command(
+            "/usr/bin/openssl", ["dgst", "-sha256", "-hmac", secret], input: Data(body.utf8))
+        guard let signature = outcome.output.split(whereSeparator: \.isWhitespace).last else { throw Failed(outcome.errors) }
+        return String(signature)
+    }
+
+    func runs() async throws -> [RunValue] { try await ask(["runs", "sample"]) }
+
+    /// The run of a commit, with its steps and deployments, once it is over.
+    func finishedRun(of commit: String, seconds: Double = 20) async throws -> RunValue {
+        let run = try await eventually("the run of \(commit) is over", seconds: seconds) {
+            try await runs().first { $0.commit == commit && $0.isOver }
+        }
+        return try await show(run.id)
+    }
+
+    func show(_ run: Int) async throws -> RunValue { try await ask(["show", "\(run)"]) }
+
+    /// A run's log as `slipway logs` prints it.
+    func log(of run: Int) async throws -> String { try await slipway("logs", "\(run)").output }
+
+    func stage(_ name: String) async throws -> StageValue? {
+        try await ask(["status", "sample"], as: StatusValue.self).stages.first { $0.stage == name }
+    }
+
+    /// Pushes a commit and waits until dev runs its image; returns the digest.
+    @discardableResult
+    func deliverToDev(_ commit: String, of project: ProjectValue, seconds: Double = 20) async throws -> String {
+        try await push(commit, to: project)
+        let run = try await finishedRun(of: commit, seconds: seconds)
+        guard run.state == "succeeded", let digest = run.digest else {
+            throw Failed("run \(run.id) is \(run.state): \(run.error ?? "no digest")")
+        }
+        try await live(digest, in: "dev")
+        return digest
+    }
+
+    func live(_ digest: String, in stage: String, seconds: Double = 20) async throws {
+        try await until("\(stage) runs \(digest)", seconds: seconds) {
+            guard let now = try await self.stage(stage) else { return false }
+            if now.state == "failed" { throw Failed("\(stage) failed: \(now.problem ?? "")") }
+            return now.digest == digest && ["live", "awaitingApproval"].contains(now.state)
+        }
+    }
+
+    /// What a stage answers through the router.
+    func answer(of stage: String, path: String = "/") async throws -> Answer {
+        try await http("GET", "http://127.0.0.1:\(routerPort)\(path)", headers: ["Host": "\(stage).localhost"])
+    }
+
+    func deliveries(of project: String = "sample") async throws -> [DeliveryValue] {
+        let answer = try await http(
+            "GET", "\(url)/api/v1/projects/\(project)/deliveries", headers: ["Authorization": "Bearer \(token)"])
+        return try JSONDecoder().decode([DeliveryValue].self, from: Data(answer.body.utf8))
+    }
+
+    /// The containers that exist, instances and steps.
+    var containers: [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: data.path + "/containers")) ?? []).sorted()
+    }
+}

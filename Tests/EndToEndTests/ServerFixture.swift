@@ -1,0 +1,138 @@
+import Foundation
+import Testing
+
+/// The real binary, serving a temporary data directory on free loopback ports.
+final class ServerFixture {
+    let folder: URL
+    let port: Int
+    let routerPort: Int
+    private var process: Process?
+
+    var data: URL { folder.appendingPathComponent("data") }
+    var url: String { "http://127.0.0.1:\(port)" }
+    var token: String { text(data, "admin-token").trimmingCharacters(in: .whitespacesAndNewlines) }
+
+    /// Beside the tests.
+    static let binary: String = {
+        let folder = URL(fileURLWithPath: CommandLine.arguments.first ?? "").deletingLastPathComponent().path
+        let root = URL(fileURLWithPath: #filePath).pathComponents.dropLast(3).joined(separator: "/").dropFirst()
+        return ["\(folder)/slipway", "\(root)/.build/debug/slipway"]
+            .first { FileManager.default.isExecutableFile(atPath: $0) } ?? "slipway"
+    }()
+
+    /// A server with the image `library/busybox:1`, and nothing of it left afterwards.
+    static func with(_ body: (ServerFixture) async throws -> Void) async throws {
+        try #require(geteuid() == 0, "containers need root: run the tests as root")
+        try await withFolder { folder in
+            let server = try ServerFixture(folder)
+            do {
+                let imported = try await server.slipway(
+                    "image", "import", BaseImage.make(in: folder).path, "library/busybox:1", "--data", server.data.path)
+                guard imported.status == 0 else { throw Failed(imported.errors) }
+                try await server.start()
+                try await body(server)
+            } catch {
+                let log = text(folder, "server.log").split(separator: "\n").suffix(30).joined(separator: "\n")
+                Issue.record("\(error)\nThe server's last lines:\n\(log)")
+                try? await server.tearDown()
+                return
+            }
+            try await server.tearDown()
+        }
+    }
+
+    private init(_ folder: URL) throws {
+        self.folder = folder
+        port = try freePort()
+        routerPort = try freePort()
+        try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
+    }
+
+    /// Starts it and waits until it is ready.
+    func start() async throws {
+        let log = folder.appendingPathComponent("server.log")
+        if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
+        let handle = try FileHandle(forWritingTo: log)
+        try handle.seekToEnd()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Self.binary)
+        process.arguments = ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--router-port", "\(routerPort)"]
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = handle
+        process.standardError = handle
+        try process.run()
+        self.process = process
+        try await until("the server becomes ready") {
+            guard process.isRunning else { throw Failed("the server ended with status \(process.terminationStatus)") }
+            return try await http("GET", "\(url)/readyz").status == 200
+        }
+    }
+
+    /// As the kernel does when memory runs out: no chance to say good-bye.
+    func kill9() async throws {
+        guard let process else { throw Failed("no server runs") }
+        kill(process.processIdentifier, SIGKILL)
+        try await end(process)
+    }
+
+    /// SIGTERM; returns its exit status.
+    @discardableResult
+    func stop() async throws -> Int32 {
+        guard let process else { throw Failed("no server runs") }
+        kill(process.processIdentifier, SIGTERM)
+        try await end(process)
+        return process.terminationStatus
+    }
+
+    private func end(_ process: Process) async throws {
+        try await until("the server ends") { !process.isRunning }
+        self.process = nil
+    }
+
+    /// Instances and router outlive a server by design; so the projects are removed first.
+    private func tearDown() async throws {
+        var complaints: [String] = []
+        if process != nil {
+            for project in (try? await names()) ?? [] {
+                let removed: Void? = try? await until("project \(project) is removed") {
+                    try await slipway("project", "remove", project).status == 0
+                }
+                if removed == nil { complaints.append("project \(project) cannot be removed") }
+            }
+            if (try? await stop()) != 0 { complaints.append("SIGTERM does not stop the server in order") }
+        }
+        if let pid = Int32(text(data, "router/nginx.pid").trimmingCharacters(in: .whitespacesAndNewlines)) {
+            kill(pid, SIGTERM)
+            let gone: Void? = try? await until("nginx ends") { kill(pid, 0) != 0 }
+            if gone == nil { complaints.append("nginx does not stop") }
+        }
+        let left = Leftovers(folder)
+        if !left.isEmpty { complaints.append("left behind: \(left)") }
+        left.remove()
+        #expect(complaints.isEmpty)
+    }
+
+    private func names() async throws -> [String] {
+        struct Name: Decodable { var name: String }
+        return try await ask(["project", "list"], as: [Name].self).map(\.name)
+    }
+}
+
+/// A port nobody listens on, below those the kernel gives to outgoing connections.
+func freePort() throws -> Int {
+    for _ in 0..<100 {
+        let port = Int.random(in: 20_000..<32_000)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        let status = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        if status == 0 { return port }
+    }
+    throw Failed("no free port")
+}

@@ -1,0 +1,58 @@
+// What the tests read of `--json`, written down once more: a field that is renamed breaks users' scripts.
+
+struct ProjectValue: Decodable {
+    var hook: String
+    var secret: String
+    var postReceive: String
+}
+
+struct RunValue: Decodable {
+    var id: Int
+    var state: String
+    var commit: String
+    var digest: String?
+    var error: String?
+    var steps: [StepValue]?
+    var deployments: [DeploymentValue]?
+    var isOver: Bool { state != "queued" && state != "running" }
+}
+
+struct StepValue: Decodable {
+    var name: String
+    var state: String
+    var exitCode: Int?
+    var message: String?
+}
+
+struct DeploymentValue: Decodable {
+    var stage: String
+    var state: String
+    var digest: String
+    var message: String?
+    var logTail: String?
+}
+
+struct StatusValue: Decodable {
+    var stages: [StageValue]
+}
+
+struct StageValue: Decodable {
+    struct Waiting: Decodable { var digest: String }
+    var stage: String
+    var state: String
+    var digest: String?
+    var commit: String?
+    var waiting: Waiting?
+    var problem: String?
+}
+
+struct DeliveryValue: Decodable {
+    var forge: String
+    var state: String
+    var outcome: String?
+}
+
+struct WebhookAnswer: Decodable {
+    var delivery: Int
+    var duplicate: Bool
+}
