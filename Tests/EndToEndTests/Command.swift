@@ -26,6 +26,8 @@ func command(
 ) async throws -> Outcome {
     try await withFolder { folder in
         let (input, output, errors) = try streams(folder, input)
+        // Closed here and now: Process cannot deal with descriptors over 1024.
+        defer { for handle in [input, output, errors] { try? handle.close() } }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
@@ -37,6 +39,7 @@ func command(
             process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
             do { try process.run() } catch { continuation.resume(throwing: Failed("\(program): \(error)")) }
         }
+        process.terminationHandler = nil
         return Outcome(status: status, output: text(folder, "output"), errors: text(folder, "errors"))
     }
 }

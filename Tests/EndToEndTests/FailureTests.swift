@@ -61,4 +61,32 @@ extension EndToEnd {
             #expect(shown.contains("library/nowhere:7") && shown.contains("embedded registry"), "\(shown)")
         }
     }
+
+    @Test("A release that does not become healthy fails with its last lines, and the version before keeps serving")
+    func unhealthyRelease() async throws {
+        try await ServerFixture.with { server in
+            let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+            let project = try await server.addProject(repository)
+            let good = try await server.deliverToDev(repository.commit(version: "1"), of: project)
+            let before = server.containers
+            let commit = try await repository.commit(
+                version: "2",
+                pipeline: SampleRepository.pipeline(
+                    entrypoint: #"[/bin/sh, -c, "echo no catalogue, giving up; exit 3"]"#))
+            try await server.push(commit, to: project)
+            let run = try await server.finishedRun(of: commit)
+            #expect(run.state == "succeeded")
+            let failed = try await eventually("the deployment fails") {
+                try await server.show(run.id).deployments?.first { $0.state == "failed" }
+            }
+            #expect(failed.logTail?.contains("no catalogue, giving up") == true)
+            let shown = try await server.slipway("show", "\(run.id)").output
+            #expect(shown.contains("no catalogue, giving up"), "\(shown)")
+            let stage = try #require(try await server.stage("dev"))
+            #expect(stage.state == "failed" && stage.digest == good)
+            #expect(try await server.answer(of: "dev").body == "version 1")
+            #expect(server.containers == before)
+            #expect(try await server.stage("prod")?.waiting?.digest == good)
+        }
+    }
 }

@@ -4,7 +4,10 @@ import Foundation
 struct SampleRepository {
     let folder: URL
 
-    static let server = #"[/bin/busybox, httpd, -f, -p, "80", -h, /www]"#
+    /// The first process of a container has no default for SIGTERM; without the trap every stop would take ten seconds.
+    static let server = #"[/bin/sh, -c, "trap 'exit 0' TERM; httpd -f -p 80 -h /www & wait"]"#
+    /// Takes its time until it is healthy.
+    static let slowServer = #"[/bin/sh, -c, "trap 'exit 0' TERM; sleep 3; httpd -f -p 80 -h /www & wait"]"#
     static let steps = """
           - name: test
             image: library/busybox:1

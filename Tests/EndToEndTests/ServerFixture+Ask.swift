@@ -84,7 +84,10 @@ extension ServerFixture {
 
     /// What a stage answers through the router.
     func answer(of stage: String, path: String = "/") async throws -> Answer {
-        try await http("GET", "http://127.0.0.1:\(routerPort)\(path)", headers: ["Host": "\(stage).localhost"])
+        var answer = try await http(
+            "GET", "http://127.0.0.1:\(routerPort)\(path)", headers: ["Host": "\(stage).localhost"])
+        answer.body = answer.body.trimmingCharacters(in: .whitespacesAndNewlines)
+        return answer
     }
 
     func deliveries(of project: String = "sample") async throws -> [DeliveryValue] {

@@ -53,6 +53,7 @@ final class ServerFixture {
         let log = folder.appendingPathComponent("server.log")
         if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
         let handle = try FileHandle(forWritingTo: log)
+        defer { try? handle.close() }
         try handle.seekToEnd()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Self.binary)
@@ -109,7 +110,15 @@ final class ServerFixture {
         let left = Leftovers(folder)
         if !left.isEmpty { complaints.append("left behind: \(left)") }
         left.remove()
+        try? FileManager.default.removeItem(atPath: runtimeState)
         #expect(complaints.isEmpty)
+    }
+
+    /// Sockets and locks of the container runtime: a folder named for the path of the containers (FNV-1a).
+    private var runtimeState: String {
+        let path = data.appendingPathComponent("containers").path
+        let hash = path.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        return "/run/slipway/\(String(hash, radix: 16))"
     }
 
     private func names() async throws -> [String] {
