@@ -32,6 +32,8 @@ extension PipelineEngine {
 
     private func carryOut(_ deployment: Deployment) async throws {
         var phase = deployment.phase
+        // Why it goes back; what follows must not hide it.
+        var reason = phase == .reverting ? deployment.message : nil
         while !phase.isTerminal {
             let next: RolloutPhase
             var message: String?
@@ -54,6 +56,8 @@ extension PipelineEngine {
                 message = "\(error)"
                 guard phase.next.contains(next) else { throw error }
             }
+            if next == .reverting { reason = message }
+            if next == .failed, let why = reason { message = message.map { "\(why); \($0)" } ?? why }
             var followers: [NewDeployment] = []
             if next == .succeeded, deployment.kind != "rollback" { followers = try await self.followers(of: deployment) }
             let moved = try await parts.store.advanceDeployment(
