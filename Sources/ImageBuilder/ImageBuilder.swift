@@ -22,7 +22,8 @@ public struct ImageBuilder: Sendable {
     public func build(_ request: BuildRequest) async throws -> BuiltImage {
         let base: LoadedImage? = if let digest = request.base { try await store.load(digest, platform: request.platform) } else { nil }
         if let config = base?.config,
-            config.architecture != request.platform.architecture || config.os != request.platform.os {
+            config.architecture != request.platform.architecture || config.os != request.platform.os
+        {
             throw ImageBuilderError(
                 code: .platformMismatch,
                 message: "the base is for \(config.os)/\(config.architecture), the build for \(request.platform)",
@@ -87,7 +88,10 @@ public struct ImageBuilder: Sendable {
         let folder = store.root.appending("indexes")
         let file = URL(filePath: folder.appending(diffID.hex).string)
         if let bytes = try? Data(contentsOf: file),
-            let index = try? OCIJSON.decode(BaseTree.LayerIndex.self, from: Array(bytes)) { return index }
+            let index = try? OCIJSON.decode(BaseTree.LayerIndex.self, from: Array(bytes))
+        {
+            return index
+        }
         guard try store.size(of: layer) != nil else {
             throw ImageStoreError(
                 code: .notFound, message: "base layer \(layer) is not in the store", hint: "pull the base image first")

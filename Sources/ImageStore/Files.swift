@@ -13,12 +13,13 @@ enum Files {
 
     static func failure(_ action: String, _ path: FilePath, _ code: Int32 = errno) -> ImageStoreError {
         let reason = String(cString: strerror(code))
-        let hint = switch code {
-        case ENOSPC, EDQUOT: "free some disk space"
-        case EACCES, EPERM: "check who owns the data directory"
-        case EROFS: "the data directory is on a read-only file system"
-        default: "check the data directory"
-        }
+        let hint =
+            switch code {
+            case ENOSPC, EDQUOT: "free some disk space"
+            case EACCES, EPERM: "check who owns the data directory"
+            case EROFS: "the data directory is on a read-only file system"
+            default: "check the data directory"
+            }
         return ImageStoreError(
             code: code == ENOENT ? .notFound : .fileSystem, message: "cannot \(action) \(path): \(reason)", hint: hint)
     }
@@ -91,7 +92,9 @@ enum Files {
         let handle = try open(path, O_RDONLY)
         var hasher = Digest.Hasher()
         var size: Int64 = 0
-        try readAll(handle.descriptor, at: path) { hasher.update($0); size += Int64($0.count) }
+        try readAll(handle.descriptor, at: path) {
+            hasher.update($0); size += Int64($0.count)
+        }
         return (hasher.finalize(), size)
     }
 

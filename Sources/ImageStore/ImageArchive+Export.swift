@@ -13,10 +13,11 @@ extension ImageArchive {
         guard access(path.string, F_OK) != 0 else {
             throw ImageStoreError(code: .fileSystem, message: "\(path) exists already", hint: "choose another name or remove it")
         }
-        let entries = switch format {
-        case .ociLayout, .ociArchive: try await layout(image, reference, store)
-        case .dockerArchive: try await docker(image, reference, store)
-        }
+        let entries =
+            switch format {
+            case .ociLayout, .ociArchive: try await layout(image, reference, store)
+            case .dockerArchive: try await docker(image, reference, store)
+            }
         let temporary = path.removingLastComponent().appending(".\(path.lastComponent?.string ?? "image").\(Files.uniqueName())")
         try await queue.run { cancellation in
             do {
@@ -41,12 +42,13 @@ extension ImageArchive {
             annotations: ["org.opencontainers.image.ref.name": reference.tag?.rawValue ?? "latest"])
         let index = try OCIJSON.encode(Index(manifests: [top]))
         let plain = try await verified(blobs, store).map { TarEntry(path: "blobs/sha256/\($0.hex)", content: .file(store.path(of: $0)), mode: 0o644) }
-        return ([
-            TarEntry(path: "oci-layout", content: .bytes(Array(#"{"imageLayoutVersion":"1.0.0"}"#.utf8)), mode: 0o644),
-            TarEntry(path: "index.json", content: .bytes(index), mode: 0o644),
-            TarEntry(path: "blobs", content: .directory, mode: 0o755),
-            TarEntry(path: "blobs/sha256", content: .directory, mode: 0o755),
-        ] + plain).sortedForArchive()
+        return
+            ([
+                TarEntry(path: "oci-layout", content: .bytes(Array(#"{"imageLayoutVersion":"1.0.0"}"#.utf8)), mode: 0o644),
+                TarEntry(path: "index.json", content: .bytes(index), mode: 0o644),
+                TarEntry(path: "blobs", content: .directory, mode: 0o755),
+                TarEntry(path: "blobs/sha256", content: .directory, mode: 0o755),
+            ] + plain).sortedForArchive()
     }
 
     private static func collect(_ digest: Digest, _ store: ImageStore, _ blobs: inout Set<Digest>, depth: Int) async throws -> String {

@@ -38,9 +38,9 @@ public struct Platform: Codable, Hashable, Sendable, CustomStringConvertible {
     /// The machine this process runs on.
     public static var current: Platform {
         #if arch(arm64)
-            Platform(architecture: "arm64", os: "linux")
+        Platform(architecture: "arm64", os: "linux")
         #else
-            Platform(architecture: "amd64", os: "linux")
+        Platform(architecture: "amd64", os: "linux")
         #endif
     }
 

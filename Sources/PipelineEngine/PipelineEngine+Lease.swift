@@ -24,7 +24,7 @@ extension PipelineEngine {
                         throw error
                     } catch is CancellationError {
                         return nil
-                    } catch where ContinuousClock.now - lastRenewal > .seconds(lease * 0.8) {
+                    } catch  where ContinuousClock.now - lastRenewal > .seconds(lease * 0.8) {
                         throw LeaseLost()
                     } catch {
                         self.logger.warning("lease not renewed, trying again: \(error)")

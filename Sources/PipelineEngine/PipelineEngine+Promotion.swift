@@ -10,7 +10,9 @@ extension PipelineEngine {
     /// Brings into `stage` the release that is healthy in the stage before it, or `release` when given.
     ///
     /// Only a digest that has been healthy in the stage before can go. Returns the new deployment.
-    public func promote(project: String, stage: String, release wanted: Int64? = nil, by actor: String) async throws
+    public func promote(
+        project: String, stage: String, release wanted: Int64? = nil, by actor: String
+    ) async throws
         -> Deployment
     {
         for release in try await parts.store.releases(project: project, limit: 200) {
@@ -34,7 +36,9 @@ extension PipelineEngine {
     }
 
     /// Brings back what was in `stage` before what is there now. Needs no approval: it has been there.
-    public func rollback(project: String, stage: String, to wanted: Int64? = nil, by actor: String) async throws
+    public func rollback(
+        project: String, stage: String, to wanted: Int64? = nil, by actor: String
+    ) async throws
         -> Deployment
     {
         let succeeded = try await parts.store.deployments(project: project, limit: 500)

@@ -125,7 +125,9 @@ extension PipelineEngine {
         try await parts.runtime.remove(container)
     }
 
-    private func containerSpec(_ id: String, _ plan: StepPlan, _ run: Run, workspace: FilePath) async throws
+    private func containerSpec(
+        _ id: String, _ plan: StepPlan, _ run: Run, workspace: FilePath
+    ) async throws
         -> ContainerSpec
     {
         let digest = try await localImage(plan.image, for: "step '\(plan.name)'")

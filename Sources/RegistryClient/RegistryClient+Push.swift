@@ -55,7 +55,11 @@ final class PushTally: Sendable {
     private let state: Mutex<PushResult>
     init(_ image: Digest) { state = Mutex(PushResult(digest: image)) }
     var value: PushResult { state.withLock { $0 } }
-    func uploaded(_ bytes: Int64) { state.withLock { $0.blobsUploaded += 1; $0.bytesUploaded += bytes } }
+    func uploaded(_ bytes: Int64) {
+        state.withLock {
+            $0.blobsUploaded += 1; $0.bytesUploaded += bytes
+        }
+    }
     func alreadyThere() { state.withLock { $0.blobsAlreadyThere += 1 } }
 }
 

@@ -1,7 +1,7 @@
 public import AsyncHTTPClient
 public import Logging
-public import OCIModel
 import NIOHTTP1
+public import OCIModel
 
 /// A client of one OCI registry (distribution-spec 1.1). A value: copies share connections and tokens.
 ///

@@ -77,4 +77,3 @@ enum RegistryPath: Sendable, Equatable {
         return String(validating: bytes, as: UTF8.self)
     }
 }
-

@@ -52,7 +52,9 @@ extension SQLiteStore {
         try await updateRun("digest = ?", [digest.description], id: id, epoch: epoch)
     }
 
-    private func updateRun(_ assignment: String, _ values: StatementArguments, id: Int64, epoch: Int64) async throws
+    private func updateRun(
+        _ assignment: String, _ values: StatementArguments, id: Int64, epoch: Int64
+    ) async throws
         -> Bool
     {
         try await write { db in

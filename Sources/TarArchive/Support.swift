@@ -22,12 +22,13 @@ func archiveMessage(_ archive: OpaquePointer) -> String {
 }
 
 func systemFailure(_ action: String, _ name: String, _ code: Int32 = errno) -> TarError {
-    let hint = switch code {
-    case ENOSPC, EDQUOT: "free some disk space"
-    case EACCES, EPERM: "check who owns the folder, or run as root"
-    case EMFILE, ENFILE: "raise the limit of open files"
-    default: "check the disk and the path"
-    }
+    let hint =
+        switch code {
+        case ENOSPC, EDQUOT: "free some disk space"
+        case EACCES, EPERM: "check who owns the folder, or run as root"
+        case EMFILE, ENFILE: "raise the limit of open files"
+        default: "check the disk and the path"
+        }
     return TarError(code: .fileSystem, message: "cannot \(action) \(name): \(String(cString: strerror(code)))", hint: hint)
 }
 

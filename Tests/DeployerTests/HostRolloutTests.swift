@@ -49,7 +49,7 @@ import Testing
             let images = [
                 Digest.sha256(Array("d1".utf8)): try image("one", in: folder),
                 Digest.sha256(Array("d2".utf8)): try image("two", in: folder),
-                Digest.sha256(Array("d3".utf8)): try image("three", in: folder)
+                Digest.sha256(Array("d3".utf8)): try image("three", in: folder),
             ]
             let target = HostTarget(runtime: runtime) { digest in
                 guard let image = images[digest] else { throw Broken() }

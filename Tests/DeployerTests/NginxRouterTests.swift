@@ -242,7 +242,7 @@ import Testing
                     .name("curl"),
                     arguments: [
                         "-s", "--http1.1", "-H", "Host: shop.localhost", "-H", "Connection: Upgrade", "-H",
-                        "Upgrade: websocket", "http://127.0.0.1:\(port)/echo"
+                        "Upgrade: websocket", "http://127.0.0.1:\(port)/echo",
                     ], output: .string(limit: 4096), error: .discarded)
                 #expect(result.standardOutput.lowercased().contains("connection: upgrade"))
                 #expect(result.standardOutput.lowercased().contains("upgrade: websocket"))

@@ -8,7 +8,7 @@ struct RouteValidationTests {
 
     @Test(arguments: [
         "", ".", "a..b", "-a.b", "a-.b", "Shop.localhost", "a b", "a;b", "a\n", "a{", "_slipway_generation", "*.a", "~a", "a:80",
-        "ü.de", "$host", "a\u{0}", String(repeating: "a", count: 64)
+        "ü.de", "$host", "a\u{0}", String(repeating: "a", count: 64),
     ])
     func badHost(host: String) { #expect(!RouteValidation.isHostName(host)) }
 
@@ -23,7 +23,7 @@ struct RouteValidationTests {
         #expect(throws: Never.self) { try RouteValidation.check(good) }
         for change: (inout Route) -> Void in [
             { $0.upstreams = [] }, { $0.upstreams[0].port = 0 }, { $0.upstreams[0].port = 65536 },
-            { $0.upstreams[0].weight = 0 }, { $0.key = "a b" }, { $0.key = "" }
+            { $0.upstreams[0].weight = 0 }, { $0.key = "a b" }, { $0.key = "" },
         ] {
             var route = good
             change(&route)

@@ -22,7 +22,9 @@ extension ServerFixture {
 
     /// A webhook of the plain form, signed as the hook that `project add` prints does.
     @discardableResult
-    func push(_ commit: String, branch: String = "main", id: String = UUID().uuidString, to project: ProjectValue)
+    func push(
+        _ commit: String, branch: String = "main", id: String = UUID().uuidString, to project: ProjectValue
+    )
         async throws -> WebhookAnswer
     {
         let body = #"{"ref":"refs/heads/\#(branch)","before":"\#(String(repeating: "0", count: 40))","after":"\#(commit)"}"#

@@ -20,7 +20,9 @@ struct FlakyTests {
             _ request: Request, context: BasicRequestContext,
             next: (Request, BasicRequestContext) async throws -> Response
         ) async throws -> Response {
-            let number = count.with { value in value += 1; return value }
+            let number = count.with { value in
+                value += 1; return value
+            }
             if [1, 2, 5, 7, 8, 11, 13].contains(number) { return Response(status: .serviceUnavailable, headers: [.retryAfter: "7"]) }
             return try await next(request, context)
         }

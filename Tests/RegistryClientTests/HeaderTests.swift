@@ -27,7 +27,9 @@ struct HeaderTests {
 
     @Test func locations() {
         let base = "https://registry.example.com/v2/a/blobs/uploads/"
-        #expect(Transport.resolve("/v2/a/blobs/uploads/1?_state=x%3D%3D&y=1", at: base) == "https://registry.example.com/v2/a/blobs/uploads/1?_state=x%3D%3D&y=1")
+        #expect(
+            Transport.resolve("/v2/a/blobs/uploads/1?_state=x%3D%3D&y=1", at: base)
+                == "https://registry.example.com/v2/a/blobs/uploads/1?_state=x%3D%3D&y=1")
         #expect(Transport.resolve("2?z", at: base) == "https://registry.example.com/v2/a/blobs/uploads/2?z")
         #expect(Transport.resolve("https://store.example.com/b?sig=a%2Bb", at: base) == "https://store.example.com/b?sig=a%2Bb")
         #expect(Transport.resolve("http://registry.example.com/b", at: base) == nil)

@@ -89,7 +89,10 @@ struct PeerTests {
                     package: "skopeo")
                 try await run(
                     "skopeo",
-                    ["copy", "--dest-tls-verify=false", "--dest-creds=ci:pw", "--preserve-digests", "oci:\(folder.path)/layout:v1", "\(ours)/deep/er/back:v2"],
+                    [
+                        "copy", "--dest-tls-verify=false", "--dest-creds=ci:pw", "--preserve-digests", "oci:\(folder.path)/layout:v1",
+                        "\(ours)/deep/er/back:v2",
+                    ],
                     package: "skopeo")
                 let listed = try await run(
                     "skopeo", ["list-tags", "--tls-verify=false", "--creds=ci:pw", "\(ours)/deep/er/back"], package: "skopeo")

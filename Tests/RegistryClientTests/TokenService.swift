@@ -1,6 +1,6 @@
 import Foundation
-import Hummingbird
 import HTTPTypes
+import Hummingbird
 
 /// A token service as docker-registry trusts it: RS256 tokens whose certificate is in its bundle.
 struct TokenService: Sendable {

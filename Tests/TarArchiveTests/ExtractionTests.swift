@@ -116,7 +116,8 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
         try LayerExtractor().extract(file, to: out)
         #expect(try run("stat", "-c", "%F %t:%T", out.string + "/gone/file") == "character special file 0:0\n")
         for name in ["opaque", "back"] {
-            let value = try run("python3", "-c", "import os,sys; print(os.getxattr(sys.argv[1], 'trusted.overlay.opaque').decode())", "\(out)/\(name)")
+            let value = try run(
+                "python3", "-c", "import os,sys; print(os.getxattr(sys.argv[1], 'trusted.overlay.opaque').decode())", "\(out)/\(name)")
             #expect(value == "y\n")
         }
         #expect(try Data(contentsOf: URL(fileURLWithPath: out.string + "/kept")) == Data("k".utf8))

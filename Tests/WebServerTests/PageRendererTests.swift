@@ -102,7 +102,8 @@ struct PageRendererTests {
             let text = try String(contentsOf: root.appendingPathComponent("templates/\(name)"), encoding: .utf8)
             #expect(WebAssets.templates[String(name.dropLast(9))] == text, "run web/embed.sh: \(name) changed")
         }
-        let files = try names("css", ".css").map { "css/\($0)" } + names("js", ".js").map { "js/\($0)" }
+        let files =
+            try names("css", ".css").map { "css/\($0)" } + names("js", ".js").map { "js/\($0)" }
             + names("images", ".svg").map { "images/\($0)" }
         #expect(files.count == WebAssets.files.count, "run web/embed.sh")
         for path in files {

@@ -25,7 +25,7 @@ extension HostTarget {
             labels: [
                 "slipway.project": instance.project, "slipway.stage": instance.stage,
                 deploymentLabel: instance.deployment, replicaLabel: String(instance.replica),
-                portLabel: String(service.port), "slipway.image": instance.image.description
+                portLabel: String(service.port), "slipway.image": instance.image.description,
             ],
             hostname: instance.id, capabilities: ContainerSpec.instanceCapabilities)
     }

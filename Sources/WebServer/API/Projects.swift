@@ -10,9 +10,10 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
 
     router.get("/api/v1/projects") { request, _ -> Response in
         try access.requireReader(request)
-        return try json(try await parts.store.projects().map { project in
-            ProjectValue(name: project.name, url: GitURL.redacted(project.url), createdAt: project.createdAt)
-        })
+        return try json(
+            try await parts.store.projects().map { project in
+                ProjectValue(name: project.name, url: GitURL.redacted(project.url), createdAt: project.createdAt)
+            })
     }
 
     router.post("/api/v1/projects") { request, _ -> Response in

@@ -45,7 +45,9 @@ extension Pages {
             author: release.author, since: time(since), run: "\(release.run)")
     }
 
-    func pending(_ deployment: Deployment, release: Release, rule: ApprovalPlan?, signedIn: Bool) async throws
+    func pending(
+        _ deployment: Deployment, release: Release, rule: ApprovalPlan?, signedIn: Bool
+    ) async throws
         -> PendingApproval
     {
         let approvals = try await parts.store.approvals(of: deployment.id)

@@ -56,7 +56,8 @@ extension ImageCommand {
     struct Build: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make an image of files: the same files, the same digest.",
-            discussion: "Example: slipway image build --base library/debian:12 --copy dist:/app --entrypoint /app/serve --to 127.0.0.1:5000/shop/app:1")
+            discussion:
+                "Example: slipway image build --base library/debian:12 --copy dist:/app --entrypoint /app/serve --to 127.0.0.1:5000/shop/app:1")
         @Option(help: "FROM:TO, a file or folder and its place in the image; may be repeated.") var copy: [String]
         @Option(help: "What to call it; pushed there when it has a registry host.") var to: String
         @Option(help: "The image to build on; nothing when not given.") var base: String?

@@ -102,6 +102,8 @@ struct Server {
         let snapshots = Snapshots(root: folder.snapshots, store: images)
         var runtimeSettings = RuntimeSettings()
         runtimeSettings.runtime = settings.runtime
+        runtimeSettings.bridge = settings.bridge
+        runtimeSettings.networkName = settings.bridge
         runtimeSettings.subnet = settings.subnet
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
         // A health path that redirects must not be judged by the page behind it.

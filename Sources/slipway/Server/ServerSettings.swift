@@ -13,6 +13,7 @@ struct ServerSettings {
     var routerPort: Int
     var nginx: String
     var runtime: String
+    var bridge: String
     var subnet: String
     var concurrentRuns: Int
     var readersNeedToken: Bool
@@ -51,6 +52,7 @@ struct ServerSettings {
             publicURL: reader.string(forKey: "url", default: "http://\(host):\(port)"), routerHost: routerHost,
             routerPort: routerPort ?? configuredPort, nginx: reader.string(forKey: "router.nginx", default: "nginx"),
             runtime: reader.string(forKey: "runtime", default: "runc"),
+            bridge: reader.string(forKey: "network.bridge", default: "slipway0"),
             subnet: reader.string(forKey: "network.subnet", default: "10.83.0.0/16"),
             concurrentRuns: min(max(reader.int(forKey: "runs", default: 4), 1), 64), readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
