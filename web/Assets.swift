@@ -35,11 +35,7 @@ public enum WebAssets {
 {{>pending}}
 {{/.pending}}
 {{>decisions}}
-<ol class="events">
-{{#events}}
-<li class="{{badge.tone}}">{{#badge}}{{>*icon}}{{/badge}}<div><span class="word">{{badge.word}}</span> <span class="muted">{{#at}}{{>time}}{{/at}}{{#.who}} · <bdi>{{.}}</bdi>{{/.who}}</span><div class="sub"><bdi>{{message}}</bdi></div></div></li>
-{{/events}}
-</ol>
+{{>events}}
 {{#.failure}}
 <div class="problem"><p><strong>{{message}}</strong></p><p class="sub">Last lines of <code><bdi>{{instance}}</bdi></code></p><ol class="log short" tabindex="0" aria-label="Last log lines">{{{markup}}}</ol></div>
 {{/.failure}}
@@ -54,6 +50,14 @@ public enum WebAssets {
 {{>top}}
 <section class="card"><p class="status">{{status}}</p><h1>{{heading}}</h1><p>{{message}}</p>{{#.hint}}<p class="sub">{{.}}</p>{{/.hint}}<p><a href="/">All projects</a></p></section>
 {{>bottom}}
+
+"""###,
+        "events": ###"""
+<ol class="events">
+{{#events}}
+<li class="{{badge.tone}}">{{#badge}}{{>*icon}}{{/badge}}<div><span class="word">{{badge.word}}</span> <span class="muted">{{#at}}{{>time}}{{/at}}{{#.who}} · <bdi>{{.}}</bdi>{{/.who}}</span><div class="sub"><bdi>{{message}}</bdi></div></div></li>
+{{/events}}
+</ol>
 
 """###,
         "icon-active": ###"""
@@ -177,11 +181,11 @@ public enum WebAssets {
 {{/.pending}}
 <div class="acts">
 {{#.promote}}
-<form method="post" action="{{promoteURL}}">{{>csrf}}<input type="hidden" name="release" value="{{releaseID}}"><button class="primary">{{action}}</button> <span class="sub">{{#release}}<code>{{commit}}</code> <bdi>{{subject}}</bdi>{{/release}}</span></form>
+<form method="post" action="{{promoteURL}}">{{>csrf}}<input type="hidden" name="pipeline" value="{{pipeline}}"><input type="hidden" name="release" value="{{releaseID}}"><button class="primary">{{action}}</button> <span class="sub">{{#release}}<code>{{commit}}</code> <bdi>{{subject}}</bdi>{{/release}}</span></form>
 {{/.promote}}
 {{#.rollback}}
 <details class="confirm"><summary>Roll back</summary>
-<form method="post" action="{{rollbackURL}}">{{>csrf}}<input type="hidden" name="release" value="{{releaseID}}"><p class="sub">Back to:</p>
+<form method="post" action="{{rollbackURL}}">{{>csrf}}<input type="hidden" name="pipeline" value="{{pipeline}}"><input type="hidden" name="release" value="{{releaseID}}"><p class="sub">Back to:</p>
 {{#release}}
 {{>release}}
 {{/release}}
@@ -270,6 +274,7 @@ public enum WebAssets {
 {{#.suggestion}}<p class="fix">{{.}}</p>{{/.suggestion}}
 </figure>
 {{/diagnostics}}
+{{>events}}
 {{#.graph}}
 <div class="graph" tabindex="0" role="group" aria-label="Steps and what they wait for"><svg width="{{width}}" height="{{height}}" viewBox="0 0 {{width}} {{height}}">
 {{#edges}}<path class="edge" d="{{path}}"/>{{/edges}}

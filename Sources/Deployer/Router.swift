@@ -15,6 +15,8 @@ public protocol Router: Sendable {
     func remove(key: String) async throws
     /// The route in force.
     func currentRoute(key: String) async throws -> Route?
+    /// All routes in force.
+    func routes() async throws -> [Route]
 }
 
 extension Router {
@@ -28,7 +30,7 @@ extension Router {
 
 /// The requests for one host name, and the instances that answer them.
 public struct Route: Codable, Hashable, Sendable {
-    /// `project/stage`
+    /// See ``RolloutOrder/routeKey``.
     public var key: String
     /// DNS name in lower case, without port.
     public var host: String

@@ -1,7 +1,7 @@
 public import DeliveryModel
 public import OCIModel
 
-/// Where instances live: this machine first, others behind the same four calls.
+/// Where instances live: this machine first, others behind the same few calls.
 ///
 /// Every call is idempotent and reports what is, not what was asked for: a rollout that is repeated after a crash
 /// observes first. Implementations take plain values and share no file system with the caller.
@@ -10,6 +10,8 @@ public protocol Target: Sendable {
     func start(_ instance: InstanceSpec) async throws
     /// The instances of a deployment that exist, running or not, ordered by replica.
     func observe(deployment: String) async throws -> [InstanceObservation]
+    /// The deployments that have instances, running or not.
+    func deployments() async throws -> Set<String>
     /// Stops and removes all instances of a deployment: SIGTERM, and SIGKILL after `grace`.
     func stop(deployment: String, grace: Duration) async throws
     /// Stops and removes one instance; nothing happens when there is none of that name.

@@ -5,6 +5,11 @@ import SystemPackage
 enum FileSystem {
     static func exists(_ path: FilePath) -> Bool { FileManager.default.fileExists(atPath: path.string) }
 
+    /// The names in a folder; none when it is missing.
+    static func names(in folder: FilePath) throws -> [String] {
+        exists(folder) ? try FileManager.default.contentsOfDirectory(atPath: folder.string) : []
+    }
+
     static func makeFolder(_ path: FilePath) throws {
         try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
     }

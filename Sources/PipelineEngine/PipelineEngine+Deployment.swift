@@ -82,10 +82,10 @@ extension PipelineEngine {
         var environment = withSecrets ? try await resolve(stage.environment, project: deployment.project) : [:]
         environment["SLIPWAY_STAGE"] = stage.name
         return RolloutOrder(
-            deployment: deployment.name, project: deployment.project, stage: deployment.stage,
-            image: deployment.digest, service: service, environment: environment,
+            deployment: deployment.name, project: deployment.project, pipeline: deployment.pipeline,
+            stage: deployment.stage, image: deployment.digest, service: service, environment: environment,
             host: stage.hostName(project: deployment.project),
-            drainSeconds: stage.drain ?? 10, previous: deployment.previous.map { "d\($0)" })
+            drainSeconds: stage.drain ?? 10, previous: deployment.previous.map(Deployment.name))
     }
 
     private func followers(of deployment: Deployment) async throws -> [NewDeployment] {

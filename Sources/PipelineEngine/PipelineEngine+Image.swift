@@ -9,7 +9,7 @@ import SystemPackage
 
 extension PipelineEngine {
     /// The digest of an image that is in the store afterwards: from the embedded registry, or pulled from the one named.
-    func localImage(_ text: String, for purpose: String) async throws -> Digest {
+    func localImage(_ text: String, for purpose: String, of run: Run) async throws -> Digest {
         let reference = try ImageReference(parsing: text)
         guard let registry = reference.registry else {
             if let found = try await parts.images.resolve(reference) { return found.digest }
@@ -18,7 +18,9 @@ extension PipelineEngine {
                 hint: "import it with: slipway image import FILE \(reference), or name its registry")
         }
         do {
-            return try await parts.registries.pull(reference, into: parts.images)
+            return try await patiently("pull of \(reference)", run) {
+                try await parts.registries.pull(reference, into: parts.images)
+            }
         } catch is CancellationError {
             throw CancellationError()
         } catch {
@@ -32,7 +34,7 @@ extension PipelineEngine {
 
     func buildImage(_ run: Run, _ plan: BuildPlan, workspace: FilePath) async throws -> Digest {
         var base: Digest?
-        if let name = plan.base { base = try await localImage(name, for: "build.base") }
+        if let name = plan.base { base = try await localImage(name, for: "build.base", of: run) }
         var labels = plan.labels
         labels.merge(["org.opencontainers.image.revision": run.commit]) { given, _ in given }
         let request = BuildRequest(
@@ -56,23 +58,37 @@ extension PipelineEngine {
         try await parts.images.tag(tag, as: digest, in: reference.repository)
         guard let registry = reference.registry else { return }
         let target = ImageReference(registry: registry, repository: reference.repository, tag: tag, digest: nil)
-        var delay = 1.0
-        for attempt in 1... {
-            do {
+        do {
+            try await patiently("push of \(target)", run) {
                 try await parts.registries.push(digest, from: parts.images, to: target)
-                return
-            } catch is CancellationError {
-                throw CancellationError()
-            } catch {
-                if attempt == 5 {
-                    throw EngineError(
-                        .registryUnreachable, "\(target) could not be pushed: \(error)",
-                        hint: "the image is kept here as \(reference.repository)@\(digest); once the registry answers,"
-                            + " run again, or send it with: slipway image push")
-                }
-                logger.warning("push of \(target) failed, trying again in \(delay) s: \(error)")
-                try await Task.sleep(for: .seconds(delay * Double.random(in: 0.8...1.2)))
-                delay *= 2
+            }
+        } catch let error where !(error is CancellationError) {
+            throw EngineError(
+                .registryUnreachable, "\(target) could not be pushed: \(error)",
+                hint: "the image is kept here as \(reference.repository)@\(digest); once the registry answers,"
+                    + " run again, or send it with: slipway image push")
+        }
+    }
+
+    /// Repeats what a registry may refuse for a while. The client has tried a hiccup away; this is for one that is down.
+    /// Each failure is an event of the run.
+    private func patiently<T: Sendable>(_ task: String, _ run: Run, _ body: () async throws -> T) async throws -> T {
+        var pause = settings.registryPause
+        var attempt = 1
+        while true {
+            do {
+                return try await body()
+            } catch let error as EngineError
+                where error.code == .registryUnreachable && attempt < settings.registryAttempts
+            {
+                let message = "\(task) failed (attempt \(attempt) of \(settings.registryAttempts)), trying again: \(error)"
+                logger.warning("\(message)", metadata: ["run": "\(run.id)"])
+                try await parts.store.record(
+                    project: run.project, run: run.id, deployment: nil, actor: "slipway", message: message)
+                bell.ring()
+                try await Task.sleep(for: pause * Double.random(in: 0.8...1.2))
+                pause *= 2
+                attempt += 1
             }
         }
     }

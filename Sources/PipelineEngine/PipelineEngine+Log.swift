@@ -49,16 +49,4 @@ extension PipelineEngine {
         }
         return MaskedLog(reader: LogReader(file: stepLog(run: run.id, step: step)), secrets: secrets)
     }
-
-    /// Removes a project: its instances, its routes, what the store knows, its mirror.
-    public func removeProject(_ name: String) async throws -> RemovalOutcome {
-        let live = try await parts.store.liveDeployments(project: name)
-        let outcome = try await parts.store.removeProject(name)
-        guard outcome == .removed else { return outcome }
-        for deployment in live {
-            try await parts.rollout.remove(deployment: deployment.name, project: name, stage: deployment.stage)
-        }
-        try FileSystem.remove(mirrorFolder(name))
-        return outcome
-    }
 }

@@ -11,11 +11,12 @@ extension PipelineEngine {
     ///
     /// Only a digest that has been healthy in the stage before can go. Returns the new deployment.
     public func promote(
-        project: String, stage: String, release wanted: Int64? = nil, by actor: String
+        to place: StageName, release wanted: Int64? = nil, by actor: String
     ) async throws
         -> Deployment
     {
-        for release in try await parts.store.releases(project: project, limit: 200) {
+        let (project, stage) = (place.project, place.stage)
+        for release in try await parts.store.releases(project: project, limit: 200) where release.pipeline == place.pipeline {
             if let wanted, release.id != wanted { continue }
             guard let plan = try Self.stages(of: release).first(where: { $0.name == stage }) else { continue }
             if let before = plan.after {
@@ -37,12 +38,13 @@ extension PipelineEngine {
 
     /// Brings back what was in `stage` before what is there now. Needs no approval: it has been there.
     public func rollback(
-        project: String, stage: String, to wanted: Int64? = nil, by actor: String
+        _ place: StageName, to wanted: Int64? = nil, by actor: String
     ) async throws
         -> Deployment
     {
+        let (project, stage) = (place.project, place.stage)
         let succeeded = try await parts.store.deployments(project: project, limit: 500)
-            .filter { $0.stage == stage && $0.phase == .succeeded }
+            .filter { place.contains($0) && $0.phase == .succeeded }
         guard let live = succeeded.first,
             let target = succeeded.dropFirst().first(where: { deployment in
                 deployment.digest != live.digest && (wanted == nil || deployment.release == wanted)
@@ -88,9 +90,9 @@ extension PipelineEngine {
     }
 
     /// The deployment of a stage that waits for approval.
-    public func waiting(project: String, stage: String) async throws -> Deployment? {
-        try await parts.store.deployments(project: project, limit: 200)
-            .first { $0.stage == stage && $0.phase == .awaitingApproval }
+    public func waiting(in place: StageName) async throws -> Deployment? {
+        try await parts.store.deployments(project: place.project, limit: 200)
+            .first { place.contains($0) && $0.phase == .awaitingApproval }
     }
 
     public func cancel(run: Int64, by actor: String) async throws -> Bool {

@@ -16,6 +16,7 @@ struct RunFailed: Error { var reason: String }
 extension PipelineEngine {
     /// Claims one run and carries it to its end. Returns whether there was one.
     func workOnRun() async throws -> Bool {
+        guard diskSpace.shortage() == nil else { return false }
         guard
             let run = try await parts.store.claimRun(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
         else { return false }

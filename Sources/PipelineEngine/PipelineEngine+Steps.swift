@@ -130,7 +130,7 @@ extension PipelineEngine {
     ) async throws
         -> ContainerSpec
     {
-        let digest = try await localImage(plan.image, for: "step '\(plan.name)'")
+        let digest = try await localImage(plan.image, for: "step '\(plan.name)'", of: run)
         let image = try await parts.snapshots.prepare(digest)
         var environment = [
             "CI": "true", "SLIPWAY_PROJECT": run.project, "SLIPWAY_PIPELINE": run.pipeline,
@@ -151,7 +151,7 @@ extension PipelineEngine {
             limits: .init(
                 memoryBytes: plan.limits.memoryBytes, cpus: plan.limits.cpus, pids: plan.limits.pids ?? 4096),
             readOnlyRoot: false, network: settings.stepNetwork,
-            labels: ["slipway.run": "\(run.id)", "slipway.step": plan.name], hostname: plan.name,
+            labels: [Self.runLabel: "\(run.id)", "slipway.step": plan.name], hostname: plan.name,
             capabilities: ContainerSpec.stepCapabilities)
     }
 

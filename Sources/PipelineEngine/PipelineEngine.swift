@@ -53,18 +53,27 @@ public struct PipelineEngine: Service {
         public var concurrentRuns: Int
         public var concurrentDeployments: Int
         public var leaseSeconds: Double
+        /// Bytes the disk must have free for a run to begin.
+        public var diskReserve: Int64
+        /// How often a registry outside that fails is asked, and the pause after the first failure; each later one is twice as long.
+        public var registryAttempts: Int
+        public var registryPause: Duration
         /// The network of steps.
         public var stepNetwork: ContainerSpec.Network
 
         public init(
             dataFolder: FilePath, holder: String, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
-            leaseSeconds: Double = 10, stepNetwork: ContainerSpec.Network = .bridge
+            leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
+            registryPause: Duration = .seconds(1), stepNetwork: ContainerSpec.Network = .bridge
         ) {
             self.dataFolder = dataFolder
             self.holder = holder
             self.concurrentRuns = concurrentRuns
             self.concurrentDeployments = concurrentDeployments
             self.leaseSeconds = leaseSeconds
+            self.diskReserve = diskReserve
+            self.registryAttempts = registryAttempts
+            self.registryPause = registryPause
             self.stepNetwork = stepNetwork
         }
     }
@@ -88,6 +97,7 @@ public struct PipelineEngine: Service {
     public func run() async throws {
         // A predecessor of the same name that was killed cannot give back what it had.
         try await parts.store.releaseLeases(holder: settings.holder)
+        do { try await removeOrphans() } catch { logger.error("leftovers could not be removed: \(error)") }
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await cancelWhenGracefulShutdown { await loop("intake") { try await intake() } } }
@@ -103,6 +113,7 @@ public struct PipelineEngine: Service {
                         }
                     }
                 }
+                group.addTask { await cancelWhenGracefulShutdown { await watchDisk() } }
                 group.addTask { try await parts.supervisor.run() }
                 try await group.waitForAll()
             }
@@ -110,6 +121,24 @@ public struct PipelineEngine: Service {
             bell.ring()
         }
         try await parts.store.releaseLeases(holder: settings.holder)
+    }
+
+    /// The disk of the data directory; while it is full no run begins.
+    public var diskSpace: DiskSpace { DiskSpace(folder: settings.dataFolder, reserve: settings.diskReserve) }
+
+    /// Says once that the disk is full, and once that there is room again.
+    private func watchDisk() async {
+        var isFull = false
+        while !Task.isCancelled {
+            let shortage = diskSpace.shortage()
+            if let shortage, !isFull { logger.error("no run begins: \(shortage.problem); \(shortage.hint)") }
+            if shortage == nil, isFull {
+                logger.notice("the disk has room again; runs go on")
+                bell.ring()
+            }
+            isFull = shortage != nil
+            try? await Task.sleep(for: .seconds(1))
+        }
     }
 
     /// Repeats `work` until the server stops. Work that found nothing, or failed, is repeated after the next ring.
@@ -127,14 +156,14 @@ public struct PipelineEngine: Service {
         }
     }
 
-    func mirrorFolder(_ project: String) -> FilePath {
-        settings.dataFolder.appending("mirrors").appending("\(project).git")
-    }
+    static let mirrorSuffix = ".git"
+    var mirrorsFolder: FilePath { settings.dataFolder.appending("mirrors") }
+    var runsFolder: FilePath { settings.dataFolder.appending("runs") }
 
-    func mirror(_ project: String) -> GitMirror { GitMirror(path: mirrorFolder(project), queue: parts.gitQueue) }
+    func mirror(_ project: String) -> GitMirror { GitMirror(path: mirrorsFolder.appending(project + Self.mirrorSuffix), queue: parts.gitQueue) }
 
     /// The files of one run: its workspace and the logs of its ended steps.
-    public func runFolder(_ run: Int64) -> FilePath { settings.dataFolder.appending("runs").appending("\(run)") }
+    public func runFolder(_ run: Int64) -> FilePath { runsFolder.appending("\(run)") }
 
     /// Where a step's log is now: kept with the run once the step is over, with its container before.
     public func stepLog(run: Int64, step: String) -> FilePath {

@@ -1,7 +1,8 @@
 public import ImageStore
 public import OCIModel
 
-/// The registries outside: where images named with a host come from and go to.
+/// The registries outside: where images named with a host come from and go to. What may pass, because the registry is
+/// down say, is thrown as ``EngineError/Code/registryUnreachable``.
 public protocol Registries: Sendable {
     /// Fetches an image into the store under its repository and returns the digest of its manifest.
     func pull(_ reference: ImageReference, into store: ImageStore) async throws -> Digest
@@ -12,7 +13,7 @@ public protocol Registries: Sendable {
 /// Why the engine could not go on, in words for the user.
 public struct EngineError: Error, Sendable, CustomStringConvertible {
     public enum Code: String, Sendable {
-        case imageMissing, registryUnreachable, notPromotable, unknownStage, nothingToRollBackTo, secretMissing, build
+        case imageMissing, registryUnreachable, notPromotable, unknownStage, nothingToRollBackTo, secretMissing, ambiguousStage
     }
 
     public let code: Code

@@ -118,7 +118,7 @@ struct Transport: Sendable {
         let unreachable = RegistryError(
             .unreachable, "\(task): no answer from \(host): \(error)",
             hint: "check that the registry runs and can be reached from here")
-        // The HTTP client has already tried to connect, again and again, for its whole connect timeout.
+        // Nobody listens: that takes longer than a hiccup, and is worth saying at once.
         if error is NIOConnectionError || (error as? HTTPClientError) == .connectTimeout { return unreachable }
         return Interruption(error: unreachable)
     }

@@ -7,6 +7,9 @@ enum Migrations {
         migrator.registerMigration("0001-first") { db in
             try db.execute(sql: first)
         }
+        migrator.registerMigration("0002-event-state") { db in
+            try db.execute(sql: "ALTER TABLE event ADD COLUMN state TEXT")
+        }
         return migrator
     }
 

@@ -26,7 +26,7 @@ extension SQLiteStore {
             let remaining = max(0, deployment.approvalsNeeded - given)
             try recordEvent(
                 db, at: now, project: deployment.project, deployment: id, actor: actor,
-                message: "\(approved ? "approved" : "rejected") \(deployment.digest.short) for \(deployment.stage)")
+                state: approved ? "approved" : "rejected", message: "\(deployment.digest.short) for \(deployment.stage)")
             if !approved {
                 try db.execute(
                     sql: "UPDATE deployment SET phase = 'rejected', finishedAt = ?, message = ? WHERE id = ?",
@@ -77,9 +77,9 @@ extension SQLiteStore {
         }
     }
 
-    public func events(project: String?, run: Int64?, deployment: Int64?, limit: Int) async throws -> [Event] {
+    public func events(project: String?, run: Int64?, deployment: Int64?, limit: Int) async throws -> [RecordedEvent] {
         try await read {
-            try Event.fetchAll(
+            try RecordedEvent.fetchAll(
                 $0,
                 sql: """
                     SELECT * FROM event WHERE (:project IS NULL OR project = :project)

@@ -95,8 +95,8 @@ extension SQLiteStore {
         let id = db.lastInsertedRowID
         try recordEvent(
             db, at: now, project: release.project, run: release.run, deployment: id, actor: deployment.requestedBy,
-            message: "\(deployment.kind) of \(release.digest.short) to \(deployment.stage): "
-                + (phase == .queued ? "queued" : "waits for \(deployment.approvalsNeeded) approval(s)"))
+            state: phase.rawValue,
+            message: "\(deployment.kind) of \(release.digest.short) to \(deployment.stage)")
         return id
     }
 
@@ -159,7 +159,7 @@ extension SQLiteStore {
             else { return false }
             try recordEvent(
                 db, at: now, project: deployment.project, deployment: id, actor: "slipway",
-                message: "\(deployment.stage): \(to.rawValue)" + (message.map { " (\($0))" } ?? ""))
+                state: to.rawValue, message: message ?? "")
             for follower in followers {
                 _ = try Self.insert(follower, release: deployment.release, now: now, db)
             }

@@ -1,3 +1,4 @@
+import DeliveryModel
 import FoundationEssentials
 import GRDB
 public import StateStore
@@ -111,8 +112,7 @@ extension SQLiteStore {
         }
         try recordEvent(
             db, at: now, project: run.project, run: id, actor: run.author,
-            message: invalid
-                ? "pipeline \(run.pipeline) is not valid" : "run of \(run.pipeline) queued by \(run.event)")
+            state: (invalid ? RunState.invalid : .queued).rawValue, message: "\(run.event) for \(run.pipeline)")
         return id
     }
 

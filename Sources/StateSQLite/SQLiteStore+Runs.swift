@@ -101,7 +101,7 @@ extension SQLiteStore {
             else { return false }
             try recordEvent(
                 db, at: now, project: run.project, run: id, actor: "slipway",
-                message: "run \(state.rawValue)" + (error.map { ": \($0)" } ?? ""))
+                state: state.rawValue, message: error ?? "")
             guard let release else { return true }
             let service = String(decoding: try OCIJSON.encode(release.service), as: UTF8.self)
             try db.execute(

@@ -19,7 +19,7 @@ extension Step: FetchableRecord {}
 extension Release: FetchableRecord {}
 extension Deployment: FetchableRecord {}
 extension Approval: FetchableRecord {}
-extension Event: FetchableRecord {}
+extension RecordedEvent: FetchableRecord {}
 
 /// The default store: one SQLite file in WAL mode with `synchronous=FULL`, so that what was committed survives a
 /// power cut. One process may use a file at a time; a lock on the data directory sees to that.
@@ -72,9 +72,9 @@ public struct SQLiteStore: StateStore {
 /// Appends a line to what happened, within the transaction that made it happen.
 func recordEvent(
     _ db: GRDB.Database, at: Double, project: String, run: Int64? = nil, deployment: Int64? = nil, actor: String,
-    message: String
+    state: String? = nil, message: String
 ) throws {
     try db.execute(
-        sql: "INSERT INTO event (at, project, run, deployment, actor, message) VALUES (?, ?, ?, ?, ?, ?)",
-        arguments: [at, project, run, deployment, actor, message])
+        sql: "INSERT INTO event (at, project, run, deployment, actor, state, message) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        arguments: [at, project, run, deployment, actor, state, message])
 }

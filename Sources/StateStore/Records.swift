@@ -225,7 +225,12 @@ public struct Deployment: Codable, Hashable, Sendable {
     public var finishedAt: Double?
 
     /// The deployment's name on targets.
-    public var name: String { "d\(id)" }
+    public var name: String { Self.name(ofID: id) }
+
+    public static func name(ofID id: Int64) -> String { "d\(id)" }
+
+    /// The id of the deployment with this name; nil when no deployment can have it.
+    public static func id(ofName name: String) -> Int64? { name.hasPrefix("d") ? Int64(name.dropFirst()) : nil }
 }
 
 /// A deployment about to be created.
@@ -255,12 +260,14 @@ public struct Approval: Codable, Hashable, Sendable {
 }
 
 /// One line of what happened.
-public struct Event: Codable, Hashable, Sendable {
+public struct RecordedEvent: Codable, Hashable, Sendable {
     public var id: Int64
     public var at: Double
     public var project: String
     public var run: Int64?
     public var deployment: Int64?
     public var actor: String
+    /// The state that was entered: a run's, a deployment's, or `approved` and `rejected`; nil for a remark.
+    public var state: String?
     public var message: String
 }

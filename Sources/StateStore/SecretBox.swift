@@ -18,6 +18,12 @@ public struct SecretBox: Sendable {
     /// A new random key of 32 bytes.
     public static func newKey() -> [UInt8] { SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) } }
 
+    /// A key of 32 bytes for another purpose, the same for the same box: HKDF-SHA-256 (RFC 5869).
+    public func derivedKey(for purpose: String) -> [UInt8] {
+        HKDF<SHA256>.deriveKey(inputKeyMaterial: key, info: Array(purpose.utf8), outputByteCount: 32)
+            .withUnsafeBytes { Array($0) }
+    }
+
     /// `context` binds the sealed value to its place, so that it cannot be moved to another project or name.
     public func seal(_ secret: String, context: String) throws -> [UInt8] {
         let box = try AES.GCM.seal(Array(secret.utf8), using: key, authenticating: Array(context.utf8))

@@ -69,7 +69,7 @@ public protocol StateStore: Sendable {
     /// Gives back everything `holder` has, so that the next start need not wait for expiry.
     func releaseLeases(holder: String) async throws
     func record(project: String, run: Int64?, deployment: Int64?, actor: String, message: String) async throws
-    func events(project: String?, run: Int64?, deployment: Int64?, limit: Int) async throws -> [Event]
+    func events(project: String?, run: Int64?, deployment: Int64?, limit: Int) async throws -> [RecordedEvent]
     func setSecret(_ name: String, project: String, sealed: [UInt8]) async throws
     func secrets(project: String) async throws -> [String: [UInt8]]
     func removeSecret(_ name: String, project: String) async throws -> Bool

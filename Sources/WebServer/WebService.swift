@@ -16,6 +16,8 @@ public struct WebParts: Sendable {
     public var access: Access
     /// The address users reach this server at, without a slash at the end.
     public var publicURL: String
+    /// Binds the registry's upload addresses to their repository; the same at every start, so that uploads go on.
+    public var uploadKey: [UInt8]
     /// The port of the router, for links to stages.
     public var routerPort: Int
     /// Where the administrator's token is, for the login page.
@@ -24,7 +26,7 @@ public struct WebParts: Sendable {
 
     public init(
         store: any StateStore, engine: PipelineEngine, images: ImageStore, secrets: SecretBox, access: Access,
-        publicURL: String, routerPort: Int, tokenFile: String, logger: Logger
+        publicURL: String, uploadKey: [UInt8], routerPort: Int, tokenFile: String, logger: Logger
     ) {
         self.store = store
         self.engine = engine
@@ -32,6 +34,7 @@ public struct WebParts: Sendable {
         self.secrets = secrets
         self.access = access
         self.publicURL = publicURL
+        self.uploadKey = uploadKey
         self.routerPort = routerPort
         self.tokenFile = tokenFile
         self.logger = logger
@@ -46,7 +49,7 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     let renderer = try PageRenderer()
     let router = Router(context: WebContext.self)
     router.add(middleware: ProblemMiddleware(renderer: renderer, logger: parts.logger))
-    addHealthRoutes(to: router, store: parts.store)
+    addHealthRoutes(to: router, store: parts.store, disk: parts.engine.diskSpace)
     addAssetRoutes(to: router)
     addWebhookRoutes(to: router, parts)
     addRegistryAccess(to: router, parts)
@@ -62,11 +65,14 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     return router
 }
 
-func addHealthRoutes(to router: Router<WebContext>, store: any StateStore) {
+func addHealthRoutes(to router: Router<WebContext>, store: any StateStore, disk: DiskSpace) {
     router.get("/healthz") { _, _ in "ok\n" }
     router.get("/readyz") { _, _ -> Response in
         do {
             try await store.ping()
+            if let shortage = disk.shortage() {
+                return plainText("not ready: \(shortage.problem); \(shortage.hint)\n", status: .serviceUnavailable)
+            }
             return plainText("ready\n")
         } catch {
             return plainText("not ready: the store does not answer: \(error)\n", status: .serviceUnavailable)

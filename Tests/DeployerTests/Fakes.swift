@@ -57,6 +57,8 @@ final class FakeTarget: Target {
         }
     }
 
+    func deployments() async throws -> Set<String> { state.withLock { Set($0.instances.values.map(\.deployment)) } }
+
     func stop(deployment: String, grace: Duration) async throws {
         for instance in try await observe(deployment: deployment) { try await stop(instance: instance.id, grace: grace) }
     }
@@ -115,6 +117,7 @@ final class FakeRouter: Router {
     func drained(before generation: RouterGeneration) async throws -> Bool { state.withLock { !$0.neverDrains } }
     func remove(key: String) async throws { state.withLock { _ = $0.routes.removeValue(forKey: key) } }
     func currentRoute(key: String) async throws -> Route? { state.withLock { $0.routes[key] } }
+    func routes() async throws -> [Route] { state.withLock { Array($0.routes.values) } }
 }
 
 /// Answers 200, except for addresses told otherwise.
@@ -128,7 +131,7 @@ final class FakeProbe: HTTPProbe {
 
 func order(_ deployment: String, previous: String? = nil, replicas: Int = 2) -> RolloutOrder {
     RolloutOrder(
-        deployment: deployment, project: "shop", stage: "prod", image: Digest.sha256(Array(deployment.utf8)),
+        deployment: deployment, project: "shop", pipeline: "web", stage: "prod", image: Digest.sha256(Array(deployment.utf8)),
         service: ServiceDefinition(port: 8080, health: HealthCheck(path: "/healthz", grace: 20), replicas: replicas),
         host: "shop.localhost", drainSeconds: 5, previous: previous)
 }

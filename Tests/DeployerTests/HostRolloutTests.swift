@@ -29,7 +29,7 @@ import Testing
 
     func order(_ name: String, previous: String?, command: [String]) -> RolloutOrder {
         RolloutOrder(
-            deployment: name, project: "shop", stage: "test", image: Digest.sha256(Array(name.utf8)),
+            deployment: name, project: "shop", pipeline: "web", stage: "test", image: Digest.sha256(Array(name.utf8)),
             service: ServiceDefinition(
                 command: command, port: 8080, health: HealthCheck(path: "/index.html", interval: 0.1, grace: 15),
                 limits: ResourceLimits(memoryBytes: 64 << 20, pids: 32), replicas: 2),

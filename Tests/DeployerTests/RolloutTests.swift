@@ -35,14 +35,14 @@ struct RolloutTests {
         #expect(target.running("one") == 0)
         #expect(target.running("two") == 2)
         #expect(target.state.withLock { $0.starts.count } == 4)
-        let route = try await router.currentRoute(key: "shop/prod")
+        let route = try await router.currentRoute(key: "shop/web/prod")
         #expect(route?.deployment == "two")
         #expect(route?.upstreams.map(\.port) == [8080, 8080])
     }
 
     @Test func theOldOnesKeepServingWhenAnInstanceEnds() async throws {
         _ = try await carryOut(order("one"))
-        let before = try await router.currentRoute(key: "shop/prod")
+        let before = try await router.currentRoute(key: "shop/web/prod")
         let next = order("two", previous: "one")
         _ = try await rollout.advance(next, from: .starting)
         let id = next.instances[1].id
@@ -52,7 +52,7 @@ struct RolloutTests {
         #expect(step.message == "instance \(id) exited with code 3")
         #expect(step.lastLogLines == ["last words of \(id)"])
         #expect(try await rollout.advance(next, from: .reverting).next == .failed)
-        #expect(try await router.currentRoute(key: "shop/prod") == before)
+        #expect(try await router.currentRoute(key: "shop/web/prod") == before)
         #expect(target.running("one") == 2)
         #expect(try await target.observe(deployment: "two").isEmpty)
     }
@@ -74,14 +74,14 @@ struct RolloutTests {
 
     @Test func anUnconfirmedSwitchGoesBack() async throws {
         _ = try await carryOut(order("one"))
-        let before = try await router.currentRoute(key: "shop/prod")
+        let before = try await router.currentRoute(key: "shop/web/prod")
         let next = order("two", previous: "one")
         for phase in [RolloutPhase.starting, .warming, .switching] { _ = try await rollout.advance(next, from: phase) }
-        #expect(try await router.currentRoute(key: "shop/prod")?.deployment == "two")
+        #expect(try await router.currentRoute(key: "shop/web/prod")?.deployment == "two")
         router.state.withLock { $0.refuseConfirm = true }
         #expect(try await rollout.advance(next, from: .confirming).next == .reverting)
         #expect(try await rollout.advance(next, from: .reverting).next == .failed)
-        #expect(try await router.currentRoute(key: "shop/prod") == before)
+        #expect(try await router.currentRoute(key: "shop/web/prod") == before)
         #expect(target.running("one") == 2)
         #expect(target.running("two") == 0)
     }
@@ -90,7 +90,7 @@ struct RolloutTests {
         let first = order("one")
         for phase in [RolloutPhase.starting, .warming, .switching] { _ = try await rollout.advance(first, from: phase) }
         #expect(try await rollout.advance(first, from: .reverting).next == .failed)
-        #expect(try await router.currentRoute(key: "shop/prod") == nil)
+        #expect(try await router.currentRoute(key: "shop/web/prod") == nil)
     }
 
     @Test func drainingEndsWithItsTime() async throws {

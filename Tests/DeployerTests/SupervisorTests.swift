@@ -28,7 +28,7 @@ struct SupervisorTests {
             let actions = try await supervisor.tick()
             #expect(actions.count == 2)
             #expect(target.running("one") == 2)
-            #expect(try await supervisor.tick() == [.routed(key: "shop/prod")])
+            #expect(try await supervisor.tick() == [.routed(key: "shop/web/prod")])
             #expect(try await supervisor.tick().isEmpty)
         }
     }
@@ -60,16 +60,16 @@ struct SupervisorTests {
             target.end(live.instances[0].id, code: 137)
             // The dead one leaves the route at once, the new one joins when it answered.
             try await supervisor.tick()
-            #expect(try await router.currentUpstreams(key: "shop/prod").map(\.address) == ["10.0.0.2"])
+            #expect(try await router.currentUpstreams(key: "shop/web/prod").map(\.address) == ["10.0.0.2"])
             try await supervisor.tick()
-            #expect(try await router.currentUpstreams(key: "shop/prod").map(\.address) == ["10.0.0.3", "10.0.0.2"])
+            #expect(try await router.currentUpstreams(key: "shop/web/prod").map(\.address) == ["10.0.0.3", "10.0.0.2"])
 
             var fewer = live
             fewer.service.replicas = 1
             let smaller = self.supervisor(folder, [fewer])
             try await smaller.tick()
             #expect(target.running("one") == 1)
-            #expect(try await router.currentUpstreams(key: "shop/prod").map(\.address) == ["10.0.0.3"])
+            #expect(try await router.currentUpstreams(key: "shop/web/prod").map(\.address) == ["10.0.0.3"])
         }
     }
 
@@ -86,8 +86,8 @@ struct SupervisorTests {
             #expect(try await supervisor.tick().isEmpty)
             #expect(
                 try await supervisor.tick() == [.started(instance: id, reason: "/healthz answered 500")])
-            #expect(try await supervisor.tick() == [.routed(key: "shop/prod")])
-            #expect(try await router.currentUpstreams(key: "shop/prod").map(\.address) == ["10.0.0.2"])
+            #expect(try await supervisor.tick() == [.routed(key: "shop/web/prod")])
+            #expect(try await router.currentUpstreams(key: "shop/web/prod").map(\.address) == ["10.0.0.2"])
         }
     }
 
@@ -96,7 +96,7 @@ struct SupervisorTests {
             let old = order("one")
             let upstream = Upstream(address: "10.0.0.9", port: 1)
             _ = try await router.apply(
-                Route(key: "shop/prod", host: "shop.localhost", upstreams: [upstream], deployment: "two"))
+                Route(key: "shop/web/prod", host: "shop.localhost", upstreams: [upstream], deployment: "two"))
             #expect(try await supervisor(folder, [old]).tick().isEmpty)
             #expect(target.state.withLock { $0.starts.isEmpty })
         }

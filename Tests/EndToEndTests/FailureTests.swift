@@ -79,6 +79,7 @@ extension EndToEnd {
             let failed = try await eventually("the deployment fails") {
                 try await server.show(run.id).deployments?.first { $0.state == "failed" }
             }
+            #expect(failed.message?.contains("exited with code 3") == true, "\(failed.message ?? "")")
             #expect(failed.logTail?.contains("no catalogue, giving up") == true)
             let shown = try await server.slipway("show", "\(run.id)").output
             #expect(shown.contains("no catalogue, giving up"), "\(shown)")

@@ -18,13 +18,13 @@ struct SampleRepository {
             commands: [mkdir -p dist, cp -R www dist/]
         """
 
-    static func pipeline(steps: String = steps, entrypoint: String = server, replicas: Int = 1) -> String {
+    static func pipeline(steps: String = steps, entrypoint: String = server, replicas: Int = 1, image: String = "shop/sample") -> String {
         """
         when: [{event: push, branch: main}]
         steps:
         \(steps)
         build:
-          image: shop/sample
+          image: \(image)
           base: library/busybox:1
           copy: [{from: dist/www, to: /www}]
           entrypoint: \(entrypoint)

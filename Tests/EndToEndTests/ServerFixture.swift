@@ -7,6 +7,7 @@ final class ServerFixture {
     let port: Int
     let routerPort: Int
     private var process: Process?
+    private var hasOwnDisk = false
 
     var data: URL { folder.appendingPathComponent("data") }
     var url: String { "http://127.0.0.1:\(port)" }
@@ -21,10 +22,12 @@ final class ServerFixture {
     }()
 
     /// A server with the image `library/busybox:1`, and nothing of it left afterwards.
-    static func with(_ body: (ServerFixture) async throws -> Void) async throws {
+    /// - Parameter dataDiskMiB: gives the data directory a file system of its own, of this size.
+    static func with(dataDiskMiB: Int? = nil, _ body: (ServerFixture) async throws -> Void) async throws {
         try #require(geteuid() == 0, "containers need root: run the tests as root")
         try await withFolder { folder in
             let server = try ServerFixture(folder)
+            if let dataDiskMiB { try await server.mountDisk(megabytes: dataDiskMiB) }
             do {
                 let imported = try await server.slipway(
                     "image", "import", BaseImage.make(in: folder).path, "library/busybox:1", "--data", server.data.path)
@@ -69,6 +72,12 @@ final class ServerFixture {
         }
     }
 
+    private func mountDisk(megabytes: Int) async throws {
+        let mounted = try await command("/bin/mount", ["-t", "tmpfs", "-o", "size=\(megabytes)m", "slipway-test", data.path])
+        guard mounted.status == 0 else { throw Failed(mounted.errors) }
+        hasOwnDisk = true
+    }
+
     /// As the kernel does when memory runs out: no chance to say good-bye.
     func kill9() async throws {
         guard let process else { throw Failed("no server runs") }
@@ -107,6 +116,7 @@ final class ServerFixture {
             let gone: Void? = try? await until("nginx ends") { kill(pid, 0) != 0 }
             if gone == nil { complaints.append("nginx does not stop") }
         }
+        if hasOwnDisk, try await command("/bin/umount", [data.path]).status != 0 { complaints.append("the data directory is busy") }
         let left = Leftovers(folder)
         if !left.isEmpty { complaints.append("left behind: \(left)") }
         left.remove()

@@ -9,6 +9,7 @@ struct ProjectValue: Decodable {
 struct RunValue: Decodable {
     var id: Int
     var state: String
+    var phase: String
     var commit: String
     var digest: String?
     var error: String?

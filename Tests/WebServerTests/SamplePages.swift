@@ -40,8 +40,8 @@ struct SamplePages {
         let stage = StageCard(
             stage: text, badge: badge, host: text, hostURL: text, current: release, health: badge, pending: pending,
             rollout: RolloutLine(badge: badge, message: text, release: release),
-            promote: PromoteForm(project: text, stage: text, releaseID: text, release: release),
-            rollback: RollbackForm(project: text, stage: text, releaseID: text, release: release))
+            promote: PromoteForm(project: text, pipeline: text, stage: text, releaseID: text, release: release),
+            rollback: RollbackForm(project: text, pipeline: text, stage: text, releaseID: text, release: release))
         return ProjectPage(
             shell: shell, name: text, repository: text, hookURL: text,
             pipelines: [PipelineRow(pipeline: text, stages: [stage, StageCard(stage: text, badge: badge)])], runs: [row])

@@ -60,6 +60,10 @@ public struct HostTarget: Target {
         }.sorted { ($0.replica, $0.id) < ($1.replica, $1.id) }
     }
 
+    public func deployments() async throws -> Set<String> {
+        Set(try await runtime.list().compactMap { $0.labels[Self.deploymentLabel] })
+    }
+
     public func stop(deployment: String, grace: Duration) async throws {
         let ids = try await containers(deployment).map(\.id)
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -65,6 +65,10 @@ public struct NginxRouter: Router {
         try await serially { try await $0.load().routes[key] }
     }
 
+    public func routes() async throws -> [Route] {
+        try await serially { Array(try await $0.load().routes.values) }
+    }
+
     /// The generation in force.
     public func currentGeneration() async throws -> RouterGeneration {
         try await serially { RouterGeneration(try await $0.load().generation) }

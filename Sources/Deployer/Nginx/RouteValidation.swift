@@ -37,7 +37,7 @@ enum RouteValidation {
         }
         guard good, (1...200).contains(key.utf8.count) else {
             throw DeployerError(
-                .invalidValue, "\"\(printable(key))\" is not a route key", hint: "keys look like project/stage")
+                .invalidValue, "\"\(printable(key))\" is not a route key", hint: "keys look like project/pipeline/stage")
         }
     }
 

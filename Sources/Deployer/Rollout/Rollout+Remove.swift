@@ -1,8 +1,14 @@
 extension Rollout {
-    /// Takes a deployment away for good: its route, unless another deployment owns it by now, then its instances.
-    public func remove(deployment: String, project: String, stage: String) async throws {
-        let key = "\(project)/\(stage)"
-        if try await router.currentRoute(key: key)?.deployment == deployment { try await router.remove(key: key) }
+    /// Takes a deployment away for good: the routes it owns, then its instances.
+    public func remove(deployment: String) async throws {
+        for route in try await router.routes() where route.deployment == deployment {
+            try await router.remove(key: route.key)
+        }
         try await target.stop(deployment: deployment, grace: stopGrace)
+    }
+
+    /// The deployments that have instances or routes, whoever may have ordered them.
+    public func deployments() async throws -> Set<String> {
+        try await target.deployments().union(router.routes().map(\.deployment))
     }
 }

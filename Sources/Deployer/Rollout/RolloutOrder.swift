@@ -6,6 +6,7 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     /// Id of the deployment.
     public var deployment: String
     public var project: String
+    public var pipeline: String
     public var stage: String
     public var image: Digest
     public var service: ServiceDefinition
@@ -19,11 +20,12 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     public var previous: String?
 
     public init(
-        deployment: String, project: String, stage: String, image: Digest, service: ServiceDefinition,
-        environment: [String: String] = [:], host: String, drainSeconds: Double = 30, previous: String? = nil
+        deployment: String, project: String, pipeline: String, stage: String, image: Digest,
+        service: ServiceDefinition, environment: [String: String] = [:], host: String, drainSeconds: Double = 30, previous: String? = nil
     ) {
         self.deployment = deployment
         self.project = project
+        self.pipeline = pipeline
         self.stage = stage
         self.image = image
         self.service = service
@@ -33,8 +35,8 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
         self.previous = previous
     }
 
-    /// The route's key: `project/stage`.
-    public var routeKey: String { "\(project)/\(stage)" }
+    /// `project/pipeline/stage`: the pipelines of a project may name their stages alike.
+    public var routeKey: String { "\(project)/\(pipeline)/\(stage)" }
 
     var instances: [InstanceSpec] { (0..<max(1, service.replicas)).map { InstanceSpec(order: self, replica: $0) } }
 }

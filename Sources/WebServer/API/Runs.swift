@@ -23,6 +23,8 @@ func addRunAPI(to router: Router<WebContext>, _ parts: WebParts) {
         if let release = try await parts.store.release(ofRun: run.id) {
             value.deployments = try await parts.store.deployments(ofRelease: release.id).map(DeploymentValue.init)
         }
+        value.events = try await parts.store.events(project: nil, run: run.id, deployment: nil, limit: 100)
+            .reversed().map(EventValue.init)
         return try json(value)
     }
 

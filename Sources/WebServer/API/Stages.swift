@@ -9,40 +9,34 @@ func addStageAPI(to router: Router<WebContext>, _ parts: WebParts) {
     let base = "/api/v1/projects/:project/stages/:stage"
     router.post("\(base)/promote") { request, context -> Response in
         let actor = try parts.access.requireActor(request)
-        let (project, stage) = try await place(context, parts)
-        return try json(
-            DeploymentValue(try await parts.engine.promote(project: project, stage: stage, by: actor)), status: .accepted)
+        let place = try await place(request, context, parts)
+        return try json(DeploymentValue(try await parts.engine.promote(to: place, by: actor)), status: .accepted)
     }
     router.post("\(base)/rollback") { request, context -> Response in
         let actor = try parts.access.requireActor(request)
-        let (project, stage) = try await place(context, parts)
-        return try json(
-            DeploymentValue(try await parts.engine.rollback(project: project, stage: stage, by: actor)),
-            status: .accepted)
+        let place = try await place(request, context, parts)
+        return try json(DeploymentValue(try await parts.engine.rollback(place, by: actor)), status: .accepted)
     }
     for approve in [true, false] {
         router.post("\(base)/\(approve ? "approve" : "reject")") { request, context -> Response in
             let actor = try parts.access.requireActor(request)
-            let (project, stage) = try await place(context, parts)
-            guard let waiting = try await parts.engine.waiting(project: project, stage: stage) else {
+            let place = try await place(request, context, parts)
+            guard let waiting = try await parts.engine.waiting(in: place) else {
                 throw RequestProblem(
-                    .conflict, "nothing waits for approval in '\(stage)' of '\(project)'",
-                    hint: "see what is where with: slipway status \(project)")
+                    .conflict, "nothing waits for approval in '\(place.stage)' of '\(place.project)'",
+                    hint: "see what is where with: slipway status \(place.project)")
             }
             return try json(try await decide(waiting.id, approve: approve, by: actor, parts))
         }
     }
 }
 
-private func place(_ context: WebContext, _ parts: WebParts) async throws -> (project: String, stage: String) {
+/// The stage a request is about; `?pipeline=` says whose, where several pipelines have one of that name.
+private func place(_ request: Request, _ context: WebContext, _ parts: WebParts) async throws -> StageName {
     let (project, stage) = (try context.parameters.require("project"), try context.parameters.require("stage"))
     guard try await parts.store.project(project) != nil else { throw unknownProject(project) }
-    let stages = try await parts.engine.overview(project: project)
-    if !stages.isEmpty, !stages.contains(where: { $0.plan.name == stage }) {
-        throw RequestProblem.unknown(
-            "stage", stage, hint: "'\(project)' has: \(stages.map(\.plan.name).joined(separator: ", "))")
-    }
-    return (project, stage)
+    return try await parts.engine.stage(
+        stage, of: project, pipeline: request.uri.queryParameters.get("pipeline"))
 }
 
 func decide(_ deployment: Int64, approve: Bool, by actor: String, _ parts: WebParts) async throws -> DecisionValue {

@@ -50,6 +50,7 @@ public struct RunValue: Codable, Sendable {
     /// Only where one run is asked for.
     public var steps: [StepValue]?
     public var deployments: [DeploymentValue]?
+    public var events: [EventValue]?
 
     init(_ run: Run) {
         id = run.id
@@ -67,6 +68,24 @@ public struct RunValue: Codable, Sendable {
         createdAt = run.createdAt
         startedAt = run.startedAt
         finishedAt = run.finishedAt
+    }
+}
+
+/// One thing that happened.
+public struct EventValue: Codable, Sendable {
+    public var at: Double
+    public var actor: String
+    /// The state that was entered; none for a remark.
+    public var state: String?
+    public var message: String
+    public var deployment: Int64?
+
+    init(_ event: RecordedEvent) {
+        at = event.at
+        actor = event.actor
+        state = event.state
+        message = event.message
+        deployment = event.deployment
     }
 }
 

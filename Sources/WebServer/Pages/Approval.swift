@@ -44,15 +44,17 @@ public struct Decision: Sendable {
     }
 }
 
-/// Brings a release into a stage: posts `csrf` and `release`, the id of exactly the one that was shown.
+/// Brings a release into a stage: posts `csrf`, `pipeline` and `release`, the id of exactly the one that was shown.
 public struct PromoteForm: Sendable {
     public let promoteURL: String
+    public var pipeline: String
     public var releaseID: String
     /// "Promote to prod"
     public var action: String
     public var release: ReleaseLine
 
-    public init(project: String, stage: String, releaseID: String, release: ReleaseLine) {
+    public init(project: String, pipeline: String, stage: String, releaseID: String, release: ReleaseLine) {
+        self.pipeline = pipeline
         promoteURL = PageURL.promote(to: stage, of: project)
         self.releaseID = releaseID
         action = "Promote to \(stage)"
@@ -60,13 +62,15 @@ public struct PromoteForm: Sendable {
     }
 }
 
-/// Brings back what was in a stage before: posts `csrf` and `release`.
+/// Brings back what was in a stage before: posts `csrf`, `pipeline` and `release`.
 public struct RollbackForm: Sendable {
     public let rollbackURL: String
+    public var pipeline: String
     public var releaseID: String
     public var release: ReleaseLine
 
-    public init(project: String, stage: String, releaseID: String, release: ReleaseLine) {
+    public init(project: String, pipeline: String, stage: String, releaseID: String, release: ReleaseLine) {
+        self.pipeline = pipeline
         rollbackURL = PageURL.rollback(stage, of: project)
         self.releaseID = releaseID
         self.release = release

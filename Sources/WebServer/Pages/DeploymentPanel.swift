@@ -54,21 +54,6 @@ public struct ReleasePanel: Sendable {
 
 /// One attempt to make a stage run the release.
 public struct DeploymentPanel: Sendable {
-    public struct Event: Sendable {
-        public var at: TimeText
-        public var badge: StateBadge
-        public var message: String
-        /// Who caused it; nil for the server itself.
-        public var who: String?
-
-        public init(at: TimeText, badge: StateBadge, message: String, who: String? = nil) {
-            self.at = at
-            self.badge = badge
-            self.message = message
-            self.who = who
-        }
-    }
-
     public let anchor: String
     public var stage: String
     public var badge: StateBadge
@@ -79,12 +64,12 @@ public struct DeploymentPanel: Sendable {
     public let hostURL: String?
     public var pending: PendingApproval?
     public var decisions: [Decision]
-    public var events: [Event]
+    public var events: [EventLine]
     public var failure: InstanceFailure?
 
     public init(
         id: String, stage: String, badge: StateBadge, by: String, when: TimeText, host: String? = nil,
-        hostURL: String? = nil, pending: PendingApproval? = nil, decisions: [Decision] = [], events: [Event] = [],
+        hostURL: String? = nil, pending: PendingApproval? = nil, decisions: [Decision] = [], events: [EventLine] = [],
         failure: InstanceFailure? = nil
     ) {
         anchor = "deployment-\(PageURL.segment(id))"

@@ -17,6 +17,8 @@ public struct RunPage: Page {
     /// Why it did not succeed, and what can be done.
     public var problem: Problem?
     public var diagnostics: [DiagnosticBlock]
+    /// What happened besides the steps, such as a registry that had to be asked again.
+    public var events: [EventLine] = []
     public var graph: StepGraph?
     public var steps: [StepPanel]
     public var image: ImagePanel?

@@ -61,18 +61,17 @@ extension Pages {
         }
         router.post("/projects/:project/stages/:stage/promote") { request, context -> Response in
             let form = try await authorizedForm(request)
-            let (project, stage) = (try context.parameters.require("project"), try context.parameters.require("stage"))
+            let place = try await place(context, form)
             _ = try await parts.engine.promote(
-                project: project, stage: stage, release: form["release"].flatMap { Int64($0) },
-                by: Access.administrator)
-            return redirect("\(PageURL.project(project))?done=promoted")
+                to: place, release: form["release"].flatMap { Int64($0) }, by: Access.administrator)
+            return redirect("\(PageURL.project(place.project))?done=promoted")
         }
         router.post("/projects/:project/stages/:stage/rollback") { request, context -> Response in
             let form = try await authorizedForm(request)
-            let (project, stage) = (try context.parameters.require("project"), try context.parameters.require("stage"))
+            let place = try await place(context, form)
             _ = try await parts.engine.rollback(
-                project: project, stage: stage, to: form["release"].flatMap { Int64($0) }, by: Access.administrator)
-            return redirect("\(PageURL.project(project))?done=rolledback")
+                place, to: form["release"].flatMap { Int64($0) }, by: Access.administrator)
+            return redirect("\(PageURL.project(place.project))?done=rolledback")
         }
         router.post("/runs/:run/cancel") { request, context -> Response in
             _ = try await authorizedForm(request)
@@ -80,6 +79,12 @@ extension Pages {
             _ = try await parts.engine.cancel(run: run.id, by: Access.administrator)
             return redirect("\(PageURL.run("\(run.id)"))?done=cancelled")
         }
+    }
+
+    private func place(_ context: WebContext, _ form: [String: String]) async throws -> StageName {
+        try await parts.engine.stage(
+            try context.parameters.require("stage"), of: try context.parameters.require("project"),
+            pipeline: form["pipeline"])
     }
 
     private func authorizedForm(_ request: Request) async throws -> [String: String] {

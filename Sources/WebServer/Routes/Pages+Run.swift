@@ -47,6 +47,8 @@ extension Pages {
         for step in steps { page.steps.append(try await panel(step, of: run)) }
         page.image = try await image(of: run)
         page.release = release.map(facts)
+        page.events = try await parts.store.events(project: nil, run: run.id, deployment: nil, limit: 100)
+            .filter { $0.deployment == nil && $0.state == nil }.reversed().map(eventLine)
         for deployment in deployments {
             page.deployments.append(try await panel(deployment, release: release, signedIn: signedIn))
         }
@@ -86,6 +88,12 @@ extension Pages {
             },
             isLive: !step.state.isTerminal && !run.state.isTerminal,
             note: lines.count == count ? "The last \(count) lines." : nil)
+    }
+
+    private func eventLine(_ event: RecordedEvent) -> EventLine {
+        EventLine(
+            at: time(event.at), badge: StateBadge.passed(event.state ?? "noted"), message: event.message,
+            who: event.actor == "slipway" ? nil : event.actor)
     }
 
     /// The steps, then the image, then the stages as one picture.
@@ -167,11 +175,7 @@ extension Pages {
             id: "\(deployment.id)", stage: deployment.stage, badge: StateBadge(state: deployment.phase.rawValue),
             by: "\(deployment.kind) by \(deployment.requestedBy)", when: time(deployment.createdAt), host: host,
             hostURL: host.map { "http://\($0):\(parts.routerPort)/" }, decisions: approvals.map(decision),
-            events: events.reversed().map { event in
-                .init(
-                    at: time(event.at), badge: StateBadge.passed(RolloutWord.state(in: event.message) ?? "noted"),
-                    message: event.message, who: event.actor == "slipway" ? nil : event.actor)
-            })
+            events: events.reversed().map(eventLine))
         if deployment.phase == .awaitingApproval, let release {
             panel.pending = try await pending(deployment, release: release, rule: stage?.approval, signedIn: signedIn)
             panel.decisions = []
@@ -182,17 +186,6 @@ extension Pages {
                 lastLines: tail.components(separatedBy: "\n"))
         }
         return panel
-    }
-}
-
-/// The state that an event tells of, for its badge.
-enum RolloutWord {
-    static func state(in message: String) -> String? {
-        let words = message.split { !$0.isLetter }
-        return words.lazy.map(String.init).first { word in
-            ["approved", "rejected", "queued", "waits"].contains(word)
-                || (word != "awaitingApproval" && RolloutPhase(rawValue: word) != nil)
-        }.map { $0 == "waits" ? "awaitingApproval" : $0 }
     }
 }
 

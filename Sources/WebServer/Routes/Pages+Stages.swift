@@ -28,12 +28,12 @@ extension Pages {
         }
         if signedIn, let release = stage.promotable {
             card.promote = PromoteForm(
-                project: project, stage: stage.plan.name, releaseID: "\(release.id)",
+                project: project, pipeline: stage.pipeline, stage: stage.plan.name, releaseID: "\(release.id)",
                 release: line(release, since: release.createdAt))
         }
         if signedIn, let release = stage.previous {
             card.rollback = RollbackForm(
-                project: project, stage: stage.plan.name, releaseID: "\(release.id)",
+                project: project, pipeline: stage.pipeline, stage: stage.plan.name, releaseID: "\(release.id)",
                 release: line(release, since: release.createdAt))
         }
         return card

@@ -10,7 +10,7 @@ import RegistryServer
 func addRegistryAccess(to router: Router<WebContext>, _ parts: WebParts) {
     let access = parts.access
     addRegistryRoutes(
-        to: router, store: parts.images,
+        to: router, store: parts.images, uploadKey: parts.uploadKey,
         challenge: #"Bearer realm="\#(parts.publicURL)/registry/token",service="slipway""#
     ) { request, action, repository in
         let isPing = repository == nil && !request.uri.path.hasPrefix("/v2/_")

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ContainerRuntime
 import Foundation
+import PipelineEngine
 import SystemPackage
 
 struct Doctor: AsyncParsableCommand {
@@ -27,7 +28,7 @@ struct Doctor: AsyncParsableCommand {
         let nginx = Self.find(settings.nginx)
         rows.append(
             Row(name: "nginx", ok: nginx != nil, message: nginx ?? "not found", hint: nginx == nil ? "apt-get install nginx-light" : nil))
-        rows.append(Self.dataRow(settings.data))
+        rows.append(Self.dataRow(settings))
         if json {
             try printJSON(rows)
         } else {
@@ -39,18 +40,17 @@ struct Doctor: AsyncParsableCommand {
         if rows.contains(where: { !$0.ok }) { throw ExitCode(Failure.failed) }
     }
 
-    private static func dataRow(_ path: FilePath) -> Row {
+    private static func dataRow(_ settings: ServerSettings) -> Row {
+        let path = settings.data
         var existing = path
         while !FileManager.default.fileExists(atPath: existing.string), existing.removeLastComponent() {}
         guard FileManager.default.isWritableFile(atPath: existing.string) else {
             return Row(name: "data directory", ok: false, message: "\(path) cannot be written", hint: "choose another with --data")
         }
-        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: existing.string)
-        let free = (attributes?[.systemFreeSize] as? NSNumber)?.int64Value ?? 0
-        let ok = free > 1 << 30
-        return Row(
-            name: "data directory", ok: ok, message: "\(path), \(free >> 20) MiB free",
-            hint: ok ? nil : "free some space: images and workspaces need at least 1 GiB")
+        if let shortage = DiskSpace(folder: existing, reserve: settings.diskReserve).shortage() {
+            return Row(name: "data directory", ok: false, message: shortage.problem, hint: shortage.hint)
+        }
+        return Row(name: "data directory", ok: true, message: "\(path) can be written and has room")
     }
 
     /// Where a program is, by its path or by PATH and the administrator's folders.

@@ -45,11 +45,20 @@ struct StoreOption: ParsableArguments {
 
 func absolute(_ path: String) -> FilePath { FilePath(URL(fileURLWithPath: path).standardizedFileURL.path) }
 
-/// The registries outside, for commands: Docker's credentials, a short time to connect.
-private func registries() throws -> OutsideRegistries {
-    try OutsideRegistries(
-        configFile: nil, home: ProcessInfo.processInfo.environment["HOME"], client: HTTPClient.shared,
-        logger: Logger(label: "slipway") { _ in SwiftLogNoOpLogHandler() })
+/// Lends the registries outside, with Docker's credentials, to a command.
+private func withRegistries<T>(_ body: (OutsideRegistries) async throws -> T) async throws -> T {
+    let client = OutsideRegistries.makeClient()
+    do {
+        let result = try await body(
+            OutsideRegistries(
+                configFile: nil, home: ProcessInfo.processInfo.environment["HOME"], client: client,
+                logger: Logger(label: "slipway") { _ in SwiftLogNoOpLogHandler() }))
+        try await client.shutdown()
+        return result
+    } catch {
+        try? await client.shutdown()
+        throw error
+    }
 }
 
 extension ImageCommand {
@@ -97,8 +106,9 @@ extension ImageCommand {
             try await store.record(manifest: image.digest, mediaType: image.mediaType, in: reference.repository)
             try await store.tag(tag, as: image.digest, in: reference.repository)
             if let host = reference.registry {
-                _ = try await registries().registry(host).push(
-                    image.digest, from: store, to: reference.repository, tag: tag)
+                _ = try await withRegistries {
+                    try await $0.registry(host).push(image.digest, from: store, to: reference.repository, tag: tag)
+                }
             }
             try options.report(reference.registry == nil ? "Built" : "Built and pushed", digest: image.digest, reference: reference)
         }
@@ -161,8 +171,10 @@ extension ImageCommand {
                 throw Failure("\(target) names no registry", hint: "say where to: slipway image push \(name) HOST/\(target)", status: Failure.usage)
             }
             let tag = try target.tag ?? source.tag ?? Tag(parsing: "latest")
-            let result = try await registries().registry(host).push(
-                digest, from: store, to: target.repository, tag: tag, progress: pushProgress())
+            let result = try await withRegistries {
+                try await $0.registry(host).push(
+                    digest, from: store, to: target.repository, tag: tag, progress: pushProgress())
+            }
             if isTerminal, !options.json {
                 print("\(result.blobsUploaded) blobs sent, \(result.blobsAlreadyThere) already there")
             }
@@ -188,7 +200,7 @@ extension ImageCommand {
         func run() async throws {
             let store = try options.open()
             let reference = try ImageReference(parsing: name)
-            let digest = try await registries().pull(reference, into: store)
+            let digest = try await withRegistries { try await $0.pull(reference, into: store) }
             try options.report("Pulled", digest: digest, reference: reference)
         }
     }

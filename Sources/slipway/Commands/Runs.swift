@@ -42,6 +42,7 @@ struct Show: AsyncParsableCommand {
             printTable(
                 [["STEP", "STATE", "IMAGE", ""]] + steps.map { [$0.name, $0.state, $0.image, $0.message ?? ""] })
         }
+        for event in run.events ?? [] where event.state == nil { print("  \(ageText(event.at)) ago: \(event.message)") }
         if let deployments = run.deployments, !deployments.isEmpty {
             printTable(
                 [["STAGE", "STATE", "BY", ""]]

@@ -45,9 +45,10 @@ struct Status: AsyncParsableCommand {
 struct Place: ParsableArguments {
     @Argument(help: "The stage, as in 'prod'.") var stage: String
     @Option(help: "The project; may be left out when there is only one.") var project: String?
+    @Option(help: "The pipeline; may be left out when only one has such a stage.") var pipeline: String?
     @Flag(help: "Print one JSON document.") var json = false
 
-    func path(_ client: Client) async throws -> String {
+    func path(_ action: String, _ client: Client) async throws -> String {
         var name = project
         if name == nil {
             let projects: [ProjectValue] = try await client.get("/projects")
@@ -57,19 +58,20 @@ struct Place: ParsableArguments {
             }
             name = projects.first?.name
         }
-        return "/projects/\(segment(name ?? ""))/stages/\(segment(stage))"
+        let query = pipeline.map { "?pipeline=\(segment($0))" } ?? ""
+        return "/projects/\(segment(name ?? ""))/stages/\(segment(stage))/\(action)\(query)"
     }
 
     func deploy(_ action: String) async throws {
         let client = Client()
-        let deployment: DeploymentValue = try await client.post("\(try await path(client))/\(action)")
+        let deployment: DeploymentValue = try await client.post(try await path(action, client))
         if json { return try printJSON(deployment) }
         print("Deployment \(deployment.id): \(deployment.digest) to \(deployment.stage), \(deployment.state)")
     }
 
     func decide(_ action: String) async throws {
         let client = Client()
-        let decision: DecisionValue = try await client.post("\(try await path(client))/\(action)")
+        let decision: DecisionValue = try await client.post(try await path(action, client))
         if json { return try printJSON(decision) }
         let missing = decision.remaining > 0 ? "; \(decision.remaining) more needed" : ""
         print("Deployment \(decision.deployment) \(decision.outcome)\(missing).")

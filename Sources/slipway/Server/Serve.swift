@@ -12,6 +12,7 @@ import Logging
 import PipelineEngine
 import ServiceLifecycle
 import StateSQLite
+import StateStore
 import SystemPackage
 import UnixSignals
 import WebServer
@@ -106,10 +107,7 @@ struct Server {
         runtimeSettings.networkName = settings.bridge
         runtimeSettings.subnet = settings.subnet
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
-        // A health path that redirects must not be judged by the page behind it.
-        var clientSettings = HTTPClient.Configuration(redirectConfiguration: .disallow)
-        clientSettings.timeout = .init(connect: .seconds(5), read: .seconds(60))
-        let client = HTTPClient(configuration: clientSettings)
+        let client = OutsideRegistries.makeClient()
         let probe = HTTPClientProbe(client: client)
         let target = HostTarget(runtime: runtime, snapshots: snapshots)
         let router = try NginxRouter(
@@ -134,12 +132,13 @@ struct Server {
             settings: .init(
                 // The lock on the data directory admits one server: what its predecessor held is this one's.
                 dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
-                concurrentRuns: settings.concurrentRuns), logger: logger)
+                concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve), logger: logger)
         declaration.set { try await engine.declaredOrders() }
         let web = WebParts(
             store: store, engine: engine, images: images, secrets: secrets,
             access: Access(token: token, readersNeedToken: settings.readersNeedToken, clock: clock),
-            publicURL: settings.publicURL, routerPort: settings.routerPort, tokenFile: folder.tokenFile.string,
+            publicURL: settings.publicURL, uploadKey: secrets.derivedKey(for: "registry uploads"), routerPort: settings.routerPort,
+            tokenFile: folder.tokenFile.string,
             logger: logger)
         let application = Application(
             router: try makeRouter(web),

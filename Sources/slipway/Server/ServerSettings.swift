@@ -16,6 +16,8 @@ struct ServerSettings {
     var bridge: String
     var subnet: String
     var concurrentRuns: Int
+    /// Bytes.
+    var diskReserve: Int64
     var readersNeedToken: Bool
     var dockerConfig: String?
     var logLevel: String
@@ -54,7 +56,9 @@ struct ServerSettings {
             runtime: reader.string(forKey: "runtime", default: "runc"),
             bridge: reader.string(forKey: "network.bridge", default: "slipway0"),
             subnet: reader.string(forKey: "network.subnet", default: "10.83.0.0/16"),
-            concurrentRuns: min(max(reader.int(forKey: "runs", default: 4), 1), 64), readersNeedToken: readers == "token",
+            concurrentRuns: min(max(reader.int(forKey: "runs", default: 4), 1), 64),
+            diskReserve: Int64(min(max(reader.int(forKey: "disk.reserve", default: 256), 0), 1 << 20)) << 20,
+            readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
     }

@@ -1,0 +1,44 @@
+import ContainerRuntime
+import Deployer
+import Foundation
+import Logging
+public import StateStore
+import SystemPackage
+
+extension PipelineEngine {
+    static let runLabel = "slipway.run"
+
+    /// Removes a project: what the store knows, then its instances, routes, run folders and mirror.
+    public func removeProject(_ name: String) async throws -> RemovalOutcome {
+        let outcome = try await parts.store.removeProject(name)
+        if outcome == .removed { try await removeOrphans() }
+        return outcome
+    }
+
+    /// Removes what belongs to nothing the store knows, such as the rest of a project whose removal was cut off.
+    /// Rows are written before what they stand for is made, so nothing that is about to be used can be met here.
+    func removeOrphans() async throws {
+        for name in try await parts.rollout.deployments() {
+            if let id = Deployment.id(ofName: name), try await parts.store.deployment(id) != nil { continue }
+            logger.notice("removing deployment \(name), which belongs to no project")
+            try await parts.rollout.remove(deployment: name)
+        }
+        for container in try await parts.runtime.list() {
+            guard let run = container.labels[Self.runLabel], try await !isKnown(run: run) else { continue }
+            try await parts.runtime.stop(container.id, grace: .zero)
+            try await parts.runtime.remove(container.id)
+        }
+        for run in try FileSystem.names(in: runsFolder) where try await !isKnown(run: run) {
+            try FileSystem.remove(runsFolder.appending(run))
+        }
+        for mirror in try FileSystem.names(in: mirrorsFolder) {
+            let project = mirror.hasSuffix(Self.mirrorSuffix) ? String(mirror.dropLast(Self.mirrorSuffix.count)) : mirror
+            if try await parts.store.project(project) == nil { try FileSystem.remove(mirrorsFolder.appending(mirror)) }
+        }
+    }
+
+    private func isKnown(run: String) async throws -> Bool {
+        guard let id = Int64(run) else { return false }
+        return try await parts.store.run(id) != nil
+    }
+}
