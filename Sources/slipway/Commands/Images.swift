@@ -51,7 +51,7 @@ private func withRegistries<T>(_ body: (OutsideRegistries) async throws -> T) as
     do {
         let result = try await body(
             OutsideRegistries(
-                configFile: nil, home: ProcessInfo.processInfo.environment["HOME"], client: client,
+                configFile: nil, environment: ProcessInfo.processInfo.environment, client: client,
                 logger: Logger(label: "slipway") { _ in SwiftLogNoOpLogHandler() }))
         try await client.shutdown()
         return result

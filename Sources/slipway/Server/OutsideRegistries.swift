@@ -14,15 +14,12 @@ struct OutsideRegistries: Registries {
     let client: HTTPClient
     let logger: Logger
 
-    /// - Parameter configFile: nil looks at `~/.docker/config.json`, which may be missing.
-    init(configFile: String?, home: String?, client: HTTPClient, logger: Logger) throws {
-        if let configFile {
-            credentials = try DockerConfig(file: FilePath(configFile))
-        } else if let home, FileManager.default.fileExists(atPath: "\(home)/.docker/config.json") {
-            credentials = try DockerConfig(file: FilePath("\(home)/.docker/config.json"))
-        } else {
-            credentials = nil
-        }
+    /// - Parameter configFile: must exist when given; nil looks where docker does, which may be missing:
+    ///   `config.json` in `$DOCKER_CONFIG` or in `~/.docker`.
+    init(configFile: String?, environment: [String: String], client: HTTPClient, logger: Logger) throws {
+        let folder = environment["DOCKER_CONFIG"] ?? environment["HOME"].map { "\($0)/.docker" }
+        let usual = folder.map { "\($0)/config.json" }.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+        credentials = try (configFile ?? usual).map { try DockerConfig(file: FilePath($0)) }
         self.client = client
         self.logger = logger
     }

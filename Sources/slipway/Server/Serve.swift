@@ -117,7 +117,7 @@ struct Server {
             probe: probe)
         let token = try folder.adminToken()
         let registries = try OutsideRegistries(
-            configFile: settings.dockerConfig, home: ProcessInfo.processInfo.environment["HOME"], client: client,
+            configFile: settings.dockerConfig, environment: ProcessInfo.processInfo.environment, client: client,
             logger: logger)
         let declaration = Declaration()
         let supervisor = Supervisor(
