@@ -566,6 +566,7 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .caret { color: var(--failure); font-weight: 700; }
 .diagnostic .fix { padding: .6rem 1rem; }
 .graph { overflow-x: auto; margin-bottom: 1.3rem; padding: 2px 0; }
+@media (max-width: 1100px) { .graph { mask-image: linear-gradient(to right, #000 calc(100% - 3rem), transparent); } .graph > svg { margin-right: 3rem; } }
 .graph > svg { display: block; }
 .edge { fill: none; stroke: var(--line-strong); stroke-width: 1.5; }
 .node rect { fill: var(--surface); stroke: var(--line); stroke-width: 1; }

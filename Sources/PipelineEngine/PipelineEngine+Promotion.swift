@@ -69,7 +69,9 @@ extension PipelineEngine {
     }
 
     /// Says yes or no to a waiting deployment, by the rules of its stage.
-    public func decide(deployment id: Int64, by actor: String, approve: Bool) async throws -> DecisionOutcome {
+    public func decide(
+        deployment id: Int64, by actor: String, approve: Bool, comment: String? = nil
+    ) async throws -> DecisionOutcome {
         guard let deployment = try await parts.store.deployment(id),
             let release = try await parts.store.release(deployment.release)
         else { return .unknown }
@@ -84,7 +86,8 @@ extension PipelineEngine {
                 .notPromotable, "\(actor) is not among those who decide about '\(deployment.stage)'",
                 hint: "ask one of: \(rule.from.joined(separator: ", "))")
         }
-        let outcome = try await parts.store.decide(deployment: id, actor: actor, approved: approve)
+        let outcome = try await parts.store.decide(
+            deployment: id, actor: actor, approved: approve, comment: comment)
         bell.ring()
         return outcome
     }

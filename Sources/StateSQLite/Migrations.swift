@@ -7,8 +7,9 @@ enum Migrations {
         migrator.registerMigration("0001-first") { db in
             try db.execute(sql: first)
         }
-        migrator.registerMigration("0002-event-state") { db in
-            try db.execute(sql: "ALTER TABLE event ADD COLUMN state TEXT")
+        migrator.registerMigration("0002-event-state-approval-comment") { db in
+            try db.execute(
+                sql: "ALTER TABLE event ADD COLUMN state TEXT; ALTER TABLE approval ADD COLUMN comment TEXT;")
         }
         return migrator
     }

@@ -5,7 +5,9 @@ import OCIModel
 public import StateStore
 
 extension SQLiteStore {
-    public func decide(deployment id: Int64, actor: String, approved: Bool) async throws -> DecisionOutcome {
+    public func decide(
+        deployment id: Int64, actor: String, approved: Bool, comment: String?
+    ) async throws -> DecisionOutcome {
         let now = clock()
         return try await write { db in
             guard
@@ -15,22 +17,23 @@ extension SQLiteStore {
             guard deployment.phase == .awaitingApproval else { return .notWaiting(deployment.phase) }
             try db.execute(
                 sql: """
-                    INSERT INTO approval (deployment, actor, approved, digest, at) VALUES (?, ?, ?, ?, ?)
+                    INSERT INTO approval (deployment, actor, approved, digest, comment, at) VALUES (?, ?, ?, ?, ?, ?)
                     ON CONFLICT DO NOTHING
-                    """, arguments: [id, actor, approved, deployment.digest.description, now])
+                    """, arguments: [id, actor, approved, deployment.digest.description, comment, now])
             if db.changesCount == 0 { return .alreadyDecided }
             let given =
                 try Int.fetchOne(
                     db, sql: "SELECT count(*) FROM approval WHERE deployment = ? AND approved AND digest = ?",
                     arguments: [id, deployment.digest.description]) ?? 0
             let remaining = max(0, deployment.approvalsNeeded - given)
+            let remark = comment.map { ": \($0)" } ?? ""
             try recordEvent(
                 db, at: now, project: deployment.project, deployment: id, actor: actor,
-                state: approved ? "approved" : "rejected", message: "\(deployment.digest.short) for \(deployment.stage)")
+                state: approved ? "approved" : "rejected", message: "\(deployment.digest.short) for \(deployment.stage)\(remark)")
             if !approved {
                 try db.execute(
                     sql: "UPDATE deployment SET phase = 'rejected', finishedAt = ?, message = ? WHERE id = ?",
-                    arguments: [now, "rejected by \(actor)", id])
+                    arguments: [now, "rejected by \(actor)\(remark)", id])
                 return .rejected
             }
             if remaining == 0 {

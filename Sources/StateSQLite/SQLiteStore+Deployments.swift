@@ -96,7 +96,7 @@ extension SQLiteStore {
         try recordEvent(
             db, at: now, project: release.project, run: release.run, deployment: id, actor: deployment.requestedBy,
             state: phase.rawValue,
-            message: "\(deployment.kind) of \(release.digest.short) to \(deployment.stage)")
+            message: "\(release.digest.short) to \(deployment.stage)")
         return id
     }
 

@@ -256,6 +256,7 @@ public struct Approval: Codable, Hashable, Sendable {
     public var actor: String
     public var approved: Bool
     public var digest: Digest
+    public var comment: String?
     public var at: Double
 }
 

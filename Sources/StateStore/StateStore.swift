@@ -60,7 +60,7 @@ public protocol StateStore: Sendable {
         followers: [NewDeployment]
     ) async throws -> Bool
     /// Records a yes or no. Enough of them move the deployment to `queued`; one no ends it.
-    func decide(deployment: Int64, actor: String, approved: Bool) async throws -> DecisionOutcome
+    func decide(deployment: Int64, actor: String, approved: Bool, comment: String?) async throws -> DecisionOutcome
     func approvals(of deployment: Int64) async throws -> [Approval]
     /// Rejects what has waited for approval past its time. Returns the ids.
     func expireApprovals() async throws -> [Int64]

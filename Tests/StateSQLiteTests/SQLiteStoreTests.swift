@@ -153,22 +153,23 @@ final class ClockBox: Sendable {
         #expect(deployment.phase == .awaitingApproval)
         #expect(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10) == nil)
         #expect(
-            try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true) == .approved(remaining: 1))
-        #expect(try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true) == .alreadyDecided)
+            try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true, comment: "fine") == .approved(remaining: 1))
+        #expect(try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true, comment: nil) == .alreadyDecided)
         #expect(
-            try await fixture.store.decide(deployment: deployment.id, actor: "bob", approved: true) == .approved(remaining: 0))
+            try await fixture.store.decide(deployment: deployment.id, actor: "bob", approved: true, comment: nil) == .approved(remaining: 0))
         #expect(
-            try await fixture.store.decide(deployment: deployment.id, actor: "eve", approved: false) == .notWaiting(.queued))
+            try await fixture.store.decide(deployment: deployment.id, actor: "eve", approved: false, comment: nil) == .notWaiting(.queued))
         let claimed = try #require(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10))
         #expect(claimed.id == deployment.id)
-        let names = try await fixture.store.approvals(of: deployment.id).map(\.actor)
-        #expect(names == ["ada", "bob"])
+        let approvals = try await fixture.store.approvals(of: deployment.id)
+        #expect(approvals.map(\.actor) == ["ada", "bob"])
+        #expect(approvals.map(\.comment) == ["fine", nil])
     }
 
     @Test func oneNoEndsIt() async throws {
         let fixture = try Fixture()
         let deployment = try await fixture.release(try await fixture.run(), digest: digest, approvals: 1)
-        #expect(try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: false) == .rejected)
+        #expect(try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: false, comment: nil) == .rejected)
         #expect(try await fixture.store.deployment(deployment.id)?.phase == .rejected)
     }
 

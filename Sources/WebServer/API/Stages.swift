@@ -1,4 +1,5 @@
 import DeliveryModel
+import Foundation
 import Hummingbird
 import PipelineEngine
 import PipelineFile
@@ -26,7 +27,9 @@ func addStageAPI(to router: Router<WebContext>, _ parts: WebParts) {
                     .conflict, "nothing waits for approval in '\(place.stage)' of '\(place.project)'",
                     hint: "see what is where with: slipway status \(place.project)")
             }
-            return try json(try await decide(waiting.id, approve: approve, by: actor, parts))
+            return try json(
+                try await decide(
+                    waiting.id, approve: approve, comment: request.uri.queryParameters.get("comment"), by: actor, parts))
         }
     }
 }
@@ -39,8 +42,16 @@ private func place(_ request: Request, _ context: WebContext, _ parts: WebParts)
         stage, of: project, pipeline: request.uri.queryParameters.get("pipeline"))
 }
 
-func decide(_ deployment: Int64, approve: Bool, by actor: String, _ parts: WebParts) async throws -> DecisionValue {
-    switch try await parts.engine.decide(deployment: deployment, by: actor, approve: approve) {
+func decide(
+    _ deployment: Int64, approve: Bool, comment: String?, by actor: String, _ parts: WebParts
+) async throws -> DecisionValue {
+    let comment = comment?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+    guard comment.count <= 500 else {
+        throw RequestProblem(.badRequest, "the comment has \(comment.count) characters", hint: "500 are the most")
+    }
+    let outcome = try await parts.engine.decide(
+        deployment: deployment, by: actor, approve: approve, comment: comment.isEmpty ? nil : comment)
+    switch outcome {
     case .approved(let remaining):
         return DecisionValue(
             deployment: deployment, outcome: remaining == 0 ? "approved" : "recorded", remaining: remaining)

@@ -51,11 +51,12 @@ extension Pages {
     func addActionRoutes(to router: Router<WebContext>) {
         for approve in [true, false] {
             router.post("/deployments/:deployment/\(approve ? "approve" : "reject")") { request, context -> Response in
-                _ = try await authorizedForm(request)
+                let form = try await authorizedForm(request)
                 guard let id = context.parameters.get("deployment", as: Int64.self),
                     let deployment = try await parts.store.deployment(id)
                 else { throw RequestProblem(.notFound, "there is no such deployment", hint: "go back and reload") }
-                let decision = try await decide(id, approve: approve, by: Access.administrator, parts)
+                let decision = try await decide(
+                    id, approve: approve, comment: form["comment"], by: Access.administrator, parts)
                 return redirect("\(PageURL.project(deployment.project))?done=\(decision.outcome)")
             }
         }

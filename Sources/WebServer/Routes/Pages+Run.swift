@@ -44,7 +44,8 @@ extension Pages {
             page.problem = Problem(message: error)
         }
         page.graph = StepGraph(steps: graph(run, steps, deployments))
-        for step in steps { page.steps.append(try await panel(step, of: run)) }
+        let opened = openSteps(steps)
+        for step in steps { page.steps.append(try await panel(step, of: run, isOpen: opened.contains(step.name))) }
         page.image = try await image(of: run)
         page.release = release.map(facts)
         page.events = try await parts.store.events(project: nil, run: run.id, deployment: nil, limit: 100)
@@ -71,11 +72,17 @@ extension Pages {
         return html(renderer.render(page))
     }
 
-    private func panel(_ step: Step, of run: Run) async throws -> StepPanel {
+    /// What runs or failed; else the last that ran, which says how it all ended.
+    private func openSteps(_ steps: [Step]) -> Set<String> {
+        let telling = steps.filter { $0.state == .running || $0.state == .failed }
+        return Set((telling.isEmpty ? steps.filter { $0.startedAt != nil }.suffix(1) : telling[...]).map(\.name))
+    }
+
+    private func panel(_ step: Step, of run: Run, isOpen: Bool) async throws -> StepPanel {
         StepPanel(
             name: step.name, badge: StateBadge(state: step.state.rawValue), image: step.image,
             duration: duration(step.startedAt, step.finishedAt), outcome: step.message,
-            isOpen: step.state == .running || step.state == .failed,
+            isOpen: isOpen,
             log: try await logPanel(step, of: run, lines: Self.shownLines))
     }
 

@@ -66,6 +66,7 @@ extension Pages {
     func decision(_ approval: Approval) -> Decision {
         Decision(
             who: approval.actor, verdict: StateBadge(state: approval.approved ? "approved" : "rejected"),
+            comment: approval.comment,
             at: time(approval.at))
     }
 

@@ -48,7 +48,7 @@ struct Place: ParsableArguments {
     @Option(help: "The pipeline; may be left out when only one has such a stage.") var pipeline: String?
     @Flag(help: "Print one JSON document.") var json = false
 
-    func path(_ action: String, _ client: Client) async throws -> String {
+    func path(_ action: String, _ client: Client, comment: String? = nil) async throws -> String {
         var name = project
         if name == nil {
             let projects: [ProjectValue] = try await client.get("/projects")
@@ -58,8 +58,9 @@ struct Place: ParsableArguments {
             }
             name = projects.first?.name
         }
-        let query = pipeline.map { "?pipeline=\(segment($0))" } ?? ""
-        return "/projects/\(segment(name ?? ""))/stages/\(segment(stage))/\(action)\(query)"
+        let query = [("pipeline", pipeline), ("comment", comment)]
+            .compactMap { key, value in value.map { "\(key)=\(segment($0))" } }.joined(separator: "&")
+        return "/projects/\(segment(name ?? ""))/stages/\(segment(stage))/\(action)" + (query.isEmpty ? "" : "?\(query)")
     }
 
     func deploy(_ action: String) async throws {
@@ -69,9 +70,9 @@ struct Place: ParsableArguments {
         print("Deployment \(deployment.id): \(deployment.digest) to \(deployment.stage), \(deployment.state)")
     }
 
-    func decide(_ action: String) async throws {
+    func decide(_ action: String, comment: String?) async throws {
         let client = Client()
-        let decision: DecisionValue = try await client.post(try await path(action, client))
+        let decision: DecisionValue = try await client.post(try await path(action, client, comment: comment))
         if json { return try printJSON(decision) }
         let missing = decision.remaining > 0 ? "; \(decision.remaining) more needed" : ""
         print("Deployment \(decision.deployment) \(decision.outcome)\(missing).")
@@ -98,7 +99,8 @@ struct Approve: AsyncParsableCommand {
         abstract: "Agree to the deployment that waits in a stage.",
         discussion: "Example: slipway approve prod --project gtin")
     @OptionGroup var place: Place
-    func run() async throws { try await place.decide("approve") }
+    @Option(help: "Why, kept with the decision.") var comment: String?
+    func run() async throws { try await place.decide("approve", comment: comment) }
 }
 
 struct Reject: AsyncParsableCommand {
@@ -106,5 +108,6 @@ struct Reject: AsyncParsableCommand {
         abstract: "Refuse the deployment that waits in a stage.",
         discussion: "Example: slipway reject prod --project gtin")
     @OptionGroup var place: Place
-    func run() async throws { try await place.decide("reject") }
+    @Option(help: "Why, kept with the decision.") var comment: String?
+    func run() async throws { try await place.decide("reject", comment: comment) }
 }
