@@ -1,0 +1,62 @@
+import ArgumentParser
+import AsyncHTTPClient
+import Foundation
+import ImageBuilder
+import ImageStore
+import Logging
+import OCIModel
+import RegistryClient
+import SystemPackage
+
+struct ImageCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "image", abstract: "Build, move and look into images. Needs no server.",
+        subcommands: [Build.self, Import.self, Export.self, Push.self, Pull.self, Inspect.self])
+}
+
+/// The store the image commands work on.
+struct StoreOption: ParsableArguments {
+    @Option(help: "The data directory (default: SLIPWAY_DATA, or \(ServerSettings.defaultData)).") var data: String?
+    @Flag(help: "Print one JSON document.") var json = false
+
+    func open() throws -> ImageStore {
+        let folder = data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData
+        return try ImageStore(root: absolute(folder))
+    }
+
+    /// The manifest a name stands for in the store.
+    func find(_ name: String, in store: ImageStore) async throws -> (reference: ImageReference, digest: Digest) {
+        let reference = try ImageReference(parsing: name)
+        guard let found = try await store.resolve(reference) else {
+            throw Failure("\(reference) is not in the store", hint: "import it with: slipway image import FILE \(reference)")
+        }
+        return (reference, found.digest)
+    }
+
+    func report(_ text: String, digest: Digest, reference: ImageReference) throws {
+        struct Value: Encodable {
+            var reference: String
+            var digest: String
+        }
+        if json { return try printJSON(Value(reference: "\(reference)", digest: "\(digest)")) }
+        print("\(text) \(reference)\n\(digest)")
+    }
+}
+
+func absolute(_ path: String) -> FilePath { FilePath(URL(fileURLWithPath: path).standardizedFileURL.path) }
+
+/// Lends the registries outside, with Docker's credentials, to a command.
+func withRegistries<T>(_ body: (OutsideRegistries) async throws -> T) async throws -> T {
+    let client = OutsideRegistries.makeClient()
+    do {
+        let result = try await body(
+            OutsideRegistries(
+                configFile: nil, environment: ProcessInfo.processInfo.environment, client: client,
+                logger: Logger(label: "slipway") { _ in SwiftLogNoOpLogHandler() }))
+        try await client.shutdown()
+        return result
+    } catch {
+        try? await client.shutdown()
+        throw error
+    }
+}
