@@ -123,7 +123,7 @@ let package = Package(
                 dependencies: [
                     "BlockingQueue", "ContainerRuntime", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
                     "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "StateSQLite", "StateStore",
-                    "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
+                    "TarArchive", "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
                     serviceLifecycle, system,
                 ],
                 swiftSettings: settings),
