@@ -9,18 +9,21 @@ public import SystemPackage
 public final class LayerBytes {
     private let archive: OpaquePointer
     private let name: String
-    private var hasher = Digest.Hasher()
+    private var hasher: Digest.Hasher
     private var ended = false
     private let limit: Int64
     /// Uncompressed bytes so far.
     public private(set) var count: Int64 = 0
 
     /// Opens `file` and lends its bytes to `body`. More than `limit` uncompressed bytes throw `.limitExceeded`.
-    public static func open<T>(_ file: FilePath, limit: Int64 = .max, _ body: (LayerBytes) throws -> T) throws -> T {
-        try withUTF8Names { try body(LayerBytes(file, limit: limit)) }
+    public static func open<T>(
+        _ file: FilePath, limit: Int64 = .max, algorithm: DigestAlgorithm = .sha256, _ body: (LayerBytes) throws -> T
+    ) throws -> T {
+        try withUTF8Names { try body(LayerBytes(file, limit: limit, algorithm: algorithm)) }
     }
 
-    private init(_ file: FilePath, limit: Int64) throws {
+    private init(_ file: FilePath, limit: Int64, algorithm: DigestAlgorithm) throws {
+        hasher = Digest.Hasher(algorithm)
         guard let archive = archive_read_new() else {
             throw TarError(code: .unavailable, message: "libarchive has no memory", hint: "")
         }

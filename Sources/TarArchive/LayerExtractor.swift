@@ -29,7 +29,8 @@ public struct LayerExtractor: Sendable {
     ) throws -> Digest {
         let extraction = Extraction(root: try ExtractionRoot(folder), options: options)
         var entries = 0
-        let (diffID, _) = try TarReader.read(layer, limit: options.maximumBytes) { entry, reader in
+        let algorithm = expecting?.algorithm ?? .sha256
+        let (diffID, _) = try TarReader.read(layer, limit: options.maximumBytes, algorithm: algorithm) { entry, reader in
             if isCancelled() { throw CancellationError() }
             entries += 1
             guard entries <= options.maximumEntries else {

@@ -36,9 +36,10 @@ public final class TarReader {
     /// the file is read too; returns the digest of all uncompressed bytes (the diffID of a layer) and their number.
     @discardableResult
     public static func read(
-        _ file: FilePath, limit: Int64 = .max, _ body: (Entry, TarReader) throws -> Void
+        _ file: FilePath, limit: Int64 = .max, algorithm: DigestAlgorithm = .sha256,
+        _ body: (Entry, TarReader) throws -> Void
     ) throws -> (diffID: Digest, size: Int64) {
-        try LayerBytes.open(file, limit: limit) { bytes in
+        try LayerBytes.open(file, limit: limit, algorithm: algorithm) { bytes in
             try entries(bytes, name: file.string, body)
             return (try bytes.finish(), bytes.count)
         }
