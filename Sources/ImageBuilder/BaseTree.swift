@@ -26,7 +26,7 @@ struct BaseTree {
         /// Reads a layer and verifies it against its diffID. Blocking.
         init(layer: FilePath, expecting diffID: Digest) throws {
             var index = LayerIndex()
-            let found = try TarReader.read(layer) { entry, _ in
+            let found = try TarReader.read(layer, algorithm: diffID.algorithm) { entry, _ in
                 let names = entry.path.components.filter { $0.kind == .regular }.map(\.string)
                 guard let name = names.last else { return }
                 let path = names.joined(separator: "/")

@@ -46,7 +46,7 @@ struct ArchiveSource {
                 if size <= Self.documentLimit, name.hasSuffix(".json") || name == "oci-layout" {
                     documents[name] = try reader.bytes(limit: Self.documentLimit)
                 } else {
-                    stored[name] = try Self.keep(reader, store)
+                    stored[name] = try Self.keep(reader, store, by: Self.algorithm(of: name))
                 }
             case .symlink(let target):
                 // `docker save` of old links equal layers: `<id>/layer.tar` to `../<id>/layer.tar`.
@@ -81,9 +81,16 @@ struct ArchiveSource {
         }
     }
 
-    private static func keep(_ reader: TarReader, _ store: ImageStore) throws -> (digest: Digest, size: Int64) {
+    /// A layout names its blobs by the algorithm of their digests.
+    private static func algorithm(of name: String) -> DigestAlgorithm {
+        name.hasPrefix("blobs/sha512/") ? .sha512 : .sha256
+    }
+
+    private static func keep(
+        _ reader: TarReader, _ store: ImageStore, by algorithm: DigestAlgorithm
+    ) throws -> (digest: Digest, size: Int64) {
         let temporary = store.temporaryPath()
-        var hasher = Digest.Hasher()
+        var hasher = Digest.Hasher(algorithm)
         var size: Int64 = 0
         do {
             let handle = try Files.open(temporary, O_WRONLY | O_CREAT | O_EXCL)
@@ -134,7 +141,7 @@ struct ArchiveSource {
         let real = links[plain] ?? plain
         let found: (digest: Digest, size: Int64)
         if let bytes = documents[real] {
-            found = (try store.writeNow(bytes), Int64(bytes.count))
+            found = (try store.writeNow(bytes, expecting: expecting), Int64(bytes.count))
         } else if let file = stored[real] {
             found = file
         } else {

@@ -42,7 +42,7 @@ struct LayoutImport {
     }
 
     private func blob(_ descriptor: Descriptor) throws {
-        let (_, size) = try source.keep("blobs/sha256/\(descriptor.digest.hex)", expecting: descriptor.digest)
+        let (_, size) = try source.keep("blobs/\(descriptor.digest.algorithm.rawValue)/\(descriptor.digest.hex)", expecting: descriptor.digest)
         guard size == descriptor.size else {
             throw ImageStoreError(
                 code: .sizeMismatch, message: "\(descriptor.digest) has \(size) bytes, its descriptor says \(descriptor.size)",

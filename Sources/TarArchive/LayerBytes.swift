@@ -16,7 +16,7 @@ public final class LayerBytes {
     private var input: UnsafeRawBufferPointer
     private var sourceEnded = false
     private var ended = false
-    private var hasher = Digest.Hasher()
+    private var hasher: Digest.Hasher
 
     /// How the file is packed.
     public let compression: LayerCompression
@@ -26,23 +26,26 @@ public final class LayerBytes {
     public private(set) var packedCount: Int64 = 0
 
     /// Opens `file` and lends its bytes to `body`. With `expecting`, a file packed otherwise throws `.invalidArchive`;
-    /// more bytes than `limits` allow, `.limitExceeded`.
+    /// more bytes than `limits` allow, `.limitExceeded`. `algorithm` makes the digest `finish` returns.
     public static func open<T>(
         _ file: FilePath, expecting: LayerCompression? = nil, limits: LayerLimits = LayerLimits(),
-        _ body: (LayerBytes) throws -> T
+        algorithm: DigestAlgorithm = .sha256, _ body: (LayerBytes) throws -> T
     ) throws -> T {
-        try body(LayerBytes(FileSource(file), name: file.string, expecting: expecting, limits: limits))
+        try body(LayerBytes(FileSource(file), name: file.string, expecting: expecting, limits: limits, algorithm: algorithm))
     }
 
     /// The same over bytes in memory; `name` appears in errors.
     public static func open<T>(
         bytes: [UInt8], name: String, expecting: LayerCompression? = nil, limits: LayerLimits = LayerLimits(),
-        _ body: (LayerBytes) throws -> T
+        algorithm: DigestAlgorithm = .sha256, _ body: (LayerBytes) throws -> T
     ) throws -> T {
-        try body(LayerBytes(MemorySource(bytes), name: name, expecting: expecting, limits: limits))
+        try body(LayerBytes(MemorySource(bytes), name: name, expecting: expecting, limits: limits, algorithm: algorithm))
     }
 
-    private init(_ source: any ByteSource, name: String, expecting: LayerCompression?, limits: LayerLimits) throws {
+    private init(
+        _ source: any ByteSource, name: String, expecting: LayerCompression?, limits: LayerLimits, algorithm: DigestAlgorithm
+    ) throws {
+        hasher = Digest.Hasher(algorithm)
         self.source = source
         self.name = name
         self.limits = limits

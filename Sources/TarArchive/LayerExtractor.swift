@@ -56,7 +56,9 @@ public struct LayerExtractor: Sendable {
     ) throws -> Result {
         let extraction = try Extraction(folder, lower: lower, options: options)
         var entries = 0
-        let (diffID, _) = try TarReader.read(layer, expecting: options.compression, limits: options.limits) { entry, reader in
+        let (diffID, _) = try TarReader.read(
+            layer, expecting: options.compression, limits: options.limits, algorithm: expecting?.algorithm ?? .sha256
+        ) { entry, reader in
             if isCancelled() { throw CancellationError() }
             entries += 1
             guard entries <= options.limits.entries else {

@@ -41,9 +41,9 @@ public final class TarReader {
     @discardableResult
     public static func read(
         _ file: FilePath, expecting: LayerCompression? = nil, limits: LayerLimits = LayerLimits(),
-        _ body: (Entry, TarReader) throws -> Void
+        algorithm: DigestAlgorithm = .sha256, _ body: (Entry, TarReader) throws -> Void
     ) throws -> (diffID: Digest, size: Int64) {
-        try LayerBytes.open(file, expecting: expecting, limits: limits) { try read($0, name: file.string, body) }
+        try LayerBytes.open(file, expecting: expecting, limits: limits, algorithm: algorithm) { try read($0, name: file.string, body) }
     }
 
     /// The same over bytes that are open already; `name` appears in errors.
