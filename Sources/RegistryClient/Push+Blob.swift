@@ -3,12 +3,66 @@ import ImageStore
 import NIOCore
 import NIOHTTP1
 import OCIModel
+import Synchronization
 import _NIOFileSystem
 
 extension Push {
-    /// Uploads one blob unless the registry has it. A broken transfer is never repeated blindly: the next attempt
-    /// asks again whether the blob is there and opens a new upload.
-    func blob(_ descriptor: Descriptor) async throws {
+    /// Uploads one blob unless the registry has it. A broken transfer is never repeated blindly: the registry is asked
+    /// how far the upload is and gets the rest; when it does not know, whether it has the blob, and a new upload begins.
+    ///
+    /// - Parameter session: an upload that holds the first bytes of this blob already.
+    func blob(_ descriptor: Descriptor, continuing session: UploadSession? = nil) async throws {
+        try check(descriptor)
+        var session = session
+        var mustAsk = session != nil
+        var highest: Int64 = 0
+        var isFresh = session == nil
+        let transfer = BlobTransfer(push: self, descriptor: descriptor)
+        let outcome = try await transport.retry.run(progress: { highest }) { () -> BlobTransfer.Outcome in
+            if mustAsk, var known = session {
+                mustAsk = false
+                if case .at(let offset) = try await known.status(), offset <= descriptor.size {
+                    session = known
+                    highest = max(highest, offset)
+                } else {
+                    session = nil
+                }
+            }
+            if session == nil {
+                isFresh = true
+                guard let opened = try await transfer.open() else { return .alreadyThere }
+                session = opened
+            }
+            guard var current = session else { return .alreadyThere }
+            do {
+                try await transfer.send(&current) { now in
+                    session = now
+                    highest = max(highest, now.offset)
+                }
+                return .uploaded
+            } catch let interruption as Interruption {
+                session = interruption.isSessionLost ? nil : current
+                mustAsk = !interruption.isSessionLost
+                isFresh = false
+                throw interruption
+            } catch let error as RegistryError where !isFresh && error.status.map({ (400..<500).contains($0) }) == true {
+                // What was put together from several connections is not what it should be: once more in one go.
+                await current.cancel()
+                session = nil
+                throw Interruption(error: error)
+            }
+        }
+        switch outcome {
+        case .alreadyThere: result.alreadyThere()
+        case .uploaded: result.uploaded(descriptor.size)
+        }
+        progress?(
+            RegistryProgress(
+                digest: descriptor.digest, step: outcome == .uploaded ? .done : .alreadyThere, completed: descriptor.size,
+                total: descriptor.size))
+    }
+
+    private func check(_ descriptor: Descriptor) throws {
         guard let size = try store.size(of: descriptor.digest) else {
             throw RegistryError(
                 .notFound, "\(task): blob \(descriptor.digest) is not in the local store", hint: "build or pull the image again")
@@ -18,89 +72,45 @@ extension Push {
                 .sizeMismatch, "\(task): blob \(descriptor.digest) has \(size) bytes, the manifest says \(descriptor.size)",
                 hint: "build the image again")
         }
-        try await transport.retry.run {
-            if try await exists(descriptor) {
-                result.alreadyThere()
-                progress?(RegistryProgress(digest: descriptor.digest, step: .alreadyThere, completed: size, total: size))
-                return
-            }
-            guard let location = try await begin(descriptor) else {
-                result.alreadyThere()
-                progress?(RegistryProgress(digest: descriptor.digest, step: .alreadyThere, completed: size, total: size))
-                return
-            }
-            try await upload(descriptor, to: location)
-            result.uploaded(size)
-            progress?(RegistryProgress(digest: descriptor.digest, step: .done, completed: size, total: size))
-        }
     }
+}
 
-    private func exists(_ descriptor: Descriptor) async throws -> Bool {
-        var request = client.request(.HEAD, repository, "blobs/\(descriptor.digest)", scope)
-        request.task = task
-        let response = try await transport.send(request)
-        switch response.status.code {
-        case 200:
-            await transport.drain(response)
-            return true
-        case 404:
-            await transport.drain(response)
-            return false
-        default: throw await transport.failure(response, task)
-        }
-    }
+/// One blob of the store on its way to the registry.
+struct BlobTransfer: Sendable {
+    enum Outcome: Sendable { case alreadyThere, uploaded }
 
-    /// Opens an upload and returns where to send it; nil when the blob was mounted.
-    private func begin(_ descriptor: Descriptor) async throws -> String? {
-        var path = "blobs/uploads/"
-        if let mountFrom {
-            path += "?mount=\(descriptor.digest)&from=\(Transport.escape(mountFrom.rawValue))"
-        }
-        var request = client.request(.POST, repository, path, scope)
-        request.task = task
-        let response = try await transport.send(request)
-        if response.status == .created, mountFrom != nil {
-            await transport.drain(response)
+    let push: Push
+    let descriptor: Descriptor
+
+    /// Asks whether the registry has the blob, mounts it, or opens an upload. Nil: it is there.
+    func open() async throws -> UploadSession? {
+        if try await push.client.size(of: descriptor.digest, in: push.repository, scope: push.scope, task: push.task) != nil {
             return nil
         }
-        guard response.status == .accepted else { throw await transport.failure(response, task) }
-        await transport.drain(response)
-        guard let location = response.headers.first(name: "Location"),
-            let address = Transport.resolve(location, at: request.url)
-        else {
-            throw RegistryError(
-                .invalidResponse, "\(task): no usable Location for an upload", hint: "ask the registry's operator")
+        let mount = push.mountFrom.map { (digest: descriptor.digest, from: $0) }
+        switch try await UploadSession.open(push.client, push.repository, push.scope, task: push.task, mounting: mount) {
+        case .mounted: return nil
+        case .opened(let session): return session
         }
-        return address + (address.contains("?") ? "&" : "?") + "digest=\(descriptor.digest)"
     }
 
-    private func upload(_ descriptor: Descriptor, to address: String) async throws {
-        var request = Outgoing(method: .PUT, url: address, scope: scope, task: task)
-        request.headers = ["Content-Type": "application/octet-stream"]
-        request.repeatable = false
-        request.timeout = .hours(6)
-        let response: HTTPClientResponse
-        if descriptor.size == 0 {
-            request.body = .bytes([UInt8]())
-            response = try await transport.sendOnce(request)
-        } else {
-            let path = store.path(of: descriptor.digest)
-            response = try await FileSystem.shared.withFileHandle(forReadingAt: path) { [request] file in
-                let body = UploadBody(
-                    chunks: file.readChunks(in: 0..<descriptor.size, chunkLength: .kibibytes(256)),
-                    descriptor: descriptor, progress: progress)
-                var request = request
-                request.body = .stream(body, length: .known(descriptor.size))
-                return try await transport.sendOnce(request)
-            }
+    /// Sends everything from the session's offset on. `reached` is told after each chunk that arrived.
+    func send(_ session: inout UploadSession, reached: (UploadSession) -> Void) async throws {
+        let rest = descriptor.size - session.offset
+        guard rest > 0 else { return try await session.finish(descriptor.digest) }
+        try await withBody(session.offset..<descriptor.size) { [session] body in
+            try await session.finish(descriptor.digest, body: body, count: rest)
         }
-        guard response.status == .created || response.status == .noContent || response.status == .ok else {
-            let error = await transport.failure(response, task)
-            // The upload is gone (a restart of the registry, a timeout): open a new one.
-            if response.status == .notFound { throw Interruption(error: error) }
-            throw error
+    }
+
+    private func withBody(_ range: Range<Int64>, _ send: (HTTPClientRequest.Body) async throws -> Void) async throws {
+        let path = push.store.path(of: descriptor.digest)
+        try await FileSystem.shared.withFileHandle(forReadingAt: path) { file in
+            let body = UploadBody(
+                chunks: file.readChunks(in: range, chunkLength: .kibibytes(256)), descriptor: descriptor,
+                begin: range.lowerBound, progress: push.progress)
+            try await send(.stream(body, length: .known(range.upperBound - range.lowerBound)))
         }
-        await transport.drain(response)
     }
 }
 
@@ -108,13 +118,14 @@ extension Push {
 struct UploadBody: AsyncSequence, Sendable {
     let chunks: FileChunks
     let descriptor: Descriptor
+    let begin: Int64
     let progress: (@Sendable (RegistryProgress) -> Void)?
 
     struct AsyncIterator: AsyncIteratorProtocol {
         var base: FileChunks.AsyncIterator
         let descriptor: Descriptor
         let progress: (@Sendable (RegistryProgress) -> Void)?
-        var sent: Int64 = 0
+        var sent: Int64
 
         mutating func next() async throws -> ByteBuffer? {
             guard let chunk = try await base.next() else { return nil }
@@ -126,6 +137,6 @@ struct UploadBody: AsyncSequence, Sendable {
     }
 
     func makeAsyncIterator() -> AsyncIterator {
-        AsyncIterator(base: chunks.makeAsyncIterator(), descriptor: descriptor, progress: progress)
+        AsyncIterator(base: chunks.makeAsyncIterator(), descriptor: descriptor, progress: progress, sent: begin)
     }
 }

@@ -72,6 +72,21 @@ public struct RegistryClient: Sendable {
         return Descriptor(mediaType: type, digest: digest, size: size)
     }
 
+    /// The size in bytes of a blob the repository has; nil when it has not.
+    public func size(of blob: Digest, in repository: RepositoryName) async throws -> Int64? {
+        try await size(of: blob, in: repository, scope: .pull(repository.rawValue), task: "looking into \(host)/\(repository)")
+    }
+
+    func size(of blob: Digest, in repository: RepositoryName, scope: Scope, task: String) async throws -> Int64? {
+        var request = self.request(.HEAD, repository, "blobs/\(blob)", scope)
+        request.task = task
+        let response = try await transport.send(request)
+        guard response.status == .ok || response.status == .notFound else { throw await transport.failure(response, task) }
+        await transport.drain(response)
+        guard response.status == .ok else { return nil }
+        return response.headers.first(name: "Content-Length").flatMap { Int64($0) } ?? 0
+    }
+
     func request(_ method: HTTPMethod, _ repository: RepositoryName, _ path: String, _ scope: Scope) -> Outgoing {
         Outgoing(
             method: method, url: "\(transport.origin)/v2/\(repository)/\(path)", scope: scope,
