@@ -11,6 +11,7 @@ public struct RegistryClient: Sendable {
     /// `host[:port]` as in image references.
     public let host: String
     let transport: Transport
+    let chunks: ChunkPolicy
 
     /// How many blobs travel at once.
     static let parallelBlobs = 4
@@ -18,18 +19,19 @@ public struct RegistryClient: Sendable {
 
     /// - Parameters:
     ///   - host: `host[:port]`; `docker.io` stands for its registry host.
-    ///   - plainHTTP: without encryption; nil means yes for loopback hosts only.
+    ///   - settings: how the registry is reached.
     ///   - credentials: nil is anonymous.
     ///   - httpClient: lent; its owner shuts it down.
     ///   - retry: how patiently to repeat.
     public init(
-        host: String, plainHTTP: Bool? = nil, credentials: RegistryCredentials? = nil, httpClient: HTTPClient,
-        logger: Logger, retry: RetryPolicy = RetryPolicy()
+        host: String, settings: RegistrySettings = RegistrySettings(), credentials: RegistryCredentials? = nil,
+        httpClient: HTTPClient, logger: Logger, retry: RetryPolicy = RetryPolicy()
     ) {
         self.host = host
+        chunks = ChunkPolicy(size: settings.chunkSize)
         let address = ["docker.io", "index.docker.io"].contains(host) ? "registry-1.docker.io" : host
         let name = address.hasPrefix("[") ? String(address.prefix { $0 != "]" }) + "]" : String(address.prefix { $0 != ":" })
-        let base = "\(plainHTTP ?? Transport.isLoopback(name) ? "http" : "https")://\(address)"
+        let base = "\(settings.plainHTTP ?? Transport.isLoopback(name) ? "http" : "https")://\(address)"
         transport = Transport(
             host: host, origin: Transport.origin(of: base) ?? base, httpClient: httpClient,
             authenticator: Authenticator(credentials: credentials), retry: retry, logger: logger)

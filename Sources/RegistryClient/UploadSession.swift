@@ -26,7 +26,9 @@ struct UploadSession: Sendable {
     /// What the registry knows of an upload.
     enum Status: Sendable, Hashable {
         case at(Int64)
-        /// Unknown, expired or not telling: begin again.
+        /// It knows the upload, but does not say how far it is.
+        case silent
+        /// Unknown or expired: begin again.
         case lost
     }
 
@@ -81,8 +83,8 @@ struct UploadSession: Sendable {
             return .lost
         }
         await client.transport.drain(response)
-        guard let reached = Self.reached(response.headers) else { return .lost }
         follow(response.headers)
+        guard let reached = Self.reached(response.headers) else { return .silent }
         offset = reached
         return .at(reached)
     }
@@ -105,17 +107,21 @@ struct UploadSession: Sendable {
         await client.transport.drain(response)
         follow(response.headers)
         let end = offset + (await sent())
-        guard let reached = Self.reached(response.headers) else {
-            offset = end
-            return
+        if let reached = Self.reached(response.headers) {
+            offset = reached
+        } else {
+            // The specification demands a Range. One who does not send it took everything, unless it says otherwise.
+            switch try await status() {
+            case .at: break
+            case .silent: offset = end
+            case .lost:
+                throw Interruption(error: protocolError("forgot the upload it had accepted bytes for"), isSessionLost: true)
+            }
         }
-        guard reached <= end else {
+        guard offset <= end else {
             throw Interruption(
-                error: RegistryError(
-                    .invalidResponse, "\(task): the registry claims to have \(reached) bytes of \(end) sent",
-                    hint: "ask the registry's operator"), isSessionLost: true)
+                error: protocolError("claims to have \(offset) bytes of the \(end) sent"), isSessionLost: true)
         }
-        offset = reached
     }
 
     /// Ends the upload: the rest of the bytes, if any, and the digest to verify everything against.
@@ -139,6 +145,10 @@ struct UploadSession: Sendable {
         let request = Outgoing(method: .DELETE, url: location, scope: scope, task: task, timeout: .seconds(10))
         guard let response = try? await client.transport.sendOnce(request) else { return }
         await client.transport.drain(response)
+    }
+
+    private func protocolError(_ text: String) -> RegistryError {
+        RegistryError(.invalidResponse, "\(task): the registry \(text)", hint: "ask the registry's operator")
     }
 
     /// 404: the upload is gone (a restart of the registry, a timeout). 416: it is not where we think, so ask.
