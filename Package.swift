@@ -24,6 +24,7 @@ let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mus
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioFileSystem: Target.Dependency = .product(name: "_NIOFileSystem", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -58,6 +59,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -83,9 +85,11 @@ let package = Package(
         room("ImageStore", ["BlockingQueue", "OCIModel", "TarArchive", system], tests: []),
         room(
             "RegistryClient",
-            ["ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1, nioPosix, system],
-            tests: ["RegistryServer", httpTypes, hummingbird]),
-        room("ImageBuilder", ["BlockingQueue", "ImageStore", "OCIModel", "TarArchive", system], tests: []),
+            [
+                "BlockingQueue", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
+                nioPosix, nioSSL, subprocess, system,
+            ], tests: ["RegistryServer", httpTypes, hummingbird]),
+        room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", system], tests: []),
         room(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
             tests: [asyncHTTPClient, nioHTTP1, nioPosix]),

@@ -15,16 +15,6 @@ public struct LayerExtractor: Sendable {
         /// How folders are opened; tests put an older kernel in its place.
         public var opener = FolderOpener.kernel
         public init() {}
-
-        public var maximumBytes: Int64 {
-            get { limits.bytes }
-            set { limits.bytes = newValue }
-        }
-
-        public var maximumEntries: Int {
-            get { limits.entries }
-            set { limits.entries = newValue }
-        }
     }
 
     /// An unpacked layer.
