@@ -39,7 +39,9 @@ public struct Snapshots: Sendable {
         var layers: [FilePath] = []
         for (layer, diffID) in zip(loaded.manifest.layers, loaded.config.rootfs.diffIDs) {
             let path = root.appending(diffID.hex)
-            if !isFolder(path) { try await unpack(layer, diffID) }
+            // In use from now on, see `ImageStore+Collecting.swift`.
+            let found = try await queue.run { _ in try isFolder(path) && store.sharing { try Files.touch(path) } }
+            if !found { try await unpack(layer, diffID) }
             layers.append(path)
         }
         return UnpackedImage(manifest: loaded.digest, config: loaded.config, layers: layers)
@@ -91,6 +93,7 @@ public struct Snapshots: Sendable {
                 guard temporary.withPlatformString({ chmod($0, 0o755) }) == 0 else { throw Files.failure("set the mode of", temporary) }
                 try LayerExtractor(options: options).extract(blob, to: temporary, expecting: diffID) { cancellation.isCancelled }
                 try ExtractedFolder.sync(temporary)
+                _ = try Files.touch(temporary)
                 try Files.rename(temporary, target)
                 try Files.syncFolder(root)
             } catch {
