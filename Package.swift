@@ -85,8 +85,8 @@ let package = Package(
         room(
             "RegistryClient",
             [
-                "BlockingQueue", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
-                nioPosix, nioSSL, subprocess, system,
+                "BlockingQueue", "CLinux", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
+                nioPosix, nioSSL, system,
             ], tests: ["RegistryServer", httpTypes, hummingbird]),
         room("ImageBuilder", ["BlockingQueue", "ImageStore", "OCIModel", "TarArchive", system], tests: []),
         room(
@@ -127,7 +127,7 @@ let package = Package(
                     "BlockingQueue", "ContainerRuntime", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
                     "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "StateSQLite", "StateStore",
                     "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
-                    serviceLifecycle, system,
+                    serviceLifecycle, system, yams,
                 ],
                 swiftSettings: settings),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),

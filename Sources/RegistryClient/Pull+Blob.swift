@@ -15,7 +15,12 @@ extension Pull {
         let upload = try await store.beginUpload()
         do {
             var received: Int64 = 0
-            try await client.transport.retry.run { try await transfer(descriptor, to: upload, received: &received) }
+            // What a mirror gave before it failed is kept: the digest decides in the end.
+            try await fromAny { source in
+                try await source.transport.retry.run(progress: { received }) {
+                    try await transfer(descriptor, to: upload, received: &received, from: source)
+                }
+            }
             _ = try await store.finishUpload(upload, expecting: descriptor.digest)
         } catch {
             try? await store.cancelUpload(upload)
@@ -30,17 +35,17 @@ extension Pull {
     }
 
     /// Receives what is still missing. `received` grows as bytes reach the store, so that a retry resumes there.
-    private func transfer(_ descriptor: Descriptor, to upload: String, received: inout Int64) async throws {
+    private func transfer(_ descriptor: Descriptor, to upload: String, received: inout Int64, from source: RegistryClient) async throws {
         if received == descriptor.size && received > 0 { return }
-        var request = client.request(.GET, repository, "blobs/\(descriptor.digest)", scope)
+        var request = source.request(.GET, repository, "blobs/\(descriptor.digest)", scope)
         request.task = task
         if received > 0 { request.headers = ["Range": "bytes=\(received)-"] }
-        let response = try await client.transport.sendOnce(request)
+        let response = try await source.transport.sendOnce(request)
         var skip: Int64 = 0
         switch response.status.code {
         case 200: skip = received  // No ranges here: pass over what we have.
         case 206 where response.headers.first(name: "Content-Range")?.hasPrefix("bytes \(received)-") == true: break
-        default: throw await client.transport.failure(response, task)
+        default: throw await source.transport.failure(response, task)
         }
         var piece: [UInt8] = []
         func flush() async throws {
@@ -65,7 +70,7 @@ extension Pull {
         } catch {
             if error is ImageStoreError { throw error }
             try await flush()
-            throw client.transport.broken(error, task)
+            throw source.transport.broken(error, task)
         }
         try await flush()
         guard received == descriptor.size else {

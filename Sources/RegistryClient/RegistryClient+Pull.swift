@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 public import ImageStore
+import Logging
 import NIOCore
 import NIOHTTP1
 public import OCIModel
@@ -7,6 +8,9 @@ public import OCIModel
 extension RegistryClient {
     /// Pulls an image or index into the store: blobs first (in parallel, those missing only), then manifests with
     /// children first, the tag last. Everything is verified; an interrupted blob is resumed.
+    ///
+    /// With mirrors the registry itself still says what a tag names, as long as it answers; content comes from the first
+    /// mirror that has it.
     ///
     /// - Parameters:
     ///   - name: the repository of the store that gets the image (and the tag, when pulled by tag).
@@ -20,7 +24,7 @@ extension RegistryClient {
         let pull = Pull(
             client: self, store: store, repository: repository, name: name,
             task: "pulling \(host)/\(repository)\(reference)", progress: progress)
-        var content = try await pull.manifest(reference)
+        var content = try await pull.root(reference)
         if let platform { content = try await pull.select(platform, from: content) }
         try await pull.tree(content, depth: 0)
         if case .tag(let tag) = reference { try await store.tag(tag, as: content.digest, in: name) }
@@ -82,14 +86,40 @@ struct Pull: Sendable {
 
     var scope: Scope { .pull(repository.rawValue) }
 
-    /// From the store when it is there by digest, else from the registry.
+    /// The mirrors, then the registry itself.
+    var sources: [RegistryClient] { client.mirrors + [client] }
+
+    /// What a reference names: of a tag the registry's own word counts, a mirror's only when the registry is out of reach.
+    func root(_ reference: ManifestReference) async throws -> ManifestContent {
+        guard case .tag = reference, !client.mirrors.isEmpty else { return try await manifest(reference) }
+        do {
+            guard let named = try await client.resolve(repository, reference, scope: scope, task: "pulling") else {
+                return try await client.fetchManifest(repository, reference, scope: scope, task: task)
+            }
+            return try await manifest(.digest(named.digest))
+        } catch let error as RegistryError where error.code == .unreachable || error.code == .rateLimited {
+            return try await fromAny { try await $0.fetchManifest(repository, reference, scope: scope, task: task) }
+        }
+    }
+
+    /// Asks one source after the other; the failures of mirrors are only logged.
+    func fromAny<T>(_ ask: (RegistryClient) async throws -> T) async throws -> T {
+        for mirror in client.mirrors {
+            do { return try await ask(mirror) } catch let error as RegistryError {
+                client.transport.logger.info("mirror \(mirror.host): \(error)")
+            }
+        }
+        return try await ask(client)
+    }
+
+    /// From the store when it is there by digest, else from the registry or a mirror.
     func manifest(_ reference: ManifestReference) async throws -> ManifestContent {
         if case .digest(let digest) = reference, try store.size(of: digest) != nil,
             let bytes = try? await store.read(digest, limit: RegistryClient.manifestLimit)
         {
             return try ManifestContent(bytes, mediaType: nil)
         }
-        return try await client.fetchManifest(repository, reference, scope: scope, task: task)
+        return try await fromAny { try await $0.fetchManifest(repository, reference, scope: scope, task: task) }
     }
 
     func select(_ platform: Platform, from content: ManifestContent) async throws -> ManifestContent {

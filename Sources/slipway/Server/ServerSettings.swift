@@ -20,6 +20,7 @@ struct ServerSettings {
     var diskReserve: Int64
     var readersNeedToken: Bool
     var dockerConfig: String?
+    var registries: RegistryFile
     var logLevel: String
 
     static let defaultData = "/var/lib/slipway"
@@ -60,6 +61,7 @@ struct ServerSettings {
             diskReserve: Int64(min(max(reader.int(forKey: "disk.reserve", default: 256), 0), 1 << 20)) << 20,
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
+            registries: try path.map { try RegistryFile(file: $0) } ?? .none,
             logLevel: reader.string(forKey: "log.level", default: "info"))
     }
 
