@@ -57,7 +57,7 @@ extension RegistryClient {
         return content
     }
 
-    private func collect(_ response: HTTPClientResponse, _ task: String) async throws -> [UInt8] {
+    func collect(_ response: HTTPClientResponse, _ task: String) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         do {
             for try await buffer in response.body {
@@ -124,14 +124,7 @@ struct Pull: Sendable {
 
     func select(_ platform: Platform, from content: ManifestContent) async throws -> ManifestContent {
         guard case .index(let index) = content.kind else { return content }
-        let fitting = index.manifests.filter {
-            $0.platform?.os == platform.os && $0.platform?.architecture == platform.architecture
-        }
-        guard let chosen = fitting.first(where: { $0.platform?.variant == platform.variant }) ?? fitting.first else {
-            let offered = index.manifests.compactMap(\.platform?.description).joined(separator: ", ")
-            throw RegistryError(
-                .notFound, "\(task): no image for \(platform)", hint: "the registry offers: \(offered.prefix(500))")
-        }
+        let chosen = try index.image(for: platform, task: task)
         return try await select(platform, from: try await manifest(.digest(chosen.digest)))
     }
 
@@ -146,6 +139,7 @@ struct Pull: Sendable {
             try await forEachConcurrently(ManifestContent.blobs(of: manifest), width: RegistryClient.parallelBlobs) {
                 try await blob($0)
             }
+            for layer in manifest.layers where ManifestContent.isForeign(layer) { try await foreignLayer(layer) }
         }
         _ = try await store.write(content.bytes, expecting: content.digest)
         try await store.record(manifest: content.digest, mediaType: content.mediaType, in: name)

@@ -57,15 +57,20 @@ struct OutsideRegistries: Registries {
     }
 
     func pull(_ reference: ImageReference, into store: ImageStore) async throws -> Digest {
+        try await sayingWhatMayPass { try await pull(reference, into: store, progress: nil) }
+    }
+
+    /// Pulls and says how far it is.
+    func pull(
+        _ reference: ImageReference, into store: ImageStore, progress: (@Sendable (RegistryProgress) -> Void)?
+    ) async throws -> Digest {
         guard let host = reference.registry else {
             throw EngineError(.imageMissing, "\(reference) names no registry", hint: "write HOST/\(reference)")
         }
         let wanted: ManifestReference =
             if let digest = reference.digest { .digest(digest) } else { .tag(try reference.tag ?? Tag(parsing: "latest")) }
         let name = try RepositoryName(parsing: reference.repository.rawValue)
-        return try await sayingWhatMayPass {
-            try await registry(host).pull(reference.repository, wanted, into: store, as: name)
-        }
+        return try await registry(host).pull(reference.repository, wanted, into: store, as: name, progress: progress)
     }
 
     func push(_ image: Digest, from store: ImageStore, to reference: ImageReference) async throws {

@@ -11,7 +11,7 @@ import SystemPackage
 struct ImageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "image", abstract: "Build, move and look into images. Needs no server.",
-        subcommands: [Build.self, Import.self, Export.self, Push.self, Pull.self, Inspect.self])
+        subcommands: [Build.self, Import.self, Export.self, Push.self, Pull.self, Copy.self, Inspect.self])
 }
 
 /// The store the image commands work on.
@@ -59,6 +59,14 @@ func withRegistries<T>(_ body: (OutsideRegistries) async throws -> T) async thro
         return result
     } catch {
         try? await connections.shutdown()
-        throw error
+        guard let error = error as? RegistryError else { throw error }
+        let status =
+            switch error.code {
+            case .unauthorized, .denied: Failure.refused
+            case .unreachable, .rateLimited: Failure.unreachable
+            case .invalidSettings: Failure.usage
+            default: Failure.failed
+            }
+        throw Failure(error.message, hint: error.hint, status: status)
     }
 }
