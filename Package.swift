@@ -121,7 +121,7 @@ let package = Package(
                 name: "slipway",
                 dependencies: [
                     "BlockingQueue", "ContainerRuntime", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
-                    "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "StateSQLite", "StateStore",
+                    "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "RegistryServer", "StateSQLite", "StateStore",
                     "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
                     serviceLifecycle, system,
                 ],

@@ -10,6 +10,7 @@ import ImageBuilder
 import ImageStore
 import Logging
 import PipelineEngine
+import RegistryServer
 import ServiceLifecycle
 import StateSQLite
 import StateStore
@@ -134,9 +135,16 @@ struct Server {
                 dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
                 concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve), logger: logger)
         declaration.set { try await engine.declaredOrders() }
+        let keeper = StoreKeeper(
+            images: images, store: store, snapshots: snapshots, containers: folder.containers,
+            policy: settings.registry.policy, every: settings.registry.collectEvery, history: CollectionHistory(), logger: logger)
         let web = WebParts(
             store: store, engine: engine, images: images, secrets: secrets,
             access: Access(token: token, readersNeedToken: settings.readersNeedToken, clock: clock),
+            registry: RegistryParts(
+                tokenKey: secrets.derivedKey(for: "registry tokens"), anonymousPull: settings.registry.anonymousPull,
+                limits: settings.registry.limits, metrics: RegistryMetrics(), history: keeper.history,
+                collect: { try await keeper.collect(dryRun: $0) }),
             publicURL: settings.publicURL, uploadKey: secrets.derivedKey(for: "registry uploads"), routerPort: settings.routerPort,
             tokenFile: folder.tokenFile.string,
             logger: logger)
@@ -145,7 +153,9 @@ struct Server {
             configuration: .init(address: .hostname(settings.host, port: settings.port), serverName: "slipway"),
             logger: logger)
         self.runtime = runtime
-        services = [HTTPClientService(client: client), RouterService(router: router, logger: logger), engine, application]
+        services = [
+            HTTPClientService(client: client), RouterService(router: router, logger: logger), engine, keeper, application,
+        ]
     }
 }
 

@@ -20,6 +20,7 @@ struct ServerSettings {
     var diskReserve: Int64
     var readersNeedToken: Bool
     var dockerConfig: String?
+    var registry: RegistrySettings
     var logLevel: String
 
     static let defaultData = "/var/lib/slipway"
@@ -60,6 +61,7 @@ struct ServerSettings {
             diskReserve: Int64(min(max(reader.int(forKey: "disk.reserve", default: 256), 0), 1 << 20)) << 20,
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
+            registry: try RegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
     }
 

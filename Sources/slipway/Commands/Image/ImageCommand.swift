@@ -11,7 +11,7 @@ import SystemPackage
 struct ImageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "image", abstract: "Build, move and look into images. Needs no server.",
-        subcommands: [Build.self, Import.self, Export.self, Push.self, Pull.self, Inspect.self])
+        subcommands: [Build.self, Import.self, Export.self, Push.self, Pull.self, Inspect.self, GC.self])
 }
 
 /// The store the image commands work on.
