@@ -127,9 +127,9 @@ let package = Package(
                 name: "slipway",
                 dependencies: [
                     "BlockingQueue", "ContainerRuntime", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
-                    "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "StateSQLite", "StateStore",
-                    "TarArchive", "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
-                    serviceLifecycle, system, yams,
+                    "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "RegistryServer", "StateSQLite", "StateStore",
+                    "TarArchive", "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore,
+                    nioHTTP1, serviceLifecycle, system, yams,
                 ],
                 swiftSettings: settings),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),

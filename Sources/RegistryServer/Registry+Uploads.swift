@@ -56,8 +56,13 @@ extension Registry {
         }
         for repository in candidates {
             guard let size = try await store.holds(digest, in: repository) else { continue }
-            // A refusal, however it is put, only means that the client has to send the bytes.
-            if (try? await authorize(request, .pull, repository)) == true { return size }
+            do {
+                if try await authorize(request, .pull, repository) { return size }
+            } catch let error as HTTPError {
+                // A wider token would do: the client is told so. Any other refusal only means that it has to send the
+                // bytes, as does a blob that it did not say the place of.
+                if source != nil, error.status == .unauthorized { throw error }
+            }
         }
         return nil
     }
