@@ -90,6 +90,10 @@ let package = Package(
             tests: [asyncHTTPClient, nioHTTP1, nioPosix]),
         room("ContainerRuntime", ["BlockingQueue", "CLinux", system], tests: []),
         room("Containerfile", ["OCIModel"], tests: []),
+        room(
+            "ContainerfileBuild",
+            ["BlockingQueue", "CLinux", "Containerfile", "ContainerRuntime", "ImageStore", "OCIModel", "TarArchive", system],
+            tests: []),
         room("PipelineFile", ["DeliveryModel", "OCIModel", yams], tests: []),
         room("StateStore", ["DeliveryModel", "OCIModel", crypto]),
         room(

@@ -8,7 +8,7 @@ enum MemoryFiles {
         try Files.makeFolder(paths.memory)
         let size = spec.memoryFiles.reduce(1 << 20) { $0 + $1.content.count + 8192 }
         let options = "mode=0700,size=\(size)"
-        guard Glibc.mount("tmpfs", paths.memory.string, "tmpfs", UInt(MS_NOSUID | MS_NODEV | MS_NOEXEC), options) == 0 else {
+        guard Glibc.mount("tmpfs", paths.memory.string, "tmpfs", UInt(MS_NOSUID | MS_NODEV), options) == 0 else {
             throw ContainerError(
                 .mountFailed, "cannot mount the files in memory of \(paths.id): \(Errno(rawValue: errno))",
                 hint: "mounting needs root")

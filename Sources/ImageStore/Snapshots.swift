@@ -38,11 +38,16 @@ public struct Snapshots: Sendable {
         let loaded = try await store.load(image, platform: platform)
         var layers: [FilePath] = []
         for (layer, diffID) in zip(loaded.manifest.layers, loaded.config.rootfs.diffIDs) {
-            let path = root.appending(diffID.hex)
-            if !isFolder(path) { try await unpack(layer, diffID) }
-            layers.append(path)
+            layers.append(try await prepare(layer: layer, diffID: diffID))
         }
         return UnpackedImage(manifest: loaded.digest, config: loaded.config, layers: layers)
+    }
+
+    /// Unpacks one layer unless it is there, and returns its folder. Otherwise as ``prepare(_:platform:)``.
+    public func prepare(layer: Descriptor, diffID: Digest) async throws -> FilePath {
+        let path = root.appending(diffID.hex)
+        if !isFolder(path) { try await unpack(layer, diffID) }
+        return path
     }
 
     /// Removes the unpacked layer. The caller knows that no container uses it. False when it was not there.

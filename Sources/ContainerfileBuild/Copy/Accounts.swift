@@ -1,3 +1,5 @@
+import Containerfile
+
 /// Names of users and groups, by an image's own `/etc/passwd` and `/etc/group` (passwd(5), group(5)).
 struct Accounts {
     private let users: [[String]]
@@ -9,25 +11,38 @@ struct Accounts {
         groups = try Self.records(root, "/etc/group", fields: 3)
     }
 
-    /// Numbers for a user and a group, each a name or a number. Without a group: the group of a user given by name or
-    /// known by number... is that of its number, as the Dockerfile reference has it: `--chown=55` is 55:55.
-    func owner(user: String, group: String?) throws -> (uid: UInt32, gid: UInt32) {
-        let uid = try number(user, in: users, "user", "/etc/passwd")
-        guard let group else {
-            if UInt32(user) != nil { return (uid, uid) }
-            let own = users.first { $0[0] == user }.flatMap { UInt32($0[3]) }
-            return (uid, own ?? uid)
-        }
-        return (uid, try number(group, in: groups, "group", "/etc/group"))
+    /// Numbers for the value of `--chown`; without a group, the group has the user's number, or is the user's own when
+    /// the user is given by name.
+    func owner(_ owner: Ownership) throws -> (uid: UInt32, gid: UInt32) {
+        let uid = try number(owner.user, in: users, "user", "/etc/passwd")
+        if let group = owner.group { return (uid, try number(group, in: groups, "group", "/etc/group")) }
+        guard case .name(let name) = owner.user else { return (uid, uid) }
+        return (uid, users.first { $0[0] == name }.flatMap { UInt32($0[3]) } ?? uid)
     }
 
-    private func number(_ name: String, in records: [[String]], _ kind: String, _ file: String) throws -> UInt32 {
-        if let number = UInt32(name) { return number }
-        guard let number = records.first(where: { $0[0] == name }).flatMap({ UInt32($0[2]) }) else {
-            throw ContainerfileBuildError(
-                .notFound, "the image has no \(kind) '\(name)'", hint: "use a number, or make the \(kind) before: it is looked up in the image's \(file)")
+    /// Numbers for the value of USER; empty is root.
+    func user(_ text: String) throws -> (uid: UInt32, gid: UInt32) {
+        guard !text.isEmpty else { return (0, 0) }
+        let owner: Ownership
+        do { owner = try Ownership(parsing: text) } catch {
+            throw ContainerfileBuildError(.invalidValue, error.message, hint: error.hint)
         }
-        return number
+        return try self.owner(owner)
+    }
+
+    private func number(
+        _ identity: Ownership.Identity, in records: [[String]], _ kind: String, _ file: String
+    ) throws -> UInt32 {
+        switch identity {
+        case .id(let number): return number
+        case .name(let name):
+            guard let number = records.first(where: { $0[0] == name }).flatMap({ UInt32($0[2]) }) else {
+                throw ContainerfileBuildError(
+                    .notFound, "the image has no \(kind) '\(name)'",
+                    hint: "use a number, or make the \(kind) before: it is looked up in the image's \(file)")
+            }
+            return number
+        }
     }
 
     private static func records(_ root: TreeRoot, _ name: String, fields: Int) throws -> [[String]] {

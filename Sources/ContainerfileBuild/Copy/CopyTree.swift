@@ -1,3 +1,4 @@
+import Containerfile
 import Glibc
 import OCIModel
 import SystemPackage
@@ -49,13 +50,12 @@ struct CopyTreeReader {
     let root: TreeRoot
     /// Set on everything; nil keeps the owners.
     var owner: (uid: UInt32, gid: UInt32)?
-    /// Whether something stays out, by its real name below the root and its name below the tree.
-    var isLeftOut: (_ real: String, _ name: String, _ isFolder: Bool) -> Bool = { _, _, _ in false }
-    /// Whether a folder that is left out may hold something that is not.
-    var mayComeBack = false
+    /// What is left out, by names below the root, and by names below the tree.
+    var ignore: IgnoreRules?
+    var excludes: IgnoreRules?
     var isCancelled: () -> Bool = { false }
 
-    /// A file or folder by its real name.
+    /// A file or folder by its real name. What an ignore file or an exclusion leaves out is not in it; the folder itself is.
     func tree(_ found: TreeRoot.Found) throws -> CopyTree {
         guard let status = found.status else {
             throw ContainerfileBuildError(.notFound, "/\(found.real) is not there")
@@ -63,25 +63,31 @@ struct CopyTreeReader {
         let name = found.real.split(separator: "/").last.map(String.init) ?? ""
         var tree = CopyTree(root: root, name: name, isFolder: found.isFolder, items: [])
         var links: [Inode: Int] = [:]
-        try add(found.real, "", status, &tree, &links)
+        var rules = [ignore?.root, excludes?.root].compactMap { $0 }
+        if ignore != nil { for part in found.real.split(separator: "/") { rules[0] = rules[0].entry(part) } }
+        // A single file is excluded by its own name.
+        if !found.isFolder, excludes != nil, let last = rules.popLast() { rules.append(last.entry(name)) }
+        if !found.isFolder, rules.contains(where: \.isExcluded) { return tree }
+        try add(found.real, "", status, rules, &tree, &links)
         return tree
     }
 
     private func add(
-        _ real: String, _ name: String, _ status: stat, _ tree: inout CopyTree, _ links: inout [Inode: Int]
+        _ real: String, _ name: String, _ status: stat, _ rules: [IgnoreRules.Folder], _ tree: inout CopyTree,
+        _ links: inout [Inode: Int]
     ) throws {
         if isCancelled() { throw CancellationError() }
         let isFolder = status.st_mode & S_IFMT == S_IFDIR
-        let isOut = isLeftOut(real, name, isFolder) && !(name.isEmpty && isFolder)
-        if isOut, !isFolder || !mayComeBack { return }
+        let isOut = !name.isEmpty && rules.contains(where: \.isExcluded)
+        if isOut, !isFolder || rules.contains(where: { $0.isExcluded && !$0.mayHoldExceptions }) { return }
         let place = tree.items.count
         guard let kind = try kind(real, status, &links, place) else { return }
-        tree.items.append(item(name, kind, status, real))
+        tree.items.append(try item(name, kind, status, real))
         guard isFolder else { return }
         for child in try root.names(in: real) {
             let inner = TreeRoot.join(real, child)
             guard let status = try root.look(inner) else { continue }
-            try add(inner, TreeRoot.join(name, child), status, &tree, &links)
+            try add(inner, TreeRoot.join(name, child), status, rules.map { $0.entry(child) }, &tree, &links)
         }
         // A folder that is left out, and holds nothing that is let in again.
         if isOut, tree.items.count == place + 1 { tree.items.removeLast() }
@@ -105,10 +111,17 @@ struct CopyTreeReader {
         }
     }
 
-    private func item(_ name: String, _ kind: CopyTree.Item.Kind, _ status: stat, _ real: String) -> CopyTree.Item {
+    /// A file or folder alone, without what it holds.
+    func item(_ found: TreeRoot.Found) throws -> CopyTree.Item? {
+        guard let status = found.status else { return nil }
+        var links: [Inode: Int] = [:]
+        return try kind(found.real, status, &links, 0).map { try item("", $0, status, found.real) }
+    }
+
+    private func item(_ name: String, _ kind: CopyTree.Item.Kind, _ status: stat, _ real: String) throws -> CopyTree.Item {
         CopyTree.Item(
             name: name, kind: kind, mode: UInt16(status.st_mode & 0o7777), uid: owner?.uid ?? status.st_uid,
             gid: owner?.gid ?? status.st_gid, seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec,
-            attributes: (try? ExtendedAttributes.kept(of: root.full(real))) ?? [:])
+            attributes: try ExtendedAttributes.kept(of: root.full(real)))
     }
 }
