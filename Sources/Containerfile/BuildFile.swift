@@ -2,7 +2,7 @@
 ///
 /// Follows the Dockerfile reference that BuildKit documents. Variables are expanded when an instruction runs
 /// (``Word/expanded(in:)``); which stage builds on which is decided once the build arguments are known (``BuildGraph``).
-public struct BuildFile: Sendable, Hashable {
+public struct BuildFile: Sendable {
     /// The file's path, as messages show it.
     public var file: String
     public var directives: Directives
@@ -13,15 +13,14 @@ public struct BuildFile: Sendable, Hashable {
     /// What works but should be written in another way, in the order of the file.
     public var warnings: [Diagnostic]
 
-    public init(
-        file: String, directives: Directives = Directives(), globalArguments: [ArgumentDeclaration], stages: [Stage],
-        warnings: [Diagnostic] = []
-    ) {
-        self.file = file
-        self.directives = directives
-        self.globalArguments = globalArguments
-        self.stages = stages
-        self.warnings = warnings
+    let source: SourceText
+
+    /// An error about the file as a whole, or about a line of it.
+    public func error(
+        _ code: ContainerfileError.Code, line: Int = 1, _ message: String, suggestion: String? = nil
+    ) -> ContainerfileError {
+        ContainerfileError(
+            code: code, diagnostics: [source.diagnostic(line: line, column: 1, message, suggestion: suggestion)])
     }
 }
 

@@ -6,6 +6,8 @@ public struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     }
 
     public var severity: Severity
+    /// Of a warning that can be switched off by `# check=skip=…`.
+    public var check: Check?
     public var file: String
     /// From 1.
     public var line: Int
@@ -20,10 +22,11 @@ public struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     public var suggestion: String?
 
     public init(
-        severity: Severity = .error, file: String, line: Int, column: Int, message: String, source: String, caret: Int,
+        severity: Severity = .error, check: Check? = nil, file: String, line: Int, column: Int, message: String, source: String, caret: Int,
         suggestion: String?
     ) {
         self.severity = severity
+        self.check = check
         self.file = file
         self.line = line
         self.column = column
@@ -39,12 +42,30 @@ public struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
         let margin = String(repeating: " ", count: number.count)
         // Tabs stay tabs, so that the caret stands below its character.
         let indent = source.unicodeScalars.prefix(max(0, caret - 1)).map { $0 == "\t" ? "\t" : " " }.joined()
-        var text = "\(file):\(line):\(column): \(severity.rawValue): \(message)\n"
+        var text = "\(file):\(line):\(column): \(severity.rawValue): \(message)"
+        text += check.map { " [\($0.rawValue)]\n" } ?? "\n"
         text += " \(number) | \(source)\n"
         text += " \(margin) | \(indent)^"
         if let suggestion { text += "\n \(margin) = \(suggestion)" }
         return text
     }
+}
+
+/// What is checked in a file that can be built: the names the reference gives to its build checks.
+public enum Check: String, Sendable, Hashable, CaseIterable {
+    case consistentInstructionCasing = "ConsistentInstructionCasing"
+    case exposeProtoCasing = "ExposeProtoCasing"
+    case fromAsCasing = "FromAsCasing"
+    case jsonArgsRecommended = "JSONArgsRecommended"
+    case legacyKeyValueFormat = "LegacyKeyValueFormat"
+    case maintainerDeprecated = "MaintainerDeprecated"
+    case multipleInstructionsDisallowed = "MultipleInstructionsDisallowed"
+    case noEmptyContinuation = "NoEmptyContinuation"
+    case reservedStageName = "ReservedStageName"
+    case secretsUsedInArgOrEnv = "SecretsUsedInArgOrEnv"
+    case stageNameCasing = "StageNameCasing"
+    case undefinedArgInFrom = "UndefinedArgInFrom"
+    case workdirRelativePath = "WorkdirRelativePath"
 }
 
 /// A Containerfile that cannot be used; `description` shows every mistake found.

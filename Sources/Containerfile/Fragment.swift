@@ -43,21 +43,27 @@ struct Fragment: Sendable {
 
     /// Line and column, from 1, of the scalar at this offset; one past the end is allowed.
     func place(at offset: Int) -> (line: Int, column: Int) {
+        let after = markAfter(offset)
+        guard after > 0 else { return (1, 1) }
+        let mark = marks[after - 1]
+        return (mark.line, mark.column + offset - mark.offset)
+    }
+
+    /// The index of the first mark behind this offset.
+    private func markAfter(_ offset: Int) -> Int {
         var low = 0, high = marks.count
         while low < high {
             let middle = (low + high) / 2
             if marks[middle].offset <= offset { low = middle + 1 } else { high = middle }
         }
-        guard low > 0 else { return (1, 1) }
-        let mark = marks[low - 1]
-        return (mark.line, mark.column + offset - mark.offset)
+        return low
     }
 
     subscript(range: Range<Int>) -> Fragment {
         var part = Fragment(text: text)
         let start = place(at: range.lowerBound)
         part.marks = [Mark(offset: 0, line: start.line, column: start.column)]
-        for mark in marks where mark.offset > range.lowerBound && mark.offset < range.upperBound {
+        for mark in marks[markAfter(range.lowerBound)...].prefix(while: { $0.offset < range.upperBound }) {
             part.marks.append(Mark(offset: mark.offset - range.lowerBound, line: mark.line, column: mark.column))
         }
         part.scalars = Array(scalars[range])

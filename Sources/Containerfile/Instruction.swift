@@ -1,18 +1,22 @@
 /// One instruction of a stage.
-public struct Instruction: Sendable, Hashable {
+public struct Instruction: Sendable {
     public var kind: Kind
     public var location: SourceRange
     /// The instruction as written, its lines joined, without heredoc bodies: for progress and history.
     public var text: String
+    let source: SourceText
 
-    public init(kind: Kind, location: SourceRange, text: String) {
-        self.kind = kind
-        self.location = location
-        self.text = text
+    /// An error about this instruction, shown at its first line.
+    public func error(
+        _ code: ContainerfileError.Code, _ message: String, suggestion: String? = nil
+    ) -> ContainerfileError {
+        ContainerfileError(
+            code: code,
+            diagnostics: [source.diagnostic(line: location.first, column: 1, message, suggestion: suggestion)])
     }
 
     /// What an instruction says. FROM is not here: it begins a ``Stage``.
-    public indirect enum Kind: Sendable, Hashable {
+    public enum Kind: Sendable, Hashable {
         case argument([ArgumentDeclaration])
         case environment([KeyValue])
         case label([KeyValue])
@@ -35,6 +39,17 @@ public struct Instruction: Sendable, Hashable {
         case onBuild(OnBuildTrigger)
         /// Deprecated; the author, never expanded.
         case maintainer(String)
+    }
+}
+
+extension Instruction: Hashable {
+    public static func == (left: Instruction, right: Instruction) -> Bool {
+        left.kind == right.kind && left.location == right.location && left.text == right.text
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(text)
+        hasher.combine(location)
     }
 }
 
@@ -101,11 +116,14 @@ public struct HealthcheckTiming: Sendable, Hashable {
 public struct OnBuildTrigger: Sendable, Hashable {
     /// What goes into the config's `OnBuild`: the instruction with its heredocs.
     public var text: String
-    /// The same, parsed: never FROM, ONBUILD or MAINTAINER.
-    public var instruction: Instruction
+    /// One element: an instruction cannot hold another one by value.
+    private var box: [Instruction]
 
-    public init(text: String, instruction: Instruction) {
+    /// The trigger, parsed; never FROM, ONBUILD or MAINTAINER.
+    public var instruction: Instruction { box[0] }
+
+    init(text: String, instruction: Instruction) {
         self.text = text
-        self.instruction = instruction
+        box = [instruction]
     }
 }

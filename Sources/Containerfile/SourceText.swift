@@ -18,7 +18,8 @@ public final class SourceText: Sendable {
     ///   - line: from 1; put inside the file when it is not.
     ///   - column: from 1, in Unicode scalars.
     public func diagnostic(
-        _ severity: Diagnostic.Severity = .error, line: Int, column: Int, _ message: String, suggestion: String? = nil
+        _ severity: Diagnostic.Severity = .error, check: Check? = nil, line: Int, column: Int, _ message: String,
+        suggestion: String? = nil
     ) -> Diagnostic {
         let line = max(1, min(line, lines.count))
         let scalars = Array((lines.isEmpty ? "" : lines[line - 1]).unicodeScalars)
@@ -31,7 +32,7 @@ public final class SourceText: Sendable {
         for scalar in scalars[start..<end] { shown.append(Self.isControl(scalar) ? "\u{FFFD}" : scalar) }
         if end < scalars.count { shown.append("…") }
         return Diagnostic(
-            severity: severity, file: file, line: line, column: column, message: message, source: String(shown),
+            severity: severity, check: check, file: file, line: line, column: column, message: message, source: String(shown),
             caret: column - start + (start > 0 ? 1 : 0), suggestion: suggestion)
     }
 
@@ -45,10 +46,13 @@ public final class SourceText: Sendable {
     }
 
     /// What was written, safe and short enough to be part of a message.
-    static func quoted(_ text: some StringProtocol) -> String {
+    static func quoted(_ text: some StringProtocol) -> String { "'\(shown(text))'" }
+
+    /// The same without quotes.
+    static func shown(_ text: some StringProtocol) -> String {
         let scalars = text.unicodeScalars.prefix(80).map { isControl($0) || $0 == "\t" ? "\u{FFFD}" : $0 }
         var shown = String.UnicodeScalarView(scalars)
         if text.unicodeScalars.count > 80 { shown.append("…") }
-        return "'\(String(shown))'"
+        return String(shown)
     }
 }
