@@ -1,3 +1,4 @@
+import BlockingQueue
 import ContainerRuntime
 import FoundationEssentials
 import Glibc

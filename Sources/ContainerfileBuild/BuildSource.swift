@@ -22,7 +22,7 @@ struct BuildSource: Sendable {
             }
             let file = try ContainerfileParser.parse(bytes, file: shown)
             let arguments = BuildArguments(
-                values: request.arguments, target: platform(request.platform), build: platform(.current))
+                values: request.arguments, target: request.platform, build: .current)
             let graph = try BuildGraph(file, arguments: arguments, target: request.target)
             let unused = file.undeclared(among: request.arguments).map { "\(shown): no ARG declares '\($0)', which the build was given" }
             return BuildSource(
@@ -36,10 +36,6 @@ struct BuildSource: Sendable {
         var path = request.containerfile
         let isInside = path.removePrefix(request.context)
         return isInside && !path.isEmpty ? path.string : request.containerfile.string
-    }
-
-    private static func platform(_ platform: Platform) -> BuildPlatform {
-        BuildPlatform(os: platform.os, architecture: platform.architecture, variant: platform.variant)
     }
 
     private static func context(_ request: ContainerfileBuildRequest) throws -> BuildFolder {

@@ -61,7 +61,7 @@ public enum PackedArchive {
     }
 
     /// libarchive with the compressions above, and nothing else: no external programs.
-    private struct Reader: ~Copyable {
+    private final class Reader {
         let archive: OpaquePointer
 
         init(formats: (OpaquePointer?) -> Int32) throws {

@@ -2,6 +2,7 @@ import ContainerfileBuild
 import Foundation
 import Glibc
 import OCIModel
+import Synchronization
 import Testing
 
 @Suite(.serialized) struct BuildTests {

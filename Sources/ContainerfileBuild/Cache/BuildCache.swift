@@ -64,8 +64,5 @@ struct CacheKey {
 
     mutating func add(_ name: String, _ digest: Digest) { add(name, digest.description) }
 
-    func digest() -> Digest {
-        var copy = hasher
-        return copy.finalize()
-    }
+    func digest() -> Digest { hasher.finalize() }
 }

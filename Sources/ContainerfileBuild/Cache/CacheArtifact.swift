@@ -1,5 +1,6 @@
 import ImageStore
 public import OCIModel
+import SystemPackage
 
 /// What a build made and took from its cache, as an OCI artifact: so that another machine need not do it again.
 private struct CacheDocument: Codable {

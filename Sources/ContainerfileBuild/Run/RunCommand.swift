@@ -40,7 +40,7 @@ extension BuildSession {
 
     private func finish(_ container: String, _ step: BuildStep) async throws {
         let (runtime, timeout, mask) = (parts.runtime, request.timeout, SecretMask(request.secrets.values))
-        let status: ContainerRuntime.ExitStatus? = try await withThrowingTaskGroup { group in
+        let status: ExitStatus? = try await withThrowingTaskGroup(of: ExitStatus?.self) { group in
             group.addTask {
                 let lines = runtime.log(container).follow(from: 0) {
                     guard let seen = try? await runtime.observe(container), case .exited = seen.state else { return false }

@@ -1,3 +1,4 @@
+import BlockingQueue
 import CLinux
 import Glibc
 import SystemPackage

@@ -21,8 +21,9 @@ extension StageBuilder {
         let request = try expanded(copy.destination, copy.options, keepsParents: copy.keepsParents)
         let (paths, documents) = try expanded(copy.sources)
         var key = self.key("COPY", request, paths)
-        let trees: @Sendable (TreeRoot, Cancellation) throws -> [CopyTree] = { [session] root, cancellation in
-            let reader = session.sources(root, isContext: copy.from == nil, request) { cancellation.isCancelled }
+        let session = session
+        let trees: @Sendable (TreeRoot, Cancellation) throws -> [CopyTree] = { root, cancellation in
+            let reader = try session.sources(root, isContext: copy.from == nil, request) { cancellation.isCancelled }
             return try reader.trees(paths)
         }
         let documentTrees = documents.map {
@@ -32,7 +33,6 @@ extension StageBuilder {
             let origin = try await origin(from, instruction)
             key.add("from", origin.map(\.diffID.description))
             for tree in documentTrees { key.add("document", try tree.digest()) }
-            let session = session
             return try await write(request, key, step) { body in
                 try await session.withRoot(of: origin) { mounted in
                     let root = TreeRoot(path: mounted.root)
@@ -40,7 +40,6 @@ extension StageBuilder {
                 }
             }
         }
-        let session = session
         let (read, digests) = try await session.queue.run { cancellation in
             let all = try trees(session.context.root, cancellation) + documentTrees
             return (all, try all.map { try $0.digest { cancellation.isCancelled } })
@@ -112,10 +111,10 @@ extension BuildSession {
     /// Reads sources below a root; of the context, what is ignored is not there, and everything belongs to root.
     func sources(
         _ root: TreeRoot, isContext: Bool, _ request: CopyRequest, isCancelled: @escaping () -> Bool
-    ) -> CopySources {
-        CopySources(
+    ) throws -> CopySources {
+        try CopySources(
             root: root, ignore: isContext ? context.ignore : nil, isContext: isContext,
-            excludes: request.excludes.isEmpty ? nil : try IgnoreRules(patterns: request.excludes),
+            excludes: request.excludes.isEmpty ? nil : IgnoreRules(patterns: request.excludes),
             keepsParents: request.keepsParents, isCancelled: isCancelled)
     }
 

@@ -1,3 +1,5 @@
+import BlockingQueue
+import ContainerRuntime
 import Containerfile
 import OCIModel
 

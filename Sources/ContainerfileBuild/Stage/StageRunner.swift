@@ -66,6 +66,7 @@ struct StageRunner: Sendable {
             session: session, file: source.file.file, stage: name, count: count, number: 1, state: begun.state, scope: begun.scope,
             origin: { name, instruction in
                 switch try source.graph.origin(named: name, for: instruction, inStage: node.stage.index) {
+                case .scratch: return []
                 case .stage(let index):
                     guard let found = done[index] else {
                         throw ContainerfileBuildError(
@@ -89,8 +90,7 @@ struct StageRunner: Sendable {
     }
 
     private func platform(_ node: BuildGraph.Node) -> Platform {
-        guard let platform = node.platform else { return session.request.platform }
-        return Platform(architecture: platform.architecture, os: platform.os, variant: platform.variant)
+        node.platform ?? session.request.platform
     }
 
     private func scratch(_ node: BuildGraph.Node) -> StageResult {
