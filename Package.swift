@@ -106,8 +106,8 @@ let package = Package(
         room(
             "PipelineEngine",
             [
-                "BlockingQueue", "ContainerRuntime", "DeliveryModel", "Deployer", "GitRepository", "ImageBuilder",
-                "ImageStore", "OCIModel", "PipelineFile", "StateStore", logging, serviceLifecycle, system,
+                "BlockingQueue", "ContainerRuntime", "ContainerfileBuild", "DeliveryModel", "Deployer", "GitRepository",
+                "ImageBuilder", "ImageStore", "OCIModel", "PipelineFile", "StateStore", logging, serviceLifecycle, system,
             ], tests: []),
         [
             .target(
@@ -125,7 +125,7 @@ let package = Package(
             .executableTarget(
                 name: "slipway",
                 dependencies: [
-                    "BlockingQueue", "ContainerRuntime", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
+                    "BlockingQueue", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
                     "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "StateSQLite", "StateStore",
                     "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
                     serviceLifecycle, system,

@@ -56,6 +56,7 @@ struct TreeWriter {
         var folders: [(real: String, item: CopyTree.Item)] = []
         var places: [String: String] = [:]
         var written: [Int: String] = [:]
+        if tree.isFolder, tree.items.first?.name != "" { try makeFolder(target) }
         for (index, item) in tree.items.enumerated() {
             if isCancelled() { throw CancellationError() }
             let parts = item.name.split(separator: "/")

@@ -13,7 +13,7 @@ struct GitFiles: RemoteRepositories {
 
     func commit(of url: String, reference: String?) async throws -> String {
         let mirror = mirror(url)
-        try await mirror.fetch(from: GitURL(parsing: url))
+        _ = try await mirror.fetch(from: url)
         if let reference { return try await mirror.resolve(reference).hex }
         guard let branch = try await mirror.defaultBranch() else {
             throw Failure("\(GitURL.redacted(url)) has no default branch", hint: "name a branch or tag behind '#'")

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import ContainerfileBuild
 import Foundation
 import NIOCore
+import NIOHTTP1
 import SystemPackage
 
 /// `ADD https://…`: follows up to ten redirects, streams to the file.

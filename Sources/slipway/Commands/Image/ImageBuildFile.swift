@@ -6,6 +6,7 @@ import ImageStore
 import OCIModel
 import RegistryClient
 import SystemPackage
+import UnixSignals
 
 /// What `slipway image build --file` knows besides `--to`.
 struct ContainerfileOptions: ParsableArguments {
@@ -22,6 +23,13 @@ struct ContainerfileOptions: ParsableArguments {
     @Flag(help: "With --file: do every step again.") var noCache = false
     @Option(help: "With --file: REGISTRY/REPOSITORY[:TAG] of a cache to use; may be repeated.") var cacheFrom: [String] = []
     @Option(help: "With --file: REGISTRY/REPOSITORY[:TAG] to keep the cache of this build in.") var cacheTo: String?
+
+    /// Nothing here means anything without `--file`.
+    func refuseWithoutFile() throws {
+        let given = [context, target, platform, cacheTo].contains { $0 != nil } || noCache
+        let lists = [buildArg, secret, ssh, label, cacheFrom].contains { !$0.isEmpty }
+        if given || lists { throw ValidationError("A context, --target, --build-arg, --secret and the like go with --file") }
+    }
 
     /// Builds into the store. `nil`: there is no `--file`.
     func build(_ options: StoreOption, store: ImageStore, timestamp: Int64, threads: Int?) async throws -> Descriptor? {
@@ -137,25 +145,12 @@ struct ContainerfileOptions: ParsableArguments {
         try await withThrowingTaskGroup(of: T?.self) { group in
             group.addTask { try await body() }
             group.addTask {
-                for await _ in signals([SIGINT, SIGTERM]) { throw Failure("the build was cancelled") }
+                for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { throw Failure("the build was cancelled") }
                 return nil
             }
             defer { group.cancelAll() }
             while let result = try await group.next() { if let result { return result } }
             throw CancellationError()
-        }
-    }
-
-    private static func signals(_ numbers: [Int32]) -> AsyncStream<Int32> {
-        AsyncStream { continuation in
-            let sources = numbers.map { number in
-                signal(number, SIG_IGN)
-                let source = DispatchSource.makeSignalSource(signal: number)
-                source.setEventHandler { continuation.yield(number) }
-                source.activate()
-                return source
-            }
-            continuation.onTermination = { _ in withExtendedLifetime(sources) {} }
         }
     }
 }

@@ -19,10 +19,9 @@ struct StoreOption: ParsableArguments {
     @Option(help: "The data directory (default: SLIPWAY_DATA, or \(ServerSettings.defaultData)).") var data: String?
     @Flag(help: "Print one JSON document.") var json = false
 
-    func open() throws -> ImageStore {
-        let folder = data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData
-        return try ImageStore(root: absolute(folder))
-    }
+    var folder: FilePath { absolute(data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData) }
+
+    func open() throws -> ImageStore { try ImageStore(root: folder) }
 
     /// The manifest a name stands for in the store.
     func find(_ name: String, in store: ImageStore) async throws -> (reference: ImageReference, digest: Digest) {
