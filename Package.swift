@@ -125,7 +125,8 @@ let package = Package(
             .executableTarget(
                 name: "slipway",
                 dependencies: [
-                    "BlockingQueue", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
+                    "BlockingQueue", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer", "GitRepository", "ImageBuilder",
+                    "ImageStore",
                     "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "StateSQLite", "StateStore",
                     "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
                     serviceLifecycle, system,

@@ -58,7 +58,8 @@ import Testing
                     --mount=type=secret,id=token,target=/run/secrets/deep/token,required \\
                     cat /run/secrets/deep/token > /dev/null && touch /var/cache/x/kept /scratch/gone /done && ls /ctx
                 RUN echo "127.0.0.1 me" >> /etc/hosts; test -s /etc/hostname
-                """) { $0.secrets = ["token": Array("s3cr3t-value".utf8)] }
+                """
+            ) { $0.secrets = ["token": Array("s3cr3t-value".utf8)] }
             let paths = try await yard.look(built, "find . -newermt 1900-01-01 ! -path './bin/*' | sort | tr '\\n' ' '")
             #expect(paths == ". ./bin ./done ./etc ./etc/group ./etc/passwd ./home ./home/app ./lib ./root ./tmp ./usr ./usr/lib ")
             // The second RUN changed nothing that stays.

@@ -121,7 +121,10 @@ import Testing
                 ADD --chown=3:4 https://github.example/a/b.git#main:sub /git
                 """
             let built = try await yard.build(text)
-            let seen = try await yard.look(built, "find plain gz xz bz2 zst packed text url git -type f | sort | tr '\\n' ' '; stat -c '%u:%g' gz/a git/main; stat -c '%a %Y' url/file.txt")
+            let seen = try await yard.look(
+                built,
+                "find plain gz xz bz2 zst packed text url git -type f | sort | tr '\\n' ' '; stat -c '%u:%g' gz/a git/main; stat -c '%a %Y' url/file.txt"
+            )
             #expect(
                 seen == "bz2/a bz2/sub/b git/main gz/a gz/sub/b packed/in.tar.gz plain/a plain/sub/b text/text.gz url/file.txt xz/a xz/sub/b "
                     + "zst/a zst/sub/b 11:12\n3:4\n644 -100")

@@ -21,7 +21,9 @@ import Testing
             let secret = { (request: inout ContainerfileBuildRequest) in request.secrets = ["s": Array("hidden-value".utf8)] }
             _ = try await yard.build(text(1), change: secret)
             let built = try await yard.build(text(2), change: secret)
-            #expect(try await yard.look(built, "cat seen mode filled | tr '\\n' ' '; ls -d s c p l 2>/dev/null | tr '\\n' ' '") == "1 2 750 5 444 3 group passwd ")
+            #expect(
+                try await yard.look(built, "cat seen mode filled | tr '\\n' ' '; ls -d s c p l 2>/dev/null | tr '\\n' ' '")
+                    == "1 2 750 5 444 3 group passwd ")
             #expect(built.output == ["it is ***"])
             let leaked = try shell("grep -rl hidden-value \"$0\" || true", yard.folder.string)
             #expect(leaked == "")
@@ -71,7 +73,8 @@ import Testing
                 $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
             }
             #expect(bound == 0 && listen(socket, 1) == 0)
-            let text = "FROM busybox\nRUN --mount=type=ssh test -S \"$SSH_AUTH_SOCK\" && echo $SSH_AUTH_SOCK > /where\nRUN --mount=type=ssh,id=absent test -z \"$SSH_AUTH_SOCK\""
+            let text =
+                "FROM busybox\nRUN --mount=type=ssh test -S \"$SSH_AUTH_SOCK\" && echo $SSH_AUTH_SOCK > /where\nRUN --mount=type=ssh,id=absent test -z \"$SSH_AUTH_SOCK\""
             let built = try await yard.build(text) { $0.agents = ["default": path] }
             #expect(try await yard.look(built, "cat where; ls -d run 2>/dev/null || true") == "/run/buildkit/ssh_agent.0")
         }

@@ -22,7 +22,9 @@ import Testing
                 COPY --from=1 /r /
                 FROM broken
                 """
-            let built = try await yard.build(text) { $0.target = "both"; $0.timeout = .seconds(60) }
+            let built = try await yard.build(text) {
+                $0.target = "both"; $0.timeout = .seconds(60)
+            }
             #expect(try await yard.look(built, "cat l r") == "l\nr")
             await #expect(throws: ContainerfileBuildError.self) { try await yard.build(text) }
         }
@@ -40,7 +42,8 @@ import Testing
                 ENV E=$V-$TARGETARCH
                 FROM base
                 RUN echo "$E $OWN ${UNSET-unset}" > /out
-                """) { $0.arguments = ["UNUSED": "1"] }
+                """
+            ) { $0.arguments = ["UNUSED": "1"] }
             #expect(try await yard.look(built, "cat out") == "global-\(Platform.current.architecture) base unset")
             #expect(built.warnings.contains { $0.contains("UNUSED") })
         }

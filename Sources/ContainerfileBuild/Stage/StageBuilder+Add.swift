@@ -34,7 +34,8 @@ extension StageBuilder {
             case .http(let url, let name): sources.append(try await session.remote(url, name, checksum))
             case .git(let git):
                 guard add.keepsGitDirectory ?? git.keepsGitDirectory != true else {
-                    throw ContainerfileBuildError(.unsupported, "--keep-git-dir is not supported: only a commit's files are added", hint: "clone it in a RUN")
+                    throw ContainerfileBuildError(
+                        .unsupported, "--keep-git-dir is not supported: only a commit's files are added", hint: "clone it in a RUN")
                 }
                 sources.append(try await session.repository(git, checksum))
             }
@@ -82,7 +83,8 @@ extension BuildSession {
         let commit = try await repositories.commit(of: git.remote, reference: git.reference)
         if let checksum = flag ?? git.checksum, commit != checksum, !(checksum.count >= 7 && commit.hasPrefix(checksum)) {
             throw ContainerfileBuildError(
-                .checksumMismatch, "\(git.remote) is at commit \(commit), not at \(checksum)", hint: "somebody moved the branch or tag; check what is there")
+                .checksumMismatch, "\(git.remote) is at commit \(commit), not at \(checksum)",
+                hint: "somebody moved the branch or tag; check what is there")
         }
         return .git(url: git.remote, commit: commit, folder: git.folder ?? "")
     }
@@ -94,7 +96,8 @@ extension BuildSession {
             let found = try await queue.run { _ in try tree.contentDigest() }
             guard found == checksum else {
                 throw ContainerfileBuildError(
-                    .checksumMismatch, "\(url) has checksum \(found), not \(checksum)", hint: "the file changed, or somebody else answered; check it before you trust it")
+                    .checksumMismatch, "\(url) has checksum \(found), not \(checksum)",
+                    hint: "the file changed, or somebody else answered; check it before you trust it")
             }
             return unpacks == true ? try await unpacked(tree) : tree
         case .fetched(let tree): return unpacks == true ? try await unpacked(tree) : tree

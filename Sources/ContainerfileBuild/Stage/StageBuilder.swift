@@ -115,7 +115,7 @@ struct StageBuilder {
                     for port in ports { state.execution.exposedPorts = (state.execution.exposedPorts ?? [:]).merging([port: .init()]) { $1 } }
                 }
             }
-        case .stopSignal(let word): 
+        case .stopSignal(let word):
             state.execution.stopSignal = try word.expanded(in: variables, as: StopSignal.init(parsing:)).text
         case .healthcheck(let check): state.execution.healthcheck = healthcheck(check)
         case .shell(let words): state.execution.shell = words

@@ -17,7 +17,8 @@ struct CommandImages: BaseImages {
         guard reference.registry != nil else {
             if let found = try await store.resolve(reference) { return found.digest }
             throw Failure(
-                "the image \(image) is not in the store", hint: "import it with: slipway image import FILE \(image), or name its registry: docker.io/library/\(image)")
+                "the image \(image) is not in the store",
+                hint: "import it with: slipway image import FILE \(image), or name its registry: docker.io/library/\(image)")
         }
         // A digest that is here needs nobody.
         if let digest = reference.digest, try store.size(of: digest) != nil { return digest }

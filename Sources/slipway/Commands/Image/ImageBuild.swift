@@ -31,7 +31,9 @@ extension ImageCommand {
                 guard !copy.isEmpty else { throw ValidationError("Missing expected argument '--copy <copy>' or '--file <file>'") }
                 try containerfile.refuseWithoutFile()
             } else if !copy.isEmpty || base != nil || !entrypoint.isEmpty || !env.isEmpty || user != nil || workdir != nil {
-                throw ValidationError("With --file, what is in the image stands in the Containerfile: leave out --copy, --base, --entrypoint, --env, --user and --workdir")
+                throw ValidationError(
+                    "With --file, what is in the image stands in the Containerfile: leave out --copy, --base, --entrypoint, --env, --user and --workdir"
+                )
             }
         }
 

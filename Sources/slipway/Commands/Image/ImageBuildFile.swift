@@ -109,7 +109,8 @@ struct ContainerfileOptions: ParsableArguments {
         }
         let path = values["src"] ?? values["source"] ?? id
         guard let data = FileManager.default.contents(atPath: absolute(path).string), data.count <= 500 << 10 else {
-            throw Failure("--secret id=\(id): \(path) cannot be read, or is larger than 500 KiB", hint: "name a file with the secret", status: Failure.usage)
+            throw Failure(
+                "--secret id=\(id): \(path) cannot be read, or is larger than 500 KiB", hint: "name a file with the secret", status: Failure.usage)
         }
         return (id, Array(data))
     }
