@@ -22,6 +22,16 @@ struct Fragment: Sendable {
         marks = [Mark(offset: 0, line: place.line, column: place.column)]
     }
 
+    /// The body of a heredoc, which stands in the file as it is, from the beginning of a line.
+    init(body: String, firstLine: Int, text: SourceText) {
+        self.text = text
+        scalars = Array(body.unicodeScalars)
+        marks = [Mark(offset: 0, line: firstLine, column: 1)]
+        for (offset, scalar) in scalars.enumerated() where scalar == "\n" {
+            marks.append(Mark(offset: offset + 1, line: firstLine + marks.count, column: 1))
+        }
+    }
+
     var string: String { String(String.UnicodeScalarView(scalars)) }
 
     mutating func append(_ more: some Collection<Unicode.Scalar>, line: Int, column: Int) {

@@ -138,7 +138,6 @@ struct IgnorePattern: Sendable, Hashable {
 
     func advance(_ states: inout States, over scalar: Unicode.Scalar) {
         var next: States = []
-        var needsClosure = false
         for state in states where state < parts.count {
             switch parts[Int(state)] {
             case .literal(let wanted): if wanted == scalar { next.append(state + 1) }
@@ -153,32 +152,31 @@ struct IgnorePattern: Sendable, Hashable {
                 if scalar != "/", ranges.contains(where: { $0.contains(scalar) }) != isNegated { next.append(state + 1) }
             }
         }
-        for state in next where state < parts.count {
-            switch parts[Int(state)] {
-            case .many, .any, .optionalFolders: needsClosure = true
-            default: break
-            }
-        }
-        states = needsClosure || next.count > 1 ? closure(next) : next
+        states = closure(next)
     }
 
-    /// Adds the states that need no character, sorted and each once.
+    /// Adds the states that need no character. `states` ascends, perhaps with repetitions; the result has none.
+    ///
+    /// What one state adds stands directly behind it, so whatever is not above the last one is there already.
     private func closure(_ states: States) -> States {
-        var all = states
-        var index = 0
-        while index < all.count {
-            let state = all[index]
-            index += 1
-            guard state < parts.count else { continue }
-            switch parts[Int(state)] {
-            case .many, .any: if !all.contains(state + 1) { all.append(state + 1) }
-            case .optionalFolders:
-                for following in [state + 1, state + 2] where !all.contains(following) { all.append(following) }
-            case .literal, .one, .folders, .oneOf: break
+        var all: States = []
+        all.reserveCapacity(states.count)
+        for state in states where all.last.map({ $0 < state }) ?? true {
+            var index = all.count
+            all.append(state)
+            while index < all.count {
+                let state = all[index], last = all[all.count - 1]
+                index += 1
+                guard state < parts.count else { continue }
+                switch parts[Int(state)] {
+                case .many, .any: if last < state + 1 { all.append(state + 1) }
+                case .optionalFolders:
+                    if last < state + 1 { all.append(state + 1) }
+                    if last < state + 2 { all.append(state + 2) }
+                case .literal, .one, .folders, .oneOf: break
+                }
             }
         }
-        var sorted: States = []
-        for state in all.sorted() where sorted.last != state { sorted.append(state) }
-        return sorted
+        return all
     }
 }

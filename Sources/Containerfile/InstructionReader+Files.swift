@@ -118,7 +118,7 @@ extension InstructionReader {
                 suggestion: "give the path as the destination")
         }
         let content = marker.stripsTabs ? HeredocMarker.withoutTabs(document.content) : document.content
-        let fragment = Fragment(content, at: (document.first, 1), text: rest.text)
+        let fragment = Fragment(body: content, firstLine: document.first, text: rest.text)
         return Heredoc(
             name: marker.name,
             content: marker.isQuoted

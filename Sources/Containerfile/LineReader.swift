@@ -28,7 +28,7 @@ struct LineReader {
         var index = 0
         while index < lines.count {
             let line = lines[index]
-            guard line.isComment || (line.isBlank && !isHead) else { break }
+            guard line.isComment || line.isBlank else { break }
             if let (key, value, column) = Self.directive(in: line) {
                 if isHead {
                     try set(key, value, line: index + 1, column: column)

@@ -65,19 +65,7 @@ public struct DockerConfig: Sendable {
     public init(file: FilePath) throws(RegistryError) {
         var bytes: [UInt8] = []
         do {
-            let descriptor = try FileDescriptor.open(file, .readOnly)
-            bytes = try descriptor.closeAfter {
-                var bytes = [UInt8](repeating: 0, count: 1 << 20)
-                var filled = 0
-                while filled < bytes.count {
-                    let count = try bytes.withUnsafeMutableBytes {
-                        try descriptor.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[filled...]))
-                    }
-                    if count == 0 { break }
-                    filled += count
-                }
-                return Array(bytes.prefix(filled))
-            }
+            bytes = try FileBytes.read(file, limit: 1 << 20)
         } catch {
             guard (error as? Errno) == .noSuchFileOrDirectory else {
                 throw RegistryError(.invalidCredentials, "cannot read \(file): \(error)", hint: "check its owner and mode")

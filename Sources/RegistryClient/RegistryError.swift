@@ -22,6 +22,8 @@ public struct RegistryError: Error, Sendable, Hashable, CustomStringConvertible 
         case invalidResponse
         /// A document of a kind this client does not read.
         case unsupported
+        /// A file on this machine cannot be read or written.
+        case fileSystem
         /// A credentials file that cannot be read.
         case invalidCredentials
     }

@@ -64,11 +64,7 @@ final class BuildSession: Sendable {
 
     /// The layers as overlayfs wants them; unpacks what is not.
     func folders(of layers: [BuiltLayer]) async throws -> [String] {
-        var folders: [String] = []
-        for layer in layers {
-            folders.append(try await parts.snapshots.prepare(layer: layer.descriptor, diffID: layer.diffID).string)
-        }
-        return folders
+        try await parts.snapshots.prepare(layers.map { ($0.descriptor, $0.diffID) }).map(\.string)
     }
 
     /// Lends layers put together to one writable root.

@@ -7,6 +7,7 @@ import Logging
 import OCIModel
 import RegistryClient
 import SystemPackage
+import TarArchive
 
 struct ImageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,7 +22,11 @@ struct StoreOption: ParsableArguments {
 
     var folder: FilePath { absolute(data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData) }
 
-    func open() throws -> ImageStore { try ImageStore(root: folder) }
+    func open() throws -> ImageStore {
+        var store = try ImageStore(root: folder)
+        store.limits = try LayerLimits.read(environment: ProcessInfo.processInfo.environment)
+        return store
+    }
 
     /// The manifest a name stands for in the store.
     func find(_ name: String, in store: ImageStore) async throws -> (reference: ImageReference, digest: Digest) {
