@@ -86,8 +86,8 @@ let package = Package(
         room(
             "RegistryClient",
             [
-                "BlockingQueue", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
-                nioPosix, nioSSL, subprocess, system,
+                "BlockingQueue", "CLinux", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
+                nioPosix, nioSSL, system,
             ], tests: ["RegistryServer", httpTypes, hummingbird]),
         room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", system], tests: []),
         room(
@@ -134,7 +134,7 @@ let package = Package(
                     "ImageStore",
                     "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "StateSQLite", "StateStore",
                     "TarArchive", "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
-                    serviceLifecycle, system,
+                    serviceLifecycle, system, yams,
                 ],
                 swiftSettings: settings),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),

@@ -1,5 +1,6 @@
 public import OCIModel
 public import SystemPackage
+public import TarArchive
 
 /// What to build. Equal requests over equal files make equal images.
 public struct ContainerfileBuildRequest: Sendable {
@@ -23,6 +24,8 @@ public struct ContainerfileBuildRequest: Sendable {
     public var platform: Platform
     /// Values for `RUN --mount=type=secret`, by id. They reach no layer, no log and no cache key.
     public var secrets: [String: [UInt8]]
+    /// More values that no layer may hold, by what messages call them.
+    public var forbidden: [String: [UInt8]] = [:]
     /// Sockets of SSH agents for `RUN --mount=type=ssh`, by id (`default`).
     public var agents: [String: FilePath]
     /// Added to the image's; they win over those of the file.
@@ -34,6 +37,8 @@ public struct ContainerfileBuildRequest: Sendable {
     /// Whether steps done before are taken from the cache. What is done is remembered in any case.
     public var usesCache: Bool
     public var network: Network
+    /// Of the layers.
+    public var compression: Compression = .standard
     /// For one RUN.
     public var timeout: Duration
 

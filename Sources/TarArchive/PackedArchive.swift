@@ -20,16 +20,18 @@ public enum PackedArchive {
     /// - Parameter temporary: a new file's name, for the uncompressed archive; the file is gone afterwards.
     /// - Throws: ``TarError``; the folder then holds rubbish. Blocking: call on a `BlockingQueue`.
     public static func extract(
-        _ file: FilePath, to folder: FilePath, temporary: FilePath, isCancelled: () -> Bool = { false }
+        _ file: FilePath, to folder: FilePath, temporary: FilePath, limits: LayerLimits = LayerLimits(),
+        isCancelled: () -> Bool = { false }
     ) throws {
         defer { _ = temporary.withPlatformString { unlink($0) } }
         var options = LayerExtractor.Options()
         options.overlayWhiteouts = false
-        try decompress(file, to: temporary, limit: options.maximumBytes, isCancelled)
+        options.limits = limits
+        try decompress(file, to: temporary, limits, isCancelled)
         try LayerExtractor(options: options).extract(temporary, to: folder, isCancelled: isCancelled)
     }
 
-    private static func decompress(_ file: FilePath, to output: FilePath, limit: Int64, _ isCancelled: () -> Bool) throws {
+    private static func decompress(_ file: FilePath, to output: FilePath, _ limits: LayerLimits, _ isCancelled: () -> Bool) throws {
         let reader = try Reader(formats: archive_read_support_format_raw)
         func check(_ code: Int32) throws {
             guard code == ARCHIVE_OK else {
@@ -42,6 +44,10 @@ public enum PackedArchive {
         var entry: OpaquePointer?
         try check(archive_read_next_header(reader.archive, &entry))
         let plain = try OpenFile(output, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+        var status = stat()
+        guard file.withPlatformString({ stat($0, &status) }) == 0 else { throw systemFailure("look at", file.string) }
+        let byRatio = max(limits.ratioFrom, Int64(status.st_size).multipliedReportingOverflow(by: limits.ratio).partialValue)
+        let limit = min(limits.bytes, byRatio)
         var total: Int64 = 0
         while true {
             if isCancelled() { throw CancellationError() }

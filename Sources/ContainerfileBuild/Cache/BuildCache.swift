@@ -2,6 +2,7 @@ import FoundationEssentials
 import ImageStore
 import OCIModel
 import SystemPackage
+import TarArchive
 
 /// What instructions made, by everything they depend on: `<folder>/<key hex>.json`. Only a cache: what is damaged or
 /// gone counts as absent.
@@ -16,11 +17,12 @@ struct BuildCache: Sendable {
     let store: ImageStore
 
     /// The record of a key when its layer is still in the store.
-    func record(_ key: Digest) throws -> Record? {
+    /// It is renewed: a garbage collection leaves it alone until the build is over.
+    func record(_ key: Digest) async throws -> Record? {
         guard let bytes = try? Data(contentsOf: URL(filePath: path(key).string)),
             let record = try? OCIJSON.decode(Record.self, from: Array(bytes))
         else { return nil }
-        if let layer = record.layer, try store.size(of: layer.descriptor.digest) != layer.descriptor.size { return nil }
+        if let layer = record.layer, try await store.renew(layer.descriptor.digest) != layer.descriptor.size { return nil }
         return record
     }
 
@@ -43,8 +45,10 @@ struct CacheKey {
     /// Changes when the meaning of keys, or of what they lead to, changes.
     static let version = "slipway-build-1"
 
-    init(_ instruction: String, below layers: [BuiltLayer]) {
+    init(_ instruction: String, below layers: [BuiltLayer], for request: ContainerfileBuildRequest) {
         add("version", Self.version)
+        add("time", "\(request.timestamp)")
+        add("compression", request.compression.identity)
         add("instruction", instruction)
         add("layers", layers.map(\.diffID.description))
     }

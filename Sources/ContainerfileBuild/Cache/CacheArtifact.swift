@@ -23,7 +23,7 @@ extension ContainerfileBuilder {
         var entries: [CacheDocument.Entry] = []
         var layers: [Descriptor] = []
         for key in image.cacheKeys.sorted() {
-            guard let record = try cache.record(key) else { continue }
+            guard let record = try await cache.record(key) else { continue }
             entries.append(.init(key: key, record: record))
             if let layer = record.layer?.descriptor, !layers.contains(layer) { layers.append(layer) }
         }

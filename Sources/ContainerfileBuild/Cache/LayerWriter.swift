@@ -17,21 +17,21 @@ struct LayerWriter: Sendable {
     let queue: BlockingQueue
     /// Seconds since 1970; later times are cut to it.
     let timestamp: Int64
+    let compression: Compression
 
     /// The writable folder of an overlay as a layer in the store; nil when nothing was written.
     func layer(of changes: FilePath) async throws -> BuiltLayer? {
         let file = store.temporaryPath()
-        let (store, threads, timestamp) = (store, threads, timestamp)
+        let (threads, timestamp, compression) = (threads, timestamp, compression)
         let summary: LayerSummary? = try await queue.run { cancellation in
             let entries = try OverlayChanges.entries(of: changes, latest: timestamp) { cancellation.isCancelled }
             guard !entries.isEmpty else { return nil }
-            return try LayerCompressor.compress(to: file, threads: threads) { sink in
+            return try LayerCompressor.compress(to: file, compression: compression, threads: threads) { sink in
                 try TarWriter.write(entries, timestamp: timestamp, to: sink) { cancellation.isCancelled }
             }
         }
         guard let summary else { return nil }
         try await store.ingest(file: file, digest: summary.digest, size: summary.size)
-        let descriptor = Descriptor(mediaType: MediaType.ociLayerGzip, digest: summary.digest, size: summary.size)
-        return BuiltLayer(descriptor: descriptor, diffID: summary.diffID)
+        return BuiltLayer(descriptor: summary.descriptor, diffID: summary.diffID)
     }
 }

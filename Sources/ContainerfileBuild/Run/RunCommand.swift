@@ -29,8 +29,7 @@ extension BuildSession {
             _ = try await parts.runtime.start(spec)
             try await finish(container, step)
             let changes = parts.runtime.changes(of: container)
-            try await refuseSecrets(in: changes)
-            result = .success(try await self.layers.layer(of: changes))
+            result = .success(try await layer(of: changes))
         } catch {
             result = .failure(error)
         }

@@ -8,7 +8,9 @@ extension BuildSession {
     /// A layer that holds the value of a secret is refused, naming the file.
     func refuseSecrets(in changes: FilePath) async throws {
         // Short values are found everywhere by chance.
-        let values = request.secrets.filter { $0.value.count >= 8 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        let values = request.secrets.merging(request.forbidden) { $1 }.filter { $0.value.count >= 8 }.sorted { $0.key < $1.key }.map {
+            ($0.key, $0.value)
+        }
         guard !values.isEmpty else { return }
         try await queue.run { cancellation in
             for entry in try OverlayChanges.entries(of: changes, isCancelled: { cancellation.isCancelled }) {

@@ -41,7 +41,7 @@ final class BuildSession: Sendable {
         self.temporary = temporary
         self.report = report
         queue = BlockingQueue(label: "containerfile-build", width: 4)
-        layers = LayerWriter(store: parts.store, threads: parts.threads, queue: queue, timestamp: request.timestamp)
+        layers = LayerWriter(store: parts.store, threads: parts.threads, queue: queue, timestamp: request.timestamp, compression: request.compression)
         cache = BuildCache(folder: parts.folder.appending("cache"), store: parts.store)
     }
 
@@ -80,6 +80,12 @@ final class BuildSession: Sendable {
         return try result.get()
     }
 
+    /// What was written as a layer; nil when nothing was.
+    func layer(of changes: FilePath) async throws -> BuiltLayer? {
+        try await refuseSecrets(in: changes)
+        return try await layers.layer(of: changes)
+    }
+
     /// Removes a container, also when the build was cancelled.
     func remove(_ container: String) async throws {
         let runtime = parts.runtime
@@ -92,7 +98,7 @@ final class BuildSession: Sendable {
         for key: Digest, _ make: () async throws -> BuiltLayer?
     ) async throws -> (layer: BuiltLayer?, outcome: BuildEvent.Outcome) {
         counters.withLock { $0.keys.append(key) }
-        if request.usesCache, let record = try cache.record(key) {
+        if request.usesCache, let record = try await cache.record(key) {
             counters.withLock { $0.cached += 1 }
             return (record.layer, .cached)
         }

@@ -1,6 +1,7 @@
 import BlockingQueue
 import Containerfile
 import Glibc
+import ImageStore
 import OCIModel
 import SystemPackage
 import TarArchive
@@ -123,11 +124,12 @@ extension BuildSession {
     private func unpacked(_ tree: CopyTree) async throws -> CopyTree {
         guard !tree.isFolder, let item = tree.items.first, case .file(let real) = item.kind else { return tree }
         let (folder, plain) = (newTemporary(), newTemporary())
+        let limits = parts.store.limits
         return try await queue.run { cancellation in
             let file = tree.root.full(real)
             guard try PackedArchive.isArchive(file) else { return tree }
             guard mkdir(folder.string, 0o755) == 0 else { throw ContainerfileBuildError.system("make", folder) }
-            try PackedArchive.extract(file, to: folder, temporary: plain) { cancellation.isCancelled }
+            try PackedArchive.extract(file, to: folder, temporary: plain, limits: limits) { cancellation.isCancelled }
             let root = TreeRoot(path: folder)
             return try CopyTreeReader(root: root, isCancelled: { cancellation.isCancelled }).tree(try root.find(""))
         }

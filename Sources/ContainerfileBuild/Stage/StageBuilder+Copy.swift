@@ -60,7 +60,7 @@ extension StageBuilder {
                     try await session.queue.run { cancellation in
                         try session.write(trees, request, to: TreeRoot(path: mounted.root)) { cancellation.isCancelled }
                     }
-                    return try await session.layers.layer(of: mounted.changes)
+                    return try await session.layer(of: mounted.changes)
                 }
             }
         }
@@ -96,13 +96,12 @@ extension StageBuilder {
     }
 
     func key(_ instruction: String, _ request: CopyRequest, _ paths: [String]) -> CacheKey {
-        var key = CacheKey(instruction, below: request.isLinked ? [] : state.layers)
+        var key = CacheKey(instruction, below: request.isLinked ? [] : state.layers, for: session.request)
         key.add("paths", paths)
         key.add("destination", request.destination)
         key.add("owner", request.owner.map { "\($0)" } ?? "")
         key.add("mode", request.mode.map { "\($0)" } ?? "")
         key.add("flags", ["\(request.isLinked)", "\(request.keepsParents)"] + request.excludes)
-        key.add("time", "\(session.request.timestamp)")
         return key
     }
 }

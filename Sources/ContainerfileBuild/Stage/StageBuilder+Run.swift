@@ -97,13 +97,12 @@ extension StageBuilder {
 
     /// Everything that decides what the command does. Not the values of secrets, what caches hold, or proxies.
     private func key(_ command: RunCommand, _ script: ContainerSpec.MemoryFile?, _ plans: [MountPlan]) async throws -> Digest {
-        var key = CacheKey("RUN", below: state.layers)
+        var key = CacheKey("RUN", below: state.layers, for: session.request)
         key.add("arguments", command.arguments)
         key.add("environment", command.environment)
         key.add("folder", command.workingDirectory)
         key.add("user", command.user)
         key.add("network", command.network.rawValue)
-        key.add("time", "\(session.request.timestamp)")
         if let script { key.add("script", Digest.sha256(script.content)) }
         for plan in plans {
             if let origin = plan.origin { key.add("from", origin.map(\.diffID.description)) }

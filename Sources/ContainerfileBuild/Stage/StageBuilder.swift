@@ -166,11 +166,10 @@ struct StageBuilder {
             record(step, nil)
             return .done
         }
-        var key = CacheKey("WORKDIR", below: state.layers)
+        var key = CacheKey("WORKDIR", below: state.layers, for: session.request)
         let user = state.execution.user ?? ""
         key.add("folder", folder)
         key.add("user", user)
-        key.add("time", "\(session.request.timestamp)")
         let (session, layers) = (session, state.layers)
         let (layer, outcome) = try await session.layer(for: key.digest()) {
             try await session.withRoot(of: layers) { mounted in
@@ -179,7 +178,7 @@ struct StageBuilder {
                     let owner = try Accounts(of: root).user(user)
                     try TreeWriter(root: root, owner: owner, time: session.request.timestamp).makeFolder(folder)
                 }
-                return try await session.layers.layer(of: mounted.changes)
+                return try await session.layer(of: mounted.changes)
             }
         }
         record(step, layer)

@@ -14,10 +14,8 @@ struct ContainerfileOptions: ParsableArguments {
     @Argument(help: "With --file: the folder COPY and ADD take files from (default: where the Containerfile is).") var context: String?
     @Option(help: "With --file: the stage to build; the last when not given.") var target: String?
     @Option(help: "With --file: NAME=VALUE of an ARG, or NAME to take it from the environment; may be repeated.") var buildArg: [String] = []
-    @Option(help: "With --file: OS/ARCHITECTURE[/VARIANT] of the image.") var platform: String?
     @Option(help: "With --file: id=ID,src=FILE or id=ID,env=NAME, for RUN --mount=type=secret; may be repeated.") var secret: [String] = []
     @Option(help: "With --file: ID[=SOCKET] of an SSH agent (default: SSH_AUTH_SOCK), for RUN --mount=type=ssh.") var ssh: [String] = []
-    @Option(help: "With --file: NAME=VALUE; may be repeated.") var label: [String] = []
     @Option(help: "With --file: bridge, none or host, for every RUN that does not say.") var network: String = "bridge"
     @Option(help: "With --file: seconds one RUN may take.") var runTimeout: Int = 3600
     @Flag(help: "With --file: do every step again.") var noCache = false
@@ -26,31 +24,29 @@ struct ContainerfileOptions: ParsableArguments {
 
     /// Nothing here means anything without `--file`.
     func refuseWithoutFile() throws {
-        let given = [context, target, platform, cacheTo].contains { $0 != nil } || noCache
-        let lists = [buildArg, secret, ssh, label, cacheFrom].contains { !$0.isEmpty }
+        let given = [context, target, cacheTo].contains { $0 != nil } || noCache
+        let lists = [buildArg, secret, ssh, cacheFrom].contains { !$0.isEmpty }
         if given || lists { throw ValidationError("A context, --target, --build-arg, --secret and the like go with --file") }
     }
 
-    /// Builds into the store. `nil`: there is no `--file`.
-    func build(_ options: StoreOption, store: ImageStore, timestamp: Int64, threads: Int?) async throws -> Descriptor? {
-        guard let file else { return nil }
-        let containerfile = absolute(file)
-        let request = try request(containerfile, timestamp)
-        return try await withRegistries { registries in
-            let builder = ContainerfileBuilder(
-                store: store, folder: options.folder, images: CommandImages(store: store, registries: registries),
-                client: registries.client, threads: threads)
-            for name in cacheFrom { try await importCache(name, registries, store, builder) }
-            let image = try await Self.cancellable {
-                try await builder.build(request, report: BuildProgress(isQuiet: options.json).report)
-            }
-            if !options.json { print("\(image.stepsRun) steps done, \(image.stepsCached) from the cache") }
-            if let cacheTo { try await exportCache(image, to: cacheTo, registries, store, builder) }
-            return image.manifest
+    /// Builds into the store, with the caches it is to use and to leave.
+    func build(
+        _ request: ContainerfileBuildRequest, _ options: StoreOption, _ store: ImageStore, _ registries: OutsideRegistries,
+        threads: Int?
+    ) async throws -> Descriptor {
+        let builder = ContainerfileBuilder(
+            store: store, folder: options.folder, images: CommandImages(store: store, registries: registries),
+            client: registries.client, threads: threads)
+        for name in cacheFrom { try await importCache(name, registries, store, builder) }
+        let image = try await Self.cancellable {
+            try await builder.build(request, report: BuildProgress(isQuiet: options.json).report)
         }
+        if !options.json { print("\(image.stepsRun) steps done, \(image.stepsCached) from the cache") }
+        if let cacheTo { try await exportCache(image, to: cacheTo, registries, store, builder) }
+        return image.manifest
     }
 
-    private func request(_ containerfile: FilePath, _ timestamp: Int64) throws -> ContainerfileBuildRequest {
+    func request(_ containerfile: FilePath, timestamp: Int64) throws -> ContainerfileBuildRequest {
         guard let network = ContainerfileBuildRequest.Network(rawValue: network) else {
             throw Failure("--network \(network)", hint: "choose bridge, none or host", status: Failure.usage)
         }
@@ -62,14 +58,6 @@ struct ContainerfileOptions: ParsableArguments {
         for text in buildArg {
             let (name, value) = Self.pair(text)
             request.arguments[name] = value ?? environment[name]
-        }
-        for text in label { request.labels[Self.pair(text).name] = Self.pair(text).value ?? "" }
-        if let platform {
-            let parts = platform.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-            guard (2...3).contains(parts.count), parts.allSatisfy({ !$0.isEmpty }) else {
-                throw Failure("--platform \(platform)", hint: "write OS/ARCHITECTURE, as in linux/amd64", status: Failure.usage)
-            }
-            request.platform = Platform(architecture: parts[1], os: parts[0], variant: parts.count == 3 ? parts[2] : nil)
         }
         for text in secret {
             let (id, bytes) = try Self.secret(text, environment)
