@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test lint format fuzz images bench-image bench-run clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-run clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -24,6 +24,9 @@ demo: release ## deliver examples/gtin to dev and prod before your eyes (KEEP=1:
 
 test: setup ## build and run every test
 	@scripts/test
+
+corpus: setup ## every Containerfile of the corpus, built by Slipway and by buildah, compared
+	SLIPWAY_CORPUS=all swift test --filter ContainerfileBuildTests.CorpusTests
 
 lint: ## formatting of Swift sources, syntax of scripts
 	@scripts/lint

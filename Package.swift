@@ -95,6 +95,10 @@ let package = Package(
             tests: [asyncHTTPClient, nioHTTP1, nioPosix]),
         room("ContainerRuntime", ["BlockingQueue", "CLinux", system], tests: []),
         room("Containerfile", ["OCIModel"], tests: []),
+        room(
+            "ContainerfileBuild",
+            ["BlockingQueue", "CLinux", "Containerfile", "ContainerRuntime", "ImageStore", "OCIModel", "TarArchive", system],
+            tests: []),
         room("PipelineFile", ["DeliveryModel", "OCIModel", yams], tests: []),
         room("StateStore", ["DeliveryModel", "OCIModel", crypto]),
         room(
@@ -107,8 +111,8 @@ let package = Package(
         room(
             "PipelineEngine",
             [
-                "BlockingQueue", "ContainerRuntime", "DeliveryModel", "Deployer", "GitRepository", "ImageBuilder",
-                "ImageStore", "OCIModel", "PipelineFile", "StateStore", logging, serviceLifecycle, system,
+                "BlockingQueue", "ContainerRuntime", "ContainerfileBuild", "DeliveryModel", "Deployer", "GitRepository",
+                "ImageBuilder", "ImageStore", "OCIModel", "PipelineFile", "StateStore", logging, serviceLifecycle, system,
             ], tests: []),
         [
             .target(
@@ -126,10 +130,10 @@ let package = Package(
             .executableTarget(
                 name: "slipway",
                 dependencies: [
-                    "BlockingQueue", "ContainerRuntime", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
-                    "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "RegistryServer", "StateSQLite", "StateStore",
-                    "TarArchive", "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore,
-                    nioHTTP1, serviceLifecycle, system, yams,
+                    "BlockingQueue", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer", "GitRepository",
+                    "ImageBuilder", "ImageStore", "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient",
+                    "RegistryServer", "StateSQLite", "StateStore", "TarArchive", "WebServer", argumentParser,
+                    asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1, serviceLifecycle, system, yams,
                 ],
                 swiftSettings: settings),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),

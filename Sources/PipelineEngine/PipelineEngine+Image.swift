@@ -33,6 +33,9 @@ extension PipelineEngine {
     }
 
     func buildImage(_ run: Run, _ plan: BuildPlan, workspace: FilePath) async throws -> Digest {
+        if let containerfile = plan.containerfile {
+            return try await buildImage(run, plan, containerfile, workspace: workspace)
+        }
         var base: Digest?
         if let name = plan.base { base = try await localImage(name, for: "build.base", of: run) }
         var labels = plan.labels

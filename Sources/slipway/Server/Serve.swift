@@ -2,6 +2,7 @@ import ArgumentParser
 import AsyncHTTPClient
 import BlockingQueue
 import ContainerRuntime
+import ContainerfileBuild
 import Deployer
 import Foundation
 import GitRepository
@@ -104,11 +105,12 @@ struct Server {
         var images = try ImageStore(root: folder.path)
         images.limits = settings.layers
         let snapshots = Snapshots(root: folder.snapshots, store: images)
-        var runtimeSettings = RuntimeSettings()
-        runtimeSettings.runtime = settings.runtime
-        runtimeSettings.bridge = settings.bridge
-        runtimeSettings.networkName = settings.bridge
-        runtimeSettings.subnet = settings.subnet
+        var given = RuntimeSettings()
+        given.runtime = settings.runtime
+        given.bridge = settings.bridge
+        given.networkName = settings.bridge
+        given.subnet = settings.subnet
+        let runtimeSettings = given
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
         let client = OutsideRegistries.makeClient()
         let probe = HTTPClientProbe(client: client)
@@ -131,7 +133,12 @@ struct Server {
         let engine = PipelineEngine(
             parts: .init(
                 store: store, secrets: secrets, images: images, snapshots: snapshots,
-                builder: ImageBuilder(store: images), runtime: runtime,
+                builder: ImageBuilder(store: images),
+                containerfileBuilder: { source in
+                    ContainerfileBuilder(
+                        store: images, folder: folder.path, images: source, client: client, settings: runtimeSettings)
+                },
+                runtime: runtime,
                 rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,
                 registries: registries, gitQueue: BlockingQueue(label: "git", width: 4)),
             settings: .init(

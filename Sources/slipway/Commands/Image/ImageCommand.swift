@@ -22,9 +22,10 @@ struct StoreOption: ParsableArguments {
     @Option(help: "The data directory (default: SLIPWAY_DATA, or \(ServerSettings.defaultData)).") var data: String?
     @Flag(help: "Print one JSON document.") var json = false
 
+    var folder: FilePath { absolute(data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData) }
+
     func open() throws -> ImageStore {
-        let folder = data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData
-        var store = try ImageStore(root: absolute(folder))
+        var store = try ImageStore(root: folder)
         store.limits = try LayerLimits.read(environment: ProcessInfo.processInfo.environment)
         return store
     }
