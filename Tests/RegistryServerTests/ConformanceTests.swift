@@ -1,7 +1,9 @@
 import Foundation
+import ImageStore
 import NIOHTTP1
 import OCIModel
 import RegistryServer
+import SystemPackage
 import Testing
 
 /// What distribution-spec 1.1 and its conformance program ask for beyond plain pushes and pulls, for both algorithms.
@@ -126,6 +128,41 @@ struct ConformanceTests {
             let taken = try await fixture.send(
                 .PUT, "/v2/shop/app/manifests/v1", ["Content-Type": MediaType.ociManifest], body: manifest)
             #expect(taken.status == 404 && code(taken) == "MANIFEST_BLOB_UNKNOWN")
+        }
+    }
+
+    /// The second writer of the same bytes costs no second copy, whether it comes later or at the same time.
+    @Test func equalBlobsAreStoredOnce() async throws {
+        try await Fixture.run { fixture in
+            let bytes = content(300_000, 5)
+            let digest = Digest.sha256(bytes)
+            func file() throws -> Int? {
+                let attributes = try FileManager.default.attributesOfItem(atPath: fixture.store.path(of: digest).string)
+                return attributes[.systemFileNumber] as? Int
+            }
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for number in 0..<8 {
+                    group.addTask {
+                        let location = try await self.begin(fixture, in: "shop/\(number)")
+                        _ = try await fixture.send(.PATCH, location, body: bytes)
+                        return try await fixture.send(.PUT, "\(location)?digest=\(digest)").status
+                    }
+                }
+                for try await status in group { #expect(status == 201) }
+            }
+            let first = try file()
+            let again = try await fixture.send(.POST, "/v2/shop/late/blobs/uploads/?digest=\(digest)", body: bytes)
+            let put = try await fixture.send(.PUT, "\(begin(fixture))?digest=\(digest)", body: bytes)
+            #expect(again.status == 201 && put.status == 201)
+            // As long, but something else: whoever only knows the digest gets nothing.
+            let forged = try await fixture.send(
+                .POST, "/v2/shop/thief/blobs/uploads/?digest=\(digest)", body: content(300_000, 6))
+            #expect(forged.status == 400 && code(forged) == "DIGEST_INVALID")
+            #expect(try await fixture.send(.HEAD, "/v2/shop/thief/blobs/\(digest)").status == 404)
+            #expect(try file() == first)
+            #expect(try await fixture.store.blobDigests() == [digest])
+            let left = try FileManager.default.contentsOfDirectory(atPath: fixture.store.root.appending("uploads").string)
+            #expect(left.isEmpty)
         }
     }
 
