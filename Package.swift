@@ -24,6 +24,7 @@ let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mus
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioFileSystem: Target.Dependency = .product(name: "_NIOFileSystem", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -58,6 +59,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -72,23 +74,27 @@ let package = Package(
             library("CIsal", pkgConfig: "libisal", package: "libisal-dev"),
             library("CLibarchive", pkgConfig: "libarchive", package: "libarchive-dev"),
             library("CLibgit2", pkgConfig: "libgit2", package: "libgit2-dev"),
+            library("CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
             .systemLibrary(name: "CLinux"),
         ],
         room("BlockingQueue", []),
         room("OCIModel", [crypto]),
         room("DeliveryModel", []),
         room("GitRepository", ["BlockingQueue", "CLibgit2", system], tests: []),
-        room("TarArchive", ["BlockingQueue", "CIsal", "CLibarchive", "OCIModel", system], tests: []),
+        room("TarArchive", ["BlockingQueue", "CIsal", "CLibarchive", "CZstd", "OCIModel", system], tests: []),
         room("ImageStore", ["BlockingQueue", "OCIModel", "TarArchive", system], tests: []),
         room(
             "RegistryClient",
-            ["ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1, nioPosix, system],
-            tests: ["RegistryServer", httpTypes, hummingbird]),
-        room("ImageBuilder", ["BlockingQueue", "ImageStore", "OCIModel", "TarArchive", system], tests: []),
+            [
+                "BlockingQueue", "CLinux", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
+                nioPosix, nioSSL, system,
+            ], tests: ["RegistryServer", httpTypes, hummingbird]),
+        room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", system], tests: []),
         room(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
             tests: [asyncHTTPClient, nioHTTP1, nioPosix]),
         room("ContainerRuntime", ["BlockingQueue", "CLinux", system], tests: []),
+        room("Containerfile", ["OCIModel"], tests: []),
         room("PipelineFile", ["DeliveryModel", "OCIModel", yams], tests: []),
         room("StateStore", ["DeliveryModel", "OCIModel", crypto]),
         room(
@@ -122,8 +128,8 @@ let package = Package(
                 dependencies: [
                     "BlockingQueue", "ContainerRuntime", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
                     "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "RegistryServer", "StateSQLite", "StateStore",
-                    "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
-                    serviceLifecycle, system,
+                    "TarArchive", "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore,
+                    nioHTTP1, serviceLifecycle, system, yams,
                 ],
                 swiftSettings: settings),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),

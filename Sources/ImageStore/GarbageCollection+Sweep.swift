@@ -85,7 +85,8 @@ extension GarbageCollection {
     mutating func sweep(_ snapshots: Snapshots, usedBy containers: FilePath?) throws {
         let root = snapshots.root
         let unused = try (Files.names(in: root) ?? []).filter { name in
-            Digest(hex: name).map { !liveLayers.contains($0) } ?? false
+            // `<diffID>` or `<diffID>-<chainID>`.
+            Digest(hex: String(name.prefix { $0 != "-" })).map { !liveLayers.contains($0) } ?? false
         }
         var doomed: [FilePath] = []
         let gone = try removing(unused, at: { root.appending($0) }) { name, path in

@@ -24,7 +24,7 @@ extension ImageArchive {
                 if format == .ociLayout {
                     try writeFolder(entries, temporary, cancellation)
                 } else {
-                    try writeTar(entries, temporary, cancellation)
+                    try writeTar(entries, temporary, store.limits, cancellation)
                 }
                 try Files.rename(temporary, path)
             } catch {
@@ -116,7 +116,9 @@ extension ImageArchive {
         try ExtractedFolder.sync(folder)
     }
 
-    private static func writeTar(_ entries: [TarEntry], _ path: FilePath, _ cancellation: Cancellation) throws {
+    private static func writeTar(
+        _ entries: [TarEntry], _ path: FilePath, _ limits: LayerLimits, _ cancellation: Cancellation
+    ) throws {
         var plain = entries
         var doomed: [FilePath] = []
         defer { for file in doomed { _ = try? Files.unlink(file) } }
@@ -128,7 +130,7 @@ extension ImageArchive {
             let output = try Files.open(file, O_WRONLY | O_CREAT | O_EXCL)
             let expected = plain[index].path.dropLast(".tar".count)
             let algorithm = Digest(hex: String(expected))?.algorithm ?? .sha256
-            let diffID = try LayerBytes.open(source, algorithm: algorithm) { bytes in
+            let diffID = try LayerBytes.open(source, limits: limits, algorithm: algorithm) { bytes in
                 while let piece = try bytes.next() { try Files.write(piece, to: output.descriptor, at: file) }
                 return try bytes.finish()
             }

@@ -106,7 +106,7 @@ struct RootImport {
             _ = try store.ingestNow(temporary, expecting: nil, known: (summary.digest, summary.size))
         } else {
             var files = 0
-            try TarReader.read(path) { _, _ in files += 1 }
+            try TarReader.read(path, limits: store.limits) { _, _ in files += 1 }
             guard files > 0 else {
                 throw ImageStoreError(code: .invalidImage, message: "\(path) is an empty archive", hint: "name a root file system")
             }
@@ -126,7 +126,7 @@ struct RootImport {
     static func recompress(_ file: FilePath, _ store: ImageStore) throws -> LayerSummary {
         let temporary = store.temporaryPath()
         let summary = try LayerCompressor.compress(to: temporary, threads: threads) { sink in
-            try LayerBytes.open(file) { bytes in while let piece = try bytes.next() { try sink.write(piece) } }
+            try LayerBytes.open(file, limits: store.limits) { bytes in while let piece = try bytes.next() { try sink.write(piece) } }
         }
         _ = try store.ingestNow(temporary, expecting: nil, known: (summary.digest, summary.size))
         return summary

@@ -2,6 +2,7 @@ import BlockingQueue
 import Glibc
 public import OCIModel
 public import SystemPackage
+public import TarArchive
 
 /// Content-addressed blobs and the names that point at them, in one folder.
 ///
@@ -20,6 +21,8 @@ public import SystemPackage
 /// copy; several processes may use one root.
 public struct ImageStore: Sendable {
     public let root: FilePath
+    /// How large layers may be that are read out of the store or into it.
+    public var limits = LayerLimits()
     let queue: BlockingQueue
     let hashes: UploadHashes
     /// A collection waits for locks; it has a thread of its own.

@@ -1,4 +1,4 @@
-public import AsyncHTTPClient
+import AsyncHTTPClient
 public import Logging
 import NIOHTTP1
 public import OCIModel
@@ -11,6 +11,8 @@ public struct RegistryClient: Sendable {
     /// `host[:port]` as in image references.
     public let host: String
     let transport: Transport
+    let chunks: ChunkPolicy
+    let mirrors: [RegistryClient]
 
     /// How many blobs travel at once.
     static let parallelBlobs = 4
@@ -18,21 +20,32 @@ public struct RegistryClient: Sendable {
 
     /// - Parameters:
     ///   - host: `host[:port]`; `docker.io` stands for its registry host.
-    ///   - plainHTTP: without encryption; nil means yes for loopback hosts only.
-    ///   - credentials: nil is anonymous.
-    ///   - httpClient: lent; its owner shuts it down.
+    ///   - settings: how the registry is reached.
+    ///   - credentials: who we are there; nil: as `dockerConfig` says, else anonymous.
+    ///   - dockerConfig: asked when the registry wants a login.
+    ///   - mirrors: asked first when pulling, see ``RegistrySettings/mirrors``.
+    ///   - connections: lent; their owner shuts them down.
     ///   - retry: how patiently to repeat.
+    /// - Throws: ``RegistryError`` with code `invalidSettings` when a certificate cannot be read.
     public init(
-        host: String, plainHTTP: Bool? = nil, credentials: RegistryCredentials? = nil, httpClient: HTTPClient,
-        logger: Logger, retry: RetryPolicy = RetryPolicy()
-    ) {
+        host: String, settings: RegistrySettings = RegistrySettings(), credentials: RegistryCredentials? = nil,
+        dockerConfig: DockerConfig? = nil, mirrors: [RegistryClient] = [], connections: RegistryConnections, logger: Logger,
+        retry: RetryPolicy = RetryPolicy()
+    ) throws {
         self.host = host
+        self.mirrors = mirrors
+        chunks = ChunkPolicy(size: settings.chunkSize)
         let address = ["docker.io", "index.docker.io"].contains(host) ? "registry-1.docker.io" : host
         let name = address.hasPrefix("[") ? String(address.prefix { $0 != "]" }) + "]" : String(address.prefix { $0 != ":" })
-        let base = "\(plainHTTP ?? Transport.isLoopback(name) ? "http" : "https")://\(address)"
+        let base = "\(settings.plainHTTP ?? Transport.isLoopback(name) ? "http" : "https")://\(address)"
+        let lookup = dockerConfig.map { config -> Authenticator.Lookup in { try await config.login(at: host) } }
         transport = Transport(
-            host: host, origin: Transport.origin(of: base) ?? base, httpClient: httpClient,
-            authenticator: Authenticator(credentials: credentials), retry: retry, logger: logger)
+            host: host, origin: Transport.origin(of: base) ?? base, connections: connections,
+            tls: try RegistryTLS.configuration(settings, host: host),
+            addresses: AddressGuard(
+                registryHost: name.hasPrefix("[") ? String(name.dropFirst().dropLast()) : name,
+                allowsPrivate: settings.allowsPrivateAddresses),
+            authenticator: Authenticator(credentials: credentials, lookup: lookup), retry: retry, logger: logger)
     }
 
     /// What a tag or digest names now; nil when the registry has no such manifest.
@@ -70,6 +83,21 @@ public struct RegistryClient: Sendable {
                 .digestMismatch, "\(request.task): the registry answered for \(digest)", hint: "do not trust this registry")
         }
         return Descriptor(mediaType: type, digest: digest, size: size)
+    }
+
+    /// The size in bytes of a blob the repository has; nil when it has not.
+    public func size(of blob: Digest, in repository: RepositoryName) async throws -> Int64? {
+        try await size(of: blob, in: repository, scope: .pull(repository.rawValue), task: "looking into \(host)/\(repository)")
+    }
+
+    func size(of blob: Digest, in repository: RepositoryName, scope: Scope, task: String) async throws -> Int64? {
+        var request = self.request(.HEAD, repository, "blobs/\(blob)", scope)
+        request.task = task
+        let response = try await transport.send(request)
+        guard response.status == .ok || response.status == .notFound else { throw await transport.failure(response, task) }
+        await transport.drain(response)
+        guard response.status == .ok else { return nil }
+        return response.headers.first(name: "Content-Length").flatMap { Int64($0) } ?? 0
     }
 
     func request(_ method: HTTPMethod, _ repository: RepositoryName, _ path: String, _ scope: Scope) -> Outgoing {

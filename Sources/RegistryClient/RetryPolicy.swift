@@ -20,11 +20,17 @@ public struct RetryPolicy: Sendable {
     }
 
     /// Runs `body` until it does something other than throw an ``Interruption``.
-    func run<T>(_ body: () async throws -> T) async throws -> T {
+    ///
+    /// - Parameter progress: a measure of how far the work is; attempts that got further are not counted, so that a large
+    ///   transfer over a bad connection ends as long as it moves.
+    func run<T>(progress: () -> Int64 = { 0 }, _ body: () async throws -> T) async throws -> T {
         var attempt = 1
+        var before = progress()
         while true {
             do { return try await body() } catch let interruption as Interruption {
                 try Task.checkCancellation()
+                let now = progress()
+                if now > before { (attempt, before) = (1, now) }
                 guard attempt < attempts, (interruption.retryAfter ?? .zero) <= maximum else { throw interruption.error }
                 try await sleep(pause(after: attempt, asked: interruption.retryAfter))
                 attempt += 1
@@ -44,4 +50,6 @@ public struct RetryPolicy: Sendable {
 struct Interruption: Error {
     let error: RegistryError
     var retryAfter: Duration?
+    /// The upload cannot be continued; a new one must begin.
+    var isSessionLost = false
 }

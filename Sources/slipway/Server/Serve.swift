@@ -10,6 +10,7 @@ import ImageBuilder
 import ImageStore
 import Logging
 import PipelineEngine
+import RegistryClient
 import RegistryServer
 import ServiceLifecycle
 import StateSQLite
@@ -100,7 +101,8 @@ struct Server {
         let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
         let store = try SQLiteStore(file: folder.database, clock: clock)
         let secrets = try folder.secrets()
-        let images = try ImageStore(root: folder.path)
+        var images = try ImageStore(root: folder.path)
+        images.limits = settings.layers
         let snapshots = Snapshots(root: folder.snapshots, store: images)
         var runtimeSettings = RuntimeSettings()
         runtimeSettings.runtime = settings.runtime
@@ -117,9 +119,11 @@ struct Server {
                 listenAddress: settings.routerHost, listenPort: settings.routerPort, program: settings.nginx),
             probe: probe)
         let token = try folder.adminToken()
+        let environment = ProcessInfo.processInfo.environment
+        let connections = RegistryConnections(proxies: try ProxySettings(environment: environment))
         let registries = try OutsideRegistries(
-            configFile: settings.dockerConfig, environment: ProcessInfo.processInfo.environment, client: client,
-            logger: logger)
+            configFile: settings.dockerConfig, settings: settings.registries, environment: environment,
+            connections: connections, logger: logger)
         let declaration = Declaration()
         let supervisor = Supervisor(
             target: target, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
@@ -154,7 +158,8 @@ struct Server {
             logger: logger)
         self.runtime = runtime
         services = [
-            HTTPClientService(client: client), RouterService(router: router, logger: logger), engine, keeper, application,
+            HTTPClientService(client: client, connections: connections), RouterService(router: router, logger: logger), engine,
+            keeper, application,
         ]
     }
 }
@@ -162,9 +167,11 @@ struct Server {
 /// Closes the connections when everything else has stopped.
 struct HTTPClientService: Service {
     let client: HTTPClient
+    let connections: RegistryConnections
 
     func run() async throws {
         try? await gracefulShutdown()
+        try await connections.shutdown()
         try await client.shutdown()
     }
 }

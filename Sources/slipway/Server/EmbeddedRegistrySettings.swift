@@ -4,14 +4,14 @@ import OCIModel
 import RegistryServer
 
 /// The embedded registry's settings, `registry.…`; docs/registry.md lists them.
-struct RegistrySettings {
+struct EmbeddedRegistrySettings {
     var anonymousPull: Bool
     var limits: RegistryLimits
     /// Nil: no collection by itself.
     var collectEvery: Duration?
     var policy: CollectionPolicy
 
-    static func read(_ reader: ConfigReader, readersNeedToken: Bool) throws -> RegistrySettings {
+    static func read(_ reader: ConfigReader, readersNeedToken: Bool) throws -> EmbeddedRegistrySettings {
         let limits = RegistryLimits(
             blobBytes: try bytes("registry.limits.blob", reader), repositoryBytes: try bytes("registry.quota.repository", reader),
             totalBytes: try bytes("registry.quota.total", reader),
@@ -23,7 +23,7 @@ struct RegistrySettings {
         policy.uploadExpiry = try duration("registry.limits.upload_expiry", reader) ?? policy.uploadExpiry
         policy.cacheExpiry = try duration("registry.gc.cache", reader) ?? policy.cacheExpiry
         policy.retention = try retention(reader)
-        return RegistrySettings(
+        return EmbeddedRegistrySettings(
             anonymousPull: reader.bool(forKey: "registry.anonymous_pull", default: !readersNeedToken), limits: limits,
             collectEvery: every == "never" ? nil : try duration("registry.gc.every", text: every), policy: policy)
     }
