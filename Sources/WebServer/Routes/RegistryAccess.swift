@@ -96,7 +96,7 @@ struct RegistryGuard: Sendable {
         let path = request.uri.path
         guard let from = request.uri.queryParameters["from"], let source = try? RepositoryName(parsing: String(from)),
             request.uri.queryParameters["mount"] != nil, path.hasPrefix("/v2/"),
-            let end = path.range(of: "/blobs/uploads"),
+            let end = path.firstRange(of: "/blobs/uploads"),
             let target = try? RepositoryName(parsing: String(path[..<end.lowerBound].dropFirst("/v2/".count)))
         else { return nil }
         return (target, source)

@@ -36,14 +36,11 @@ extension ImageCommand {
 
         private func collect() async throws -> CollectionReport {
             let store = try options.open()
-            let folder: DataFolder
-            do {
-                folder = try DataFolder(store.root)
-            } catch let failure as Failure where failure.message.hasPrefix("another server") {
-                throw Failure(
-                    "a server uses \(store.root); it knows which images it needs, this command does not",
-                    hint: "ask it with: slipway image gc --server", status: Failure.refused)
-            }
+            let folder = try DataFolder(
+                store.root,
+                ifBusy: Failure(
+                    "a server uses \(store.root), and knows better which images it needs",
+                    hint: "ask it with: slipway image gc --server", status: Failure.refused))
             let settings = try await ServerSettings.read(file: config, data: store.root.string, listen: nil, routerPort: nil)
             var policy = settings.registry.policy
             policy.dryRun = dryRun
