@@ -89,7 +89,7 @@ let package = Package(
                 "BlockingQueue", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
                 nioPosix, nioSSL, subprocess, system,
             ], tests: ["RegistryServer", httpTypes, hummingbird]),
-        room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", system], tests: []),
+        room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", crypto, system], tests: []),
         room(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
             tests: [asyncHTTPClient, nioHTTP1, nioPosix]),
