@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test lint format images bench-image bench-run clean
+.PHONY: help setup build release demo test lint format fuzz images bench-image bench-run clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -30,6 +30,9 @@ lint: ## formatting of Swift sources, syntax of scripts
 
 format: ## rewrite Swift sources as .swift-format says
 	swift format format --in-place --parallel --recursive Package.swift Sources Tests
+
+fuzz: setup ## fuzz every reader of outside bytes for ten minutes each (SECONDS=60: shorter)
+	@for target in $$(ls Fuzz/Targets | grep -v Driver); do scripts/fuzz $$target $(or $(SECONDS),600) || exit 1; done
 
 images: ## make the demo's base images from Debian packages, in .cache/images
 	@scripts/base-images .cache/images

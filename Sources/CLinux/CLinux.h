@@ -4,6 +4,7 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 
 /* unshare(2), pipe2(2) */
 extern int unshare(int flags);
@@ -14,6 +15,16 @@ extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *acti
 
 static const int clinux_CLONE_FS = 0x200;
 static const short clinux_POSIX_SPAWN_SETSID = 0x80;
+
+/* open(2) of a name only; fstatat(2) of the descriptor itself. */
+static const int clinux_O_PATH = 010000000;
+static const int clinux_AT_EMPTY_PATH = 0x1000;
+
+/* The kind of file system a path lies on (statfs(2), f_type); -1 when that cannot be said. */
+static inline long clinux_file_system(const char *path) {
+    struct statfs found;
+    return statfs(path, &found) == 0 ? (long)found.f_type : -1;
+}
 
 /* openat2(2) with RESOLVE_IN_ROOT: `path` is resolved as if `root` were the root folder, symbolic links included. */
 static inline int clinux_open_in_root(int root, const char *path, uint64_t flags) {

@@ -1,60 +1,14 @@
-import ImageStore
 import OCIModel
-import SystemPackage
-import TarArchive
 
-/// The folders and symbolic links of the base image. A layer that writes `/bin/tool` over a base where `/bin` is a
-/// link to `usr/bin` must hold `usr/bin/tool`, and `/tmp` must stay 1777.
+/// The folders and symbolic links below a layer: those of the base image and of the layers built before. A layer that writes
+/// `/bin/tool` over a base where `/bin` is a link to `usr/bin` must hold `usr/bin/tool`, and `/tmp` must stay 1777.
 struct BaseTree {
-    struct Folder: Codable, Sendable {
-        let mode: UInt16
-        let uid: UInt32
-        let gid: UInt32
-    }
-
-    private(set) var folders: [String: Folder] = [:]
+    private(set) var folders: [String: LayerIndex.Folder] = [:]
     private(set) var links: [String: String] = [:]
     private var resolved: [String: String] = ["": ""]
 
-    /// What one layer says; kept on disk per layer, as reading a large base takes longer than building on it.
-    struct LayerIndex: Codable, Sendable {
-        var folders: [String: Folder] = [:]
-        var links: [String: String] = [:]
-        var hidden: [String] = []
-        var opaque: [String] = []
-
-        /// Reads a layer and verifies it against its diffID. Blocking.
-        init(layer: FilePath, expecting diffID: Digest) throws {
-            var index = LayerIndex()
-            let found = try TarReader.read(layer, limit: LayerExtractor.Options().maximumBytes) { entry, _ in
-                let names = entry.path.components.filter { $0.kind == .regular }.map(\.string)
-                guard let name = names.last else { return }
-                let path = names.joined(separator: "/")
-                let parent = names.dropLast().joined(separator: "/")
-                if name == ".wh..wh..opq" {
-                    index.opaque.append(parent)
-                } else if name.hasPrefix(".wh."), !name.hasPrefix(".wh..wh.") {
-                    index.hidden.append(parent.isEmpty ? String(name.dropFirst(4)) : "\(parent)/\(name.dropFirst(4))")
-                } else if case .directory = entry.kind {
-                    index.folders[path] = Folder(mode: entry.mode, uid: entry.uid, gid: entry.gid)
-                    index.links[path] = nil
-                } else if case .symlink(let target) = entry.kind {
-                    index.links[path] = target.string
-                    index.folders[path] = nil
-                }
-            }
-            guard found.diffID == diffID else {
-                throw ImageStoreError(
-                    code: .digestMismatch, message: "a base layer has diffID \(found.diffID), its config says \(diffID)",
-                    hint: "the base image is damaged; pull it again")
-            }
-            self = index
-        }
-
-        private init() {}
-    }
-
     mutating func add(_ layer: LayerIndex) {
+        resolved = ["": ""]
         for path in layer.opaque { removeBelow(path) }
         for path in layer.hidden {
             folders[path] = nil
@@ -97,9 +51,32 @@ struct BaseTree {
         return real
     }
 
+    /// Adds to a key what this tree decides about a copy to `destination` (normal): where it really goes, what the folders on
+    /// the way and those of the base below it look like. With links below, that could be anywhere: then all of it.
+    mutating func addTraits(of destination: String, to key: inout CacheKey) throws {
+        let real = try realPath(destination)
+        key.add(real)
+        var parent = real
+        while !parent.isEmpty {
+            add(parent, folders[parent], to: &key)
+            parent = Self.split(parent).parent
+        }
+        let prefix = real.isEmpty ? "" : real + "/"
+        let isPlain = !links.keys.contains { $0.hasPrefix(prefix) }
+        let below = folders.keys.filter { !isPlain || $0.hasPrefix(prefix) }.sorted()
+        key.add(Int64(below.count))
+        for path in below { add(path, folders[path], to: &key) }
+        key.add(isPlain ? [:] : links)
+    }
+
+    private func add(_ path: String, _ folder: LayerIndex.Folder?, to key: inout CacheKey) {
+        key.add(path)
+        key.add(folder.map { "\($0.mode) \($0.uid) \($0.gid)" })
+    }
+
     static func split(_ path: String) -> (parent: String, name: String) {
-        guard let slash = path.lastIndex(of: "/") else { return ("", path) }
-        return (String(path[..<slash]), String(path[path.index(after: slash)...]))
+        guard let slash = path.utf8.lastIndex(of: 0x2f) else { return ("", path) }
+        return (String(path[..<slash]), String(path[path.utf8.index(after: slash)...]))
     }
 
     /// Without empty, `.` and `..` components.

@@ -1,9 +1,10 @@
 public import OCIModel
 public import SystemPackage
+public import TarArchive
 
 /// What an image is made of. Equal requests over equal files make equal digests, on any machine, at any time.
 public struct BuildRequest: Sendable {
-    /// Files to be copied into the image, as one layer for all copies. Later copies win.
+    /// Files to be copied into the image, as a layer of their own. Later copies win.
     public struct Copy: Sendable {
         /// A file or folder; must lie under the context. Of a folder, the content is copied.
         public var source: FilePath
@@ -14,18 +15,26 @@ public struct BuildRequest: Sendable {
         public var mode: UInt16?
         public var uid: Int
         public var gid: Int
+        /// Names the source's whole content (names, executable bits, bytes): a git tree or blob id of exactly these files.
+        /// With it, an unchanged source is not looked at. Nil when only the files themselves can tell.
+        public var identity: String?
 
-        public init(source: FilePath, destination: String, mode: UInt16? = nil, uid: Int = 0, gid: Int = 0) {
+        public init(
+            source: FilePath, destination: String, mode: UInt16? = nil, uid: Int = 0, gid: Int = 0, identity: String? = nil
+        ) {
             self.source = source
             self.destination = destination
             self.mode = mode
             self.uid = uid
             self.gid = gid
+            self.identity = identity
         }
     }
 
     /// Manifest or index in the store; nil starts from scratch.
     public var base: Digest?
+    /// What the base is called; recorded beside its digest.
+    public var baseName: String?
     public var copies: [Copy]
     /// The folder no source may leave, not even through a symbolic link.
     public var context: FilePath
@@ -41,15 +50,22 @@ public struct BuildRequest: Sendable {
     public var labels: [String: String]
     /// Annotations of the manifest.
     public var annotations: [String: String]
-    /// Seconds since 1970 for everything in the image: the time of the commit.
+    /// Seconds since 1970: when the image was made, as its config says. The time of the commit, or SOURCE_DATE_EPOCH.
     public var timestamp: Int64
+    /// Seconds since 1970 for every file; nil takes `timestamp`. One that stays the same from commit to commit keeps the
+    /// layers of unchanged files.
+    public var fileTimestamp: Int64?
     public var platform: Platform
+    public var compression: Compression
+    /// Values that must not get into a layer, in any usual form; those under 8 bytes are not looked for.
+    public var secrets: [String]
 
     public init(
         base: Digest?, copies: [Copy], context: FilePath, entrypoint: [String]? = nil, cmd: [String]? = nil,
         environment: [String: String] = [:], user: String? = nil, workingDirectory: String? = nil,
         ports: [String] = [], labels: [String: String] = [:], annotations: [String: String] = [:],
-        timestamp: Int64, platform: Platform = .current
+        timestamp: Int64, fileTimestamp: Int64? = nil, platform: Platform = .current, baseName: String? = nil,
+        compression: Compression = .standard, secrets: [String] = []
     ) {
         self.base = base
         self.copies = copies
@@ -63,7 +79,11 @@ public struct BuildRequest: Sendable {
         self.labels = labels
         self.annotations = annotations
         self.timestamp = timestamp
+        self.fileTimestamp = fileTimestamp
         self.platform = platform
+        self.baseName = baseName
+        self.compression = compression
+        self.secrets = secrets
     }
 }
 
@@ -74,7 +94,7 @@ public struct BuiltImage: Sendable, Hashable {
     /// All layers, lowest first, those of the base included.
     public let layers: [Descriptor]
     /// How many blobs were new to the store; 0 when this very image was built before.
-    public let blobsWritten: Int
+    public internal(set) var blobsWritten: Int
 }
 
 /// Why an image could not be built.
@@ -90,6 +110,8 @@ public struct ImageBuilderError: Error, Sendable, Hashable, CustomStringConverti
         case invalidSource
         /// The base is for another platform.
         case platformMismatch
+        /// A layer would hold the value of a secret.
+        case secretFound
     }
 
     public let code: Code

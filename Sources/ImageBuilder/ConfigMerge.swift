@@ -27,17 +27,17 @@ enum ConfigMerge {
         var history = base?.config.history ?? []
         let missing = config.rootfs.diffIDs.count - history.count { $0.emptyLayer != true }
         for _ in 0..<max(0, missing) { history.append(History(comment: "base layer")) }
-        let what = request.copies.map { copy in
+        for copy in request.copies {
             var source = copy.source
             // A context of "/" is no context: where the files were on this machine must not change the digest.
             let inside = !request.context.components.isEmpty && source.removePrefix(request.context)
             let name = inside ? source.string : copy.source.lastComponent?.string ?? ""
-            return "\(name.isEmpty ? "." : name) to \(copy.destination)"
+            history.append(
+                History(created: created, createdBy: "slipway: copy \(name.isEmpty ? "." : name) to \(copy.destination)"))
         }
-        history.append(
-            History(
-                created: created, createdBy: what.isEmpty ? "slipway: config" : "slipway: copy \(what.joined(separator: ", "))",
-                emptyLayer: what.isEmpty ? true : nil))
+        if request.copies.isEmpty {
+            history.append(History(created: created, createdBy: "slipway: config", emptyLayer: true))
+        }
         config.history = history
         return config
     }

@@ -1,25 +1,41 @@
 import BlockingQueue
 import FoundationEssentials
 public import ImageStore
-import OCIModel
+public import OCIModel
 import SystemPackage
-import TarArchive
+public import TarArchive
 
-/// Builds images without a daemon: one new layer over the layers of a base, which are reused untouched.
+/// Builds images without a daemon: a layer per copy over the layers of a base, which are reused untouched. What was built
+/// before is not built again.
 public struct ImageBuilder: Sendable {
-    private let store: ImageStore
-    private let threads: Int
-    private let queue = BlockingQueue(label: "image-builder", width: 2)
+    let store: ImageStore
+    let threads: Int
+    let cache: LayerCache
+    let queue = BlockingQueue(label: "image-builder", width: 2)
 
     /// `threads` compress (one per processor when nil); the digest does not depend on them.
     public init(store: ImageStore, threads: Int? = nil) {
         self.store = store
         self.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+        cache = LayerCache(store: store)
     }
 
-    /// Writes layer, config and manifest into the store. Cancellation ends the work and leaves no file behind.
+    /// Writes layers, config and manifest into the store. Cancellation ends the work and leaves no file behind.
     /// Throws `ImageBuilderError`, `ImageStoreError` or `TarError`.
-    public func build(_ request: BuildRequest) async throws -> BuiltImage {
+    ///
+    /// - Parameter layers: sees the layers while they are written, for instance to send them on; nil when nobody does.
+    public func build(_ request: BuildRequest, layers listener: (any LayerListener)? = nil) async throws -> BuiltImage {
+        let (sources, key): ([CopySource], Digest?) = try await queue.run { cancellation in
+            let sources = try request.copies.map { try CopySource($0, request, cache) { cancellation.isCancelled } }
+            return (sources, try imageKey(request, sources))
+        }
+        if let key, let known = try await queue.run({ _ in cache.image(key) }) { return known }
+        return try await assemble(request, sources, listener)
+    }
+
+    private func assemble(
+        _ request: BuildRequest, _ sources: [CopySource], _ listener: (any LayerListener)?
+    ) async throws -> BuiltImage {
         let base: LoadedImage? = if let digest = request.base { try await store.load(digest, platform: request.platform) } else { nil }
         if let config = base?.config,
             config.architecture != request.platform.architecture || config.os != request.platform.os
@@ -31,74 +47,70 @@ public struct ImageBuilder: Sendable {
         }
         var document = try ConfigMerge.config(request, base: base)
         var layers = try (base?.manifest.layers ?? []).map(ConfigMerge.ociLayer)
-        var written = 0
-        if !request.copies.isEmpty {
-            let (layer, diffID, isNew) = try await writeLayer(request, base: base, workingDirectory: document.config?.workingDir ?? "/")
-            layers.append(layer)
-            document.rootfs.diffIDs.append(diffID)
-            if isNew { written += 1 }
-        }
-        let (config, configIsNew) = try await write(try OCIJSON.encode(document))
+        let baseLayers = layers.count
+        let workingDirectory = document.config?.workingDir ?? "/"
+        let made = try await write(sources, request, over: base, workingDirectory: workingDirectory, listener)
+        layers += made.layers.map(\.descriptor)
+        document.rootfs.diffIDs += made.layers.map(\.diffID)
+        let (config, configIsNew) = try await write(try OCIJSON.encode(document), as: MediaType.ociConfig)
         var annotations = request.annotations
-        if let base { annotations["org.opencontainers.image.base.digest"] = base.digest.description }
-        let manifest = Manifest(
-            config: Descriptor(mediaType: MediaType.ociConfig, digest: config.digest, size: config.size), layers: layers,
-            annotations: annotations.isEmpty ? nil : annotations)
-        let (stored, manifestIsNew) = try await write(try OCIJSON.encode(manifest))
-        written += (configIsNew ? 1 : 0) + (manifestIsNew ? 1 : 0)
-        let platform = Platform(
-            architecture: document.architecture, os: document.os, variant: document.variant)
-        return BuiltImage(
-            manifest: Descriptor(mediaType: MediaType.ociManifest, digest: stored.digest, size: stored.size, platform: platform),
-            config: config.digest, layers: layers, blobsWritten: written)
+        if let base {
+            annotations["org.opencontainers.image.base.digest"] = base.digest.description
+            if let name = request.baseName { annotations["org.opencontainers.image.base.name"] = name }
+        }
+        let manifest = Manifest(config: config, layers: layers, annotations: annotations.isEmpty ? nil : annotations)
+        var (stored, manifestIsNew) = try await write(try OCIJSON.encode(manifest), as: MediaType.ociManifest)
+        stored.platform = Platform(architecture: document.architecture, os: document.os, variant: document.variant)
+        let image = BuiltImage(
+            manifest: stored, config: config.digest, layers: layers,
+            blobsWritten: made.written + (configIsNew ? 1 : 0) + (manifestIsNew ? 1 : 0))
+        // Files that were read while they were written are known now.
+        let finished = made.sources
+        try await queue.run { _ in
+            if let key = try imageKey(request, finished) { cache.keep(image, config: config, baseLayers: baseLayers, as: key) }
+        }
+        return image
     }
 
-    private func write(_ bytes: [UInt8]) async throws -> (Descriptor, Bool) {
+    func write(_ bytes: [UInt8], as mediaType: String) async throws -> (Descriptor, Bool) {
         let digest = Digest.sha256(bytes)
         let isNew = try store.size(of: digest) == nil
         try await store.write(bytes, expecting: digest)
-        return (Descriptor(mediaType: "", digest: digest, size: Int64(bytes.count)), isNew)
+        return (Descriptor(mediaType: mediaType, digest: digest, size: Int64(bytes.count)), isNew)
     }
 
-    private func writeLayer(
-        _ request: BuildRequest, base: LoadedImage?, workingDirectory: String
-    ) async throws -> (Descriptor, Digest, Bool) {
-        let file = store.temporaryPath()
-        let summary = try await queue.run { cancellation in
-            var tree = BaseTree()
-            for (layer, diffID) in zip(base?.manifest.layers ?? [], base?.config.rootfs.diffIDs ?? []) {
-                tree.add(try index(layer.digest, diffID))
-            }
-            var plan = try LayerPlan(base: tree, context: request.context, workingDirectory: workingDirectory)
-            for copy in request.copies { try plan.add(copy) }
-            let entries = plan.sorted
-            return try LayerCompressor.compress(to: file, threads: threads) { sink in
-                try TarWriter.write(entries, timestamp: request.timestamp, to: sink) { cancellation.isCancelled }
-            }
+    /// Everything an image depends on; nil while the content of a source is not known.
+    private func imageKey(_ request: BuildRequest, _ sources: [CopySource]) throws -> Digest? {
+        var key = CacheKey("image")
+        key.add(LayerCache.version)
+        for source in sources {
+            guard let content = source.contentKey else { return nil }
+            key.add(source.settings.finalize().hex)
+            key.add(content)
+            key.add(source.historyName)
         }
-        let isNew = try store.size(of: summary.digest) == nil
-        try await store.ingest(file: file, digest: summary.digest, size: summary.size)
-        return (
-            Descriptor(mediaType: MediaType.ociLayerGzip, digest: summary.digest, size: summary.size), summary.diffID, isNew
-        )
+        key.add(request.base?.description)
+        key.add(request.baseName)
+        key.add(request.entrypoint)
+        key.add(request.cmd)
+        key.add(request.environment)
+        key.add(request.user)
+        key.add(request.workingDirectory)
+        key.add(request.ports)
+        key.add(request.labels)
+        key.add(request.annotations)
+        key.add(request.timestamp)
+        key.add(request.platform.description)
+        return key.finalize()
     }
+}
 
-    /// The index of a base layer, from `indexes/` beside the blobs when it is there: only a cache.
-    private func index(_ layer: Digest, _ diffID: Digest) throws -> BaseTree.LayerIndex {
-        let folder = store.root.appending("indexes")
-        let file = URL(filePath: folder.appending(diffID.hex).string)
-        if let bytes = try? Data(contentsOf: file),
-            let index = try? OCIJSON.decode(BaseTree.LayerIndex.self, from: Array(bytes))
-        {
-            return index
-        }
-        guard try store.size(of: layer) != nil else {
-            throw ImageStoreError(
-                code: .notFound, message: "base layer \(layer) is not in the store", hint: "pull the base image first")
-        }
-        let index = try BaseTree.LayerIndex(layer: store.path(of: layer), expecting: diffID)
-        try? FileManager.default.createDirectory(atPath: folder.string, withIntermediateDirectories: true)
-        try? Data(OCIJSON.encode(index)).write(to: file, options: .atomic)
-        return index
-    }
+/// Looks on while the layers of an image are written. Called from threads that may block.
+public protocol LayerListener: Sendable {
+    /// A layer is about to be written: where its bytes are to go as well, in order; nil when nowhere.
+    func begin() throws -> (any TarSink)?
+    /// All its bytes went to the sink; this is what they are.
+    func finish(_ layer: Descriptor) throws
+    /// The layer was not needed or could not be written.
+    func discard()
 }

@@ -18,14 +18,16 @@ struct ManifestContent: Sendable {
         let manifests: Present?
     }
 
-    /// - Parameter mediaType: what the carrier said it is; nil or a generic type: the document tells.
-    init(_ bytes: [UInt8], mediaType given: String?) throws {
+    /// - Parameters:
+    ///   - mediaType: what the carrier said it is; nil or a generic type: the document tells.
+    ///   - algorithm: that of the digest it was asked by.
+    init(_ bytes: [UInt8], mediaType given: String?, algorithm: DigestAlgorithm = .sha256) throws {
         let shape = try OCIJSON.decode(Shape.self, from: bytes)
         let sniffed = shape.manifests == nil ? MediaType.ociManifest : MediaType.ociIndex
         let specific = given.flatMap { MediaType.isIndex($0) || MediaType.isManifest($0) ? $0 : nil }
         mediaType = shape.mediaType ?? specific ?? sniffed
         self.bytes = bytes
-        digest = Digest.sha256(bytes)
+        digest = Digest.of(bytes, by: algorithm)
         if MediaType.isIndex(mediaType) {
             kind = .index(try OCIJSON.decode(Index.self, from: bytes))
         } else if MediaType.isManifest(mediaType) {

@@ -7,7 +7,7 @@ import OCIModel
 extension Pull {
     /// Downloads one blob unless the store has it.
     func blob(_ descriptor: Descriptor) async throws {
-        if let size = try store.size(of: descriptor.digest) {
+        if let size = try await store.renew(descriptor.digest) {
             guard size == descriptor.size else { throw wrongSize(descriptor, size) }
             progress?(RegistryProgress(digest: descriptor.digest, step: .alreadyThere, completed: size, total: size))
             return
@@ -44,7 +44,7 @@ extension Pull {
     }
 
     private func receive(_ descriptor: Descriptor, _ fetch: (String, inout Int64) async throws -> Void) async throws {
-        let upload = try await store.beginUpload()
+        let upload = try await store.beginUpload(algorithm: descriptor.digest.algorithm)
         do {
             var received: Int64 = 0
             try await fetch(upload, &received)

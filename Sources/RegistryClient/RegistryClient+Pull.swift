@@ -46,9 +46,10 @@ extension RegistryClient {
                 response.headers.first(name: "Docker-Content-Digest")
             )
         }
-        let content = try ManifestContent(bytes, mediaType: type.map { String($0.prefix { $0 != ";" }) })
         var expected = announced.flatMap { try? Digest(parsing: $0) }
         if case .digest(let digest) = reference { expected = digest }
+        let content = try ManifestContent(
+            bytes, mediaType: type.map { String($0.prefix { $0 != ";" }) }, algorithm: expected?.algorithm ?? .sha256)
         if let expected, expected != content.digest {
             throw RegistryError(
                 .digestMismatch, "\(request.task): the manifest has digest \(content.digest), not \(expected)",
@@ -117,7 +118,7 @@ struct Pull: Sendable {
         if case .digest(let digest) = reference, try store.size(of: digest) != nil,
             let bytes = try? await store.read(digest, limit: RegistryClient.manifestLimit)
         {
-            return try ManifestContent(bytes, mediaType: nil)
+            return try ManifestContent(bytes, mediaType: nil, algorithm: digest.algorithm)
         }
         return try await fromAny { try await $0.fetchManifest(repository, reference, scope: scope, task: task) }
     }

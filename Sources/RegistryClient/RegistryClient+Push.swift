@@ -47,7 +47,7 @@ extension RegistryClient {
             return PushResult(digest: image, wasUpToDate: true)
         }
         try await push.tree(image, knownMissing: tag == nil, depth: 0)
-        if tag != nil { try await push.manifest(ManifestContent(try await push.read(image), mediaType: nil), as: reference) }
+        if tag != nil { try await push.manifest(try await push.content(image), as: reference) }
         return push.result.value
     }
 
@@ -56,7 +56,7 @@ extension RegistryClient {
         let push = Push(
             client: self, source: StoreSource(store: store), repository: repository, scope: .push(repository.rawValue),
             mountFrom: nil, task: "tagging \(host)/\(repository):\(tag)", progress: nil, result: PushTally(image))
-        try await push.manifest(ManifestContent(try await push.read(image), mediaType: nil), as: .tag(tag))
+        try await push.manifest(try await push.content(image), as: .tag(tag))
     }
 }
 
@@ -86,13 +86,17 @@ struct Push: Sendable {
 
     var transport: Transport { client.transport }
 
+    func content(_ digest: Digest) async throws -> ManifestContent {
+        try ManifestContent(try await read(digest), mediaType: nil, algorithm: digest.algorithm)
+    }
+
     /// Pushes a manifest by digest, after everything it refers to.
     func tree(_ digest: Digest, knownMissing: Bool, depth: Int) async throws {
         guard depth < 8 else {
             throw RegistryError(.unsupported, "\(task): indexes are nested too deep", hint: "push the inner image itself")
         }
         if !knownMissing, try await client.resolve(repository, .digest(digest), scope: scope, task: "pushing") != nil { return }
-        let content = try ManifestContent(try await read(digest), mediaType: nil)
+        let content = try await self.content(digest)
         switch content.kind {
         case .index(let index):
             for child in index.manifests { try await tree(child.digest, knownMissing: false, depth: depth + 1) }

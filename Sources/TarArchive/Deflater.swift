@@ -1,27 +1,30 @@
 import CIsal
 
-/// Compresses independent blocks with ISA-L, level 1: raw deflate that ends on a byte boundary (full flush) and
-/// refers to nothing before the block, so that the compressed blocks of a stream can simply be joined.
-/// One instance belongs to one thread.
+/// Compresses independent blocks with ISA-L: raw deflate that ends on a byte boundary (full flush) and refers to
+/// nothing before the block. One instance belongs to one thread.
 struct Deflater: ~Copyable {
-    static let blockSize = 1 << 20
-    /// Incompressible input grows by five bytes per stored block; this is generous.
-    static let outputSize = blockSize + (blockSize >> 3)
-
     private let stream = UnsafeMutablePointer<isal_zstream>.allocate(capacity: 1)
-    private let level = UnsafeMutablePointer<UInt8>.allocate(capacity: Int(isal_level1_buffer_size))
+    private let memory: UnsafeMutableRawBufferPointer
+    private let level: UInt32
+
+    /// Level 0 to 2: from 3 on, ISA-L's output depends on the processor.
+    init(level: Int) {
+        self.level = UInt32(max(0, min(level, 2)))
+        memory = .allocate(
+            byteCount: [1, Int(isal_level1_buffer_size), Int(isal_level2_buffer_size)][Int(self.level)], alignment: 64)
+    }
 
     deinit {
         stream.deallocate()
-        level.deallocate()
+        memory.deallocate()
     }
 
     /// Returns the number of bytes written to `output`; nil when they did not fit.
     func compress(_ input: UnsafeMutableRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int? {
         isal_deflate_init(stream)
-        stream.pointee.level = 1
-        stream.pointee.level_buf = level
-        stream.pointee.level_buf_size = UInt32(isal_level1_buffer_size)
+        stream.pointee.level = level
+        stream.pointee.level_buf = memory.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.level_buf_size = UInt32(memory.count)
         stream.pointee.flush = UInt16(FULL_FLUSH)
         stream.pointee.end_of_stream = 0
         stream.pointee.gzip_flag = UInt16(IGZIP_DEFLATE)

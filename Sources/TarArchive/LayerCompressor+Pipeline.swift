@@ -12,13 +12,19 @@ extension LayerCompressor {
         /// A piece of input and its compressed form. Unchecked Sendable: handed from thread to thread through the
         /// mutex; two threads at once only ever read `input`.
         final class Block: @unchecked Sendable {
-            let input = UnsafeMutableRawBufferPointer.allocate(byteCount: Deflater.blockSize, alignment: 64)
-            let output = UnsafeMutableRawBufferPointer.allocate(byteCount: Deflater.outputSize, alignment: 64)
+            let input = UnsafeMutableRawBufferPointer.allocate(byteCount: BlockCompressor.blockSize, alignment: 64)
+            /// Empty when nothing is compressed: the input is written as it is.
+            let output: UnsafeMutableRawBufferPointer
             var count = 0
             var compressed = 0
             var index = 0
             /// The producer hashes while a worker compresses; the later of the two gives the block back.
             let users = Atomic<Int>(0)
+
+            init(compressed: Bool) {
+                output = .allocate(byteCount: compressed ? BlockCompressor.outputSize : 1, alignment: 64)
+            }
+
             deinit {
                 input.deallocate()
                 output.deallocate()
@@ -43,13 +49,17 @@ extension LayerCompressor {
         private let threads: Int
         private let descriptor: Int32
         private let name: String
+        private let compression: Compression
+        private let consumer: (any TarSink)?
         private var hasher = Digest.Hasher()
         private var size: Int64 = 0
         private var started: Int64 = 0
 
-        init(descriptor: Int32, name: String, threads: Int) {
+        init(descriptor: Int32, name: String, compression: Compression, threads: Int, consumer: (any TarSink)?) {
             self.descriptor = descriptor
             self.name = name
+            self.compression = compression
+            self.consumer = consumer
             self.threads = threads
             for _ in 0..<(2 * threads + 2) { slots.signal() }
             let queue = DispatchQueue(label: "layer-compressor", attributes: .concurrent)
@@ -63,7 +73,7 @@ extension LayerCompressor {
                 slots.signal()
                 throw failure
             }
-            return block ?? Block()
+            return block ?? Block(compressed: compression != .none)
         }
 
         /// Hands a block to the workers and runs `reading` beside them.
@@ -95,21 +105,27 @@ extension LayerCompressor {
         /// Ends the file; only after `stop`.
         func close(with trailer: [UInt8]) throws -> (Digest, Int64) {
             if let failure = state.withLock({ $0.failure }) { throw failure }
-            if size == 0 { try Self.header.withUnsafeBytes { try put($0) } }
+            if size == 0 { try header.withUnsafeBytes { try put($0) } }
             try trailer.withUnsafeBytes { try put($0) }
             return (hasher.finalize(), size)
         }
 
         private func work() {
-            let deflater = Deflater()
+            let compressor: BlockCompressor?
+            do { compressor = try BlockCompressor(compression) } catch {
+                fail(error)
+                compressor = nil
+            }
             while true {
                 jobs.wait()
                 guard let block = state.withLock({ $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }) else { return }
                 let input = UnsafeMutableRawBufferPointer(rebasing: block.input[..<block.count])
-                if let count = deflater.compress(input, into: block.output) {
+                if compression == .none {
+                    block.compressed = block.count
+                } else if let count = compressor?.compress(input, into: block.output) {
                     block.compressed = count
                 } else {
-                    fail(TarError(code: .unavailable, message: "ISA-L refused to compress a block", hint: ""))
+                    fail(TarError(code: .unavailable, message: "the library for \(compression) refused a block", hint: ""))
                 }
                 finished(block)
             }
@@ -128,8 +144,9 @@ extension LayerCompressor {
                 guard let turn else { return }
                 if state.withLock({ $0.failure == nil }) {
                     do {
-                        if size == 0 { try Self.header.withUnsafeBytes { try put($0) } }
-                        try put(UnsafeRawBufferPointer(rebasing: turn.output[..<turn.compressed]))
+                        if size == 0 { try header.withUnsafeBytes { try put($0) } }
+                        let bytes = compression == .none ? turn.input : turn.output
+                        try put(UnsafeRawBufferPointer(rebasing: bytes[..<turn.compressed]))
                     } catch { fail(error) }
                 }
                 state.withLock { $0.writing = false }
@@ -142,9 +159,11 @@ extension LayerCompressor {
         }
 
         private func put(_ bytes: UnsafeRawBufferPointer) throws {
+            guard !bytes.isEmpty else { return }
             hasher.update(bytes)
             size += Int64(bytes.count)
             try writeAll(bytes, to: descriptor, name: name)
+            try consumer?.write(bytes)
             // Let the disk begin now: the fsync that makes the file a blob then has little left to wait for.
             if size - started >= 4 << 20 {
                 _ = sync_file_range(descriptor, Int(started), Int(size - started), 2 /* SYNC_FILE_RANGE_WRITE */)
@@ -152,7 +171,12 @@ extension LayerCompressor {
             }
         }
 
-        /// No time, no name, "fastest", unknown system (RFC 1952).
-        private static let header: [UInt8] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff]
+        /// No time, no name, "fastest", unknown system (RFC 1952); the other formats have none.
+        private var header: [UInt8] {
+            switch compression {
+            case .gzip: [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff]
+            case .zstd, .none: []
+            }
+        }
     }
 }

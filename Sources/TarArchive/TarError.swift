@@ -15,6 +15,8 @@ public struct TarError: Error, Sendable, Hashable, CustomStringConvertible {
         case fileSystem
         /// A C library could not be set up.
         case unavailable
+        /// A setting that does not exist or is out of range.
+        case invalidOption
     }
 
     public let code: Code

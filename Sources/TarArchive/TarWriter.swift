@@ -7,12 +7,27 @@ public protocol TarSink: AnyObject {
     func write(_ bytes: UnsafeRawBufferPointer) throws
 }
 
+/// Looks on while an archive is written: the entries in order, and the bytes of each that has some.
+public protocol TarObserver: AnyObject {
+    /// The entry is about to be written; `index` counts from 0.
+    func begin(_ entry: TarEntry, index: Int) throws
+    /// A piece of its content, in order.
+    func content(_ bytes: UnsafeRawBufferPointer) throws
+    /// All of the entry was written.
+    func end() throws
+}
+
 /// Writes pax archives whose bytes depend on nothing but the entries and the timestamp: numeric owners, one time,
 /// no access or change times. Entries appear in the order given.
 public enum TarWriter {
-    /// Blocking: call on a `BlockingQueue`. `isCancelled` is asked once per entry and per 256 KiB.
+    /// Part of every cache key: goes up when the same entries begin to give other bytes.
+    public static let version = 1
+
+    /// Blocking: call on a `BlockingQueue`. `isCancelled` is asked once per entry and per 256 KiB. What an observer
+    /// throws ends the work.
     public static func write(
-        _ entries: [TarEntry], timestamp: Int64, to sink: any TarSink, isCancelled: () -> Bool = { false }
+        _ entries: [TarEntry], timestamp: Int64, to sink: any TarSink, observers: [any TarObserver] = [],
+        isCancelled: () -> Bool = { false }
     ) throws {
         try withUTF8Names {
             guard let archive = archive_write_new(), let entry = archive_entry_new() else {
@@ -44,9 +59,11 @@ public enum TarWriter {
                         }, nil), "")
                 let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 4096)
                 defer { buffer.deallocate() }
-                for item in entries {
+                for (index, item) in entries.enumerated() {
                     if isCancelled() { throw CancellationError() }
-                    try write(item, timestamp, archive, entry, buffer, check, isCancelled)
+                    for observer in observers { try observer.begin(item, index: index) }
+                    try write(item, timestamp, archive, entry, buffer, observers, check, isCancelled)
+                    for observer in observers { try observer.end() }
                 }
                 try check(archive_write_close(archive), "the end")
             } catch {
@@ -58,7 +75,8 @@ public enum TarWriter {
 
     private static func write(
         _ item: TarEntry, _ timestamp: Int64, _ archive: OpaquePointer, _ entry: OpaquePointer,
-        _ buffer: UnsafeMutableRawBufferPointer, _ check: (Int32, String) throws -> Void, _ isCancelled: () -> Bool
+        _ buffer: UnsafeMutableRawBufferPointer, _ observers: [any TarObserver], _ check: (Int32, String) throws -> Void,
+        _ isCancelled: () -> Bool
     ) throws {
         archive_entry_clear(entry)
         archive_entry_copy_pathname(entry, item.path)
@@ -90,7 +108,7 @@ public enum TarWriter {
             kind(S_IFREG)
             archive_entry_set_size(entry, Int64(bytes.count))
             try check(archive_write_header(archive, entry), item.path)
-            try bytes.withUnsafeBytes { try data($0, archive, item.path, check) }
+            try bytes.withUnsafeBytes { try data($0, archive, item.path, observers, check) }
             return
         case .file(let path):
             kind(S_IFREG)
@@ -111,7 +129,7 @@ public enum TarWriter {
                         code: .invalidSource, message: "\(path) became shorter while it was read",
                         hint: "let everything that writes to the folder end first")
                 }
-                try data(UnsafeRawBufferPointer(part), archive, item.path, check)
+                try data(UnsafeRawBufferPointer(part), archive, item.path, observers, check)
                 left -= part.count
             }
             return
@@ -120,9 +138,11 @@ public enum TarWriter {
     }
 
     private static func data(
-        _ bytes: UnsafeRawBufferPointer, _ archive: OpaquePointer, _ name: String, _ check: (Int32, String) throws -> Void
+        _ bytes: UnsafeRawBufferPointer, _ archive: OpaquePointer, _ name: String, _ observers: [any TarObserver],
+        _ check: (Int32, String) throws -> Void
     ) throws {
         guard !bytes.isEmpty else { return }
+        for observer in observers { try observer.content(bytes) }
         let count = archive_write_data(archive, bytes.baseAddress, bytes.count)
         try check(count == bytes.count ? ARCHIVE_OK : ARCHIVE_FATAL, name)
     }

@@ -133,10 +133,13 @@ func run(_ arguments: String...) throws -> String {
         #expect(loaded.config.created == "2023-11-14T22:13:20Z")
         #expect(loaded.manifest.layers.allSatisfy { $0.mediaType == MediaType.ociLayerGzip })
         #expect(loaded.manifest.annotations?["org.opencontainers.image.base.digest"] == base.description)
-        let listing = try run("tar", "-tvf", shop.store.path(of: built.layers[1].digest).string)
-        // /bin is a link in the base: the file goes where it points, and /tmp stays sticky.
-        #expect(listing.contains(" usr/bin/tool\n") && !listing.contains(" bin/"))
-        #expect(listing.contains("drwxrwxrwt"))
+        // A layer per copy. /bin is a link in the base: the file goes where it points, and /tmp stays sticky.
+        #expect(built.layers.count == 3)
+        let first = try run("tar", "-tvf", shop.store.path(of: built.layers[1].digest).string)
+        #expect(first.contains(" usr/bin/tool\n") && !first.contains(" bin/"))
+        let second = try run("tar", "-tvf", shop.store.path(of: built.layers[2].digest).string)
+        #expect(second.contains("drwxrwxrwt") && second.contains(" tmp/t\n"))
+        #expect(loaded.config.history?.suffix(2).map(\.createdBy) == ["slipway: copy dist/tool to /bin/", "slipway: copy dist/tool to /tmp/t"])
     }
 
     @Test func sourcesStayInTheContext() async throws {

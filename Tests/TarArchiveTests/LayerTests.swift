@@ -120,5 +120,5 @@ func tarCode(_ body: () throws -> Void) -> TarError.Code? {
     }
 }
 
-private let goldenDiffID = "65caa2693ce09d1c80f50703ce8c23243bb73215e26a98d8178b91e6daf7168e"
-private let goldenDigest = "7a3d924d1ef811f9e0d474d78cb053ab1359fc870c489ff2e1d2c0cfa0aab051"
+let goldenDiffID = "65caa2693ce09d1c80f50703ce8c23243bb73215e26a98d8178b91e6daf7168e"
+let goldenDigest = "7a3d924d1ef811f9e0d474d78cb053ab1359fc870c489ff2e1d2c0cfa0aab051"

@@ -100,7 +100,8 @@ struct Server {
         let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
         let store = try SQLiteStore(file: folder.database, clock: clock)
         let secrets = try folder.secrets()
-        let images = try ImageStore(root: folder.path)
+        var images = try ImageStore(root: folder.path)
+        images.limits = settings.layers
         let snapshots = Snapshots(root: folder.snapshots, store: images)
         var runtimeSettings = RuntimeSettings()
         runtimeSettings.runtime = settings.runtime

@@ -7,6 +7,7 @@ import Logging
 import OCIModel
 import RegistryClient
 import SystemPackage
+import TarArchive
 
 struct ImageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,7 +22,9 @@ struct StoreOption: ParsableArguments {
 
     func open() throws -> ImageStore {
         let folder = data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData
-        return try ImageStore(root: absolute(folder))
+        var store = try ImageStore(root: absolute(folder))
+        store.limits = try LayerLimits.read(environment: ProcessInfo.processInfo.environment)
+        return store
     }
 
     /// The manifest a name stands for in the store.
