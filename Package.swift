@@ -100,7 +100,7 @@ let package = Package(
             [
                 "BlockingQueue", "CLinux", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
                 nioPosix, nioSSL, system,
-            ], tests: ["RegistryServer", httpTypes, hummingbird]),
+            ], tests: ["RegistryServer", "slipway", httpTypes, hummingbird]),
         room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", crypto, system], tests: []),
         room(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
