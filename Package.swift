@@ -86,14 +86,15 @@ let package = Package(
         room(
             "RegistryClient",
             [
-                "BlockingQueue", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
-                nioPosix, nioSSL, subprocess, system,
+                "BlockingQueue", "CLinux", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
+                nioPosix, nioSSL, system,
             ], tests: ["RegistryServer", httpTypes, hummingbird]),
         room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", system], tests: []),
         room(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
             tests: [asyncHTTPClient, nioHTTP1, nioPosix]),
         room("ContainerRuntime", ["BlockingQueue", "CLinux", system], tests: []),
+        room("Containerfile", ["OCIModel"], tests: []),
         room("PipelineFile", ["DeliveryModel", "OCIModel", yams], tests: []),
         room("StateStore", ["DeliveryModel", "OCIModel", crypto]),
         room(
@@ -128,7 +129,7 @@ let package = Package(
                     "BlockingQueue", "ContainerRuntime", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
                     "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "StateSQLite", "StateStore",
                     "TarArchive", "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
-                    serviceLifecycle, system,
+                    serviceLifecycle, system, yams,
                 ],
                 swiftSettings: settings),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),

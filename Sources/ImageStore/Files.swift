@@ -116,6 +116,17 @@ enum Files {
         return status.st_mtim
     }
 
+    /// Where a symbolic link leads; nil when it is none.
+    static func target(_ path: FilePath) throws -> FilePath? {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let count = path.withPlatformString { readlink($0, &buffer, Int(PATH_MAX)) }
+        guard count >= 0 else {
+            if [ENOENT, ENOTDIR, EINVAL].contains(errno) { return nil }
+            throw failure("read link", path)
+        }
+        return FilePath(String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    }
+
     static func digest(_ path: FilePath, by algorithm: DigestAlgorithm = .sha256) throws -> (Digest, Int64) {
         let handle = try open(path, O_RDONLY)
         var hasher = Digest.Hasher(algorithm)

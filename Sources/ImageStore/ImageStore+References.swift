@@ -19,12 +19,16 @@ extension ImageStore {
     }
 
     func tagNow(_ tag: Tag, as manifest: Digest, in repository: RepositoryName) throws {
-        guard try mediaTypeNow(manifest, in: repository) != nil else {
-            throw ImageStoreError(
-                code: .notFound, message: "\(repository.rawValue) has no manifest \(manifest)",
-                hint: "record the manifest before tagging it")
+        try sharing {
+            guard try Files.touch(folder(repository, "_manifests").appending(manifest.hex)) else {
+                throw ImageStoreError(
+                    code: .notFound, message: "\(repository.rawValue) has no manifest \(manifest)",
+                    hint: "record the manifest before tagging it")
+            }
+            let tags = folder(repository, "_tags")
+            try point(tags, tag.rawValue, to: manifest.description)
+            _ = try Files.touch(tags.appending(tag.rawValue))
         }
-        try point(folder(repository, "_tags"), tag.rawValue, to: manifest.description)
     }
 
     /// The manifest a tag names; nil when there is no such tag.

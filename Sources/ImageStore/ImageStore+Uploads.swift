@@ -82,24 +82,6 @@ extension ImageStore {
         }
     }
 
-    /// Removes uploads and temporary files not written to for `seconds`. Returns how many.
-    @discardableResult
-    public func removeStaleUploads(olderThan seconds: Int64) async throws -> Int {
-        try await queue.run { _ in
-            let now = Int64(time(nil))
-            var removed = 0
-            for name in try Files.names(in: uploads) ?? [] {
-                let path = uploads.appending(name)
-                var status = stat()
-                guard path.withPlatformString({ lstat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFREG,
-                    now - Int64(status.st_mtim.tv_sec) >= seconds
-                else { continue }
-                if try Files.unlink(path) { removed += 1 }
-            }
-            return removed
-        }
-    }
-
     static func isUploadID(_ id: String) -> Bool {
         id.utf8.count == 32 && id.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
     }

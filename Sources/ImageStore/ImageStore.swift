@@ -25,6 +25,8 @@ public struct ImageStore: Sendable {
     public var limits = LayerLimits()
     let queue: BlockingQueue
     let hashes: UploadHashes
+    /// A collection waits for locks; it has a thread of its own.
+    let collection: BlockingQueue
 
     func blobs(_ algorithm: DigestAlgorithm) -> FilePath { root.appending("blobs").appending(algorithm.rawValue) }
     var corrupt: FilePath { root.appending("blobs").appending("corrupt") }
@@ -35,6 +37,7 @@ public struct ImageStore: Sendable {
     public init(root: FilePath) throws {
         self.root = root
         queue = BlockingQueue(label: "image-store", width: 4)
+        collection = BlockingQueue(label: "image-collection", width: 1)
         hashes = UploadHashes()
         for folder in DigestAlgorithm.allCases.map(blobs) + [uploads, references] { try Files.createFolder(folder) }
     }
@@ -88,7 +91,10 @@ public struct ImageStore: Sendable {
         let digest = Digest.of(bytes, by: expecting?.algorithm ?? .sha256)
         if let expecting, expecting != digest { throw mismatch(expecting, digest) }
         if try sharing({ try renewNow(digest) }) == Int64(bytes.count) { return digest }
-        try Files.replace(path(of: digest), with: bytes, temporary: temporaryPath())
+        try sharing {
+            try Files.replace(path(of: digest), with: bytes, temporary: temporaryPath())
+            _ = try Files.touch(path(of: digest))
+        }
         return digest
     }
 
@@ -109,9 +115,12 @@ public struct ImageStore: Sendable {
                 return (digest, size)
             }
             let handle = try Files.open(file, O_RDONLY)
-            _ = try Files.touch(file)
             try Files.sync(handle.descriptor, at: file)
-            try Files.rename(file, path(of: digest))
+            try sharing {
+                try Files.rename(file, path(of: digest))
+                // Someone may have put the same there just now and refer to it: its time must not go back.
+                _ = try Files.touch(path(of: digest))
+            }
             try Files.syncFolder(blobs(digest.algorithm))
             return (digest, size)
         } catch {

@@ -48,7 +48,7 @@ public struct Snapshots: Sendable {
             // ChainID (image-spec, config.md, "Layer ChainID").
             let next = chain.map { Digest.sha256(Array("\($0) \(diffID)".utf8)) } ?? diffID
             let place = Place(root: root, diffID: diffID, chain: next)
-            if let path = place.existing {
+            if let path = try await queue.run({ _ in try renewed(place) }) {
                 layers.append(path)
             } else {
                 layers.append(try await unpack(layer, diffID, place, over: layers))
@@ -90,6 +90,11 @@ public struct Snapshots: Sendable {
         }
     }
 
+    /// Where the layer lies already, in use from now on, see `ImageStore+Collecting.swift`.
+    private func renewed(_ place: Place) throws -> FilePath? {
+        try store.sharing { try place.existing.flatMap { try Files.touch($0) ? $0 : nil } }
+    }
+
     private func unpack(_ layer: Descriptor, _ diffID: Digest, _ place: Place, over lower: [FilePath]) async throws -> FilePath {
         let kind = try LayerKind(layer)
         let blob = store.path(of: layer.digest)
@@ -117,7 +122,7 @@ public struct Snapshots: Sendable {
                 if cancellation.isCancelled { throw CancellationError() }
                 usleep(10_000)
             }
-            if let path = place.existing { return path }
+            if let path = try renewed(place) { return path }
             let temporary = root.appending("tmp-\(diffID.hex)")
             // Left behind by a process that died; we hold the lock.
             try ExtractedFolder.remove(temporary)
@@ -128,6 +133,7 @@ public struct Snapshots: Sendable {
                 let result = try extractor.extract(blob, to: temporary, over: below, expecting: diffID) { cancellation.isCancelled }
                 try ExtractedFolder.sync(temporary)
                 let target = result.isSelfContained ? place.alone : place.chained
+                _ = try Files.touch(temporary)
                 try Files.rename(temporary, target)
                 try Files.syncFolder(root)
                 return target

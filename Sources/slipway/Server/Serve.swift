@@ -10,6 +10,7 @@ import ImageBuilder
 import ImageStore
 import Logging
 import PipelineEngine
+import RegistryClient
 import ServiceLifecycle
 import StateSQLite
 import StateStore
@@ -117,9 +118,11 @@ struct Server {
                 listenAddress: settings.routerHost, listenPort: settings.routerPort, program: settings.nginx),
             probe: probe)
         let token = try folder.adminToken()
+        let environment = ProcessInfo.processInfo.environment
+        let connections = RegistryConnections(proxies: try ProxySettings(environment: environment))
         let registries = try OutsideRegistries(
-            configFile: settings.dockerConfig, environment: ProcessInfo.processInfo.environment, client: client,
-            logger: logger)
+            configFile: settings.dockerConfig, settings: settings.registries, environment: environment,
+            connections: connections, logger: logger)
         let declaration = Declaration()
         let supervisor = Supervisor(
             target: target, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
@@ -146,16 +149,20 @@ struct Server {
             configuration: .init(address: .hostname(settings.host, port: settings.port), serverName: "slipway"),
             logger: logger)
         self.runtime = runtime
-        services = [HTTPClientService(client: client), RouterService(router: router, logger: logger), engine, application]
+        services = [
+            HTTPClientService(client: client, connections: connections), RouterService(router: router, logger: logger), engine, application,
+        ]
     }
 }
 
 /// Closes the connections when everything else has stopped.
 struct HTTPClientService: Service {
     let client: HTTPClient
+    let connections: RegistryConnections
 
     func run() async throws {
         try? await gracefulShutdown()
+        try await connections.shutdown()
         try await client.shutdown()
     }
 }
