@@ -102,8 +102,9 @@ struct Server {
         let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
         let store = try SQLiteStore(file: folder.database, clock: clock)
         let secrets = try folder.secrets()
-        var images = try ImageStore(root: folder.path)
-        images.limits = settings.layers
+        var opened = try ImageStore(root: folder.path)
+        opened.limits = settings.layers
+        let images = opened
         let snapshots = Snapshots(root: folder.snapshots, store: images)
         var given = RuntimeSettings()
         given.runtime = settings.runtime

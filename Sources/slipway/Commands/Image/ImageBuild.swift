@@ -1,4 +1,5 @@
 import ArgumentParser
+import ContainerfileBuild
 import Foundation
 import ImageBuilder
 import ImageStore

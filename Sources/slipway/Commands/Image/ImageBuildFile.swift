@@ -1,4 +1,5 @@
 import ArgumentParser
+import AsyncHTTPClient
 import ContainerRuntime
 import ContainerfileBuild
 import Foundation
@@ -34,9 +35,26 @@ struct ContainerfileOptions: ParsableArguments {
         _ request: ContainerfileBuildRequest, _ options: StoreOption, _ store: ImageStore, _ registries: OutsideRegistries,
         threads: Int?
     ) async throws -> Descriptor {
+        let client = OutsideRegistries.makeClient()
+        let image: Descriptor
+        do {
+            image = try await build(request, options, store, registries, client, threads: threads)
+        } catch {
+            try? await client.shutdown()
+            throw error
+        }
+        try await client.shutdown()
+        return image
+    }
+
+    /// - Parameter client: fetches what `ADD` names by a URL.
+    private func build(
+        _ request: ContainerfileBuildRequest, _ options: StoreOption, _ store: ImageStore, _ registries: OutsideRegistries,
+        _ client: HTTPClient, threads: Int?
+    ) async throws -> Descriptor {
         let builder = ContainerfileBuilder(
             store: store, folder: options.folder, images: CommandImages(store: store, registries: registries),
-            client: registries.client, threads: threads)
+            client: client, threads: threads)
         for name in cacheFrom { try await importCache(name, registries, store, builder) }
         let image = try await Self.cancellable {
             try await builder.build(request, report: BuildProgress(isQuiet: options.json).report)
