@@ -103,6 +103,7 @@ struct Server {
         let secrets = try folder.secrets()
         var images = try ImageStore(root: folder.path)
         images.limits = settings.layers
+        let built = images
         let snapshots = Snapshots(root: folder.snapshots, store: images)
         var given = RuntimeSettings()
         given.runtime = settings.runtime
@@ -135,7 +136,7 @@ struct Server {
                 builder: ImageBuilder(store: images),
                 containerfileBuilder: { source in
                     ContainerfileBuilder(
-                        store: images, folder: folder.path, images: source, client: client, settings: runtimeSettings)
+                        store: built, folder: folder.path, images: source, client: client, settings: runtimeSettings)
                 },
                 runtime: runtime,
                 rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ContainerfileBuild
 import Foundation
 import ImageBuilder
 import ImageStore
@@ -42,7 +43,7 @@ extension ImageCommand {
             let registry = reference.registry
             if let registry, copy.isEmpty == false {
                 return try await withRegistries { registries in
-                    let client = registries.registry(registry)
+                    let client = try registries.registry(registry)
                     try await build(reference, in: store, registries, sendingTo: client)
                 }
             }
