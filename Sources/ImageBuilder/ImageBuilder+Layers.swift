@@ -28,23 +28,32 @@ extension ImageBuilder {
                 return tree
             }
         }
-        var made = MadeLayers()
-        for (number, source) in sources.enumerated() {
-            let isLast = number == sources.count - 1
-            let below = tree
-            let one = try await queue.run { cancellation in
-                try layer(source, request, over: below, workingDirectory, isLast: isLast, listener) { cancellation.isCancelled }
+        let bottom = tree
+        // A layer goes to disk while the next one is made.
+        return try await withThrowingTaskGroup(of: Bool.self) { group in
+            var tree = bottom
+            var made = MadeLayers()
+            for (number, source) in sources.enumerated() {
+                let isLast = number == sources.count - 1
+                let below = tree
+                let one = try await queue.run { cancellation in
+                    try layer(source, request, over: below, workingDirectory, isLast: isLast, listener) { cancellation.isCancelled }
+                }
+                if !isLast, let index = one.index { tree.add(index) }
+                made.layers.append(one.layer)
+                made.sources.append(one.source)
+                guard let file = one.file else { continue }
+                group.addTask {
+                    let layer = one.layer.descriptor
+                    let isNew = try store.size(of: layer.digest) == nil
+                    try await store.ingest(file: file, digest: layer.digest, size: layer.size)
+                    try await queue.run { _ in one.keep(in: cache) }
+                    return isNew
+                }
             }
-            if let file = one.file {
-                if try store.size(of: one.layer.descriptor.digest) == nil { made.written += 1 }
-                try await store.ingest(file: file, digest: one.layer.descriptor.digest, size: one.layer.descriptor.size)
-            }
-            try await queue.run { _ in one.keep(in: cache) }
-            if !isLast, let index = one.index { tree.add(index) }
-            made.layers.append(one.layer)
-            made.sources.append(one.source)
+            for try await isNew in group where isNew { made.written += 1 }
+            return made
         }
-        return made
     }
 
     /// A layer that is in the store, or in a file that is to go there.
@@ -79,7 +88,7 @@ extension ImageBuilder {
         try tree.addTraits(of: BaseTree.normal(destination), to: &place)
         let settings = place.finalize()
         // Where layers of these settings are known, reading the files may save compressing them.
-        if source.contentKey == nil, cache.hasSeen(settings) { try source.readFiles(isCancelled) }
+        if source.contentKey == nil, cache.hasSeen(settings) { try source.readFiles(cache.hashKey(), isCancelled) }
         if let content = source.contentKey {
             let key = Self.key(place, content)
             if let known = cache.layer(key) {
@@ -91,7 +100,7 @@ extension ImageBuilder {
         let nodes = try source.scan(cache, isCancelled)
         let entries = try LayerPlan.entries(nodes, of: source.path, to: destination, source.copy, over: tree)
         var observers: [any TarObserver] = []
-        let hashes = source.contentKey == nil ? ContentHashes() : nil
+        let hashes = source.contentKey == nil ? ContentHashes(try cache.hashKey()) : nil
         if let hashes { observers.append(hashes) }
         if let search = SecretSearch(forms: request.secrets.flatMap(SecretForms.forms)) { observers.append(search) }
         let file = store.temporaryPath()

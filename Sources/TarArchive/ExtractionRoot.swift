@@ -79,6 +79,18 @@ final class ExtractionRoot {
         if real != cachedNames { forget() }
     }
 
+    /// Whether lower layers shine through everything on the way to a real folder of this layer, and through itself.
+    func seesBelow(_ names: [FilePath.Component]) throws -> Bool {
+        for count in 0...names.count {
+            guard let descriptor = existing(Array(names.prefix(count))) else {
+                throw systemFailure("open folder", names.last?.string ?? "/", ENOENT)
+            }
+            let folder = OpenFile(adopting: descriptor)
+            if OverlayMark.isOpaque(folder.descriptor) { return false }
+        }
+        return true
+    }
+
     func findBelow(_ names: [FilePath.Component]) throws -> LowerFile? {
         askedLower = true
         guard let lower else { return nil }

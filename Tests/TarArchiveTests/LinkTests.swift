@@ -78,6 +78,14 @@ import Testing
                 tar.add(".wh.gone")
                 tar.hardlink("h", to: "gone")
             } == .invalidArchive)
+        // Hidden by a folder further up.
+        try layers.add { $0.add("in/deep/file") }
+        #expect(
+            layers.code { tar in
+                tar.add("in/.wh..wh..opq")
+                tar.folder("in/deep")
+                tar.hardlink("h", to: "in/deep/file")
+            } == .invalidArchive)
         #expect(
             layers.code { tar in
                 tar.add("a/b", data: "x")

@@ -12,6 +12,7 @@ import ImageStore
 import Logging
 import PipelineEngine
 import RegistryClient
+import RegistryServer
 import ServiceLifecycle
 import StateSQLite
 import StateStore
@@ -146,9 +147,16 @@ struct Server {
                 dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
                 concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve), logger: logger)
         declaration.set { try await engine.declaredOrders() }
+        let keeper = StoreKeeper(
+            images: images, store: store, snapshots: snapshots, containers: folder.containers,
+            policy: settings.registry.policy, every: settings.registry.collectEvery, history: CollectionHistory(), logger: logger)
         let web = WebParts(
             store: store, engine: engine, images: images, secrets: secrets,
             access: Access(token: token, readersNeedToken: settings.readersNeedToken, clock: clock),
+            registry: RegistryParts(
+                tokenKey: secrets.derivedKey(for: "registry tokens"), anonymousPull: settings.registry.anonymousPull,
+                limits: settings.registry.limits, metrics: RegistryMetrics(), history: keeper.history,
+                collect: { try await keeper.collect(dryRun: $0) }),
             publicURL: settings.publicURL, uploadKey: secrets.derivedKey(for: "registry uploads"), routerPort: settings.routerPort,
             tokenFile: folder.tokenFile.string,
             logger: logger)
@@ -158,7 +166,8 @@ struct Server {
             logger: logger)
         self.runtime = runtime
         services = [
-            HTTPClientService(client: client, connections: connections), RouterService(router: router, logger: logger), engine, application,
+            HTTPClientService(client: client, connections: connections), RouterService(router: router, logger: logger), engine,
+            keeper, application,
         ]
     }
 }

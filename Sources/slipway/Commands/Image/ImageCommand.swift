@@ -12,7 +12,9 @@ import TarArchive
 struct ImageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "image", abstract: "Build, move and look into images. Needs no server.",
-        subcommands: [Build.self, Import.self, Export.self, Push.self, Pull.self, Copy.self, Inspect.self, Rebase.self])
+        subcommands: [
+            Build.self, Import.self, Export.self, Push.self, Pull.self, Copy.self, Inspect.self, Rebase.self, GC.self,
+        ])
 }
 
 /// The store the image commands work on.
