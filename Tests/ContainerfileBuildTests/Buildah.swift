@@ -27,13 +27,14 @@ struct Buildah {
         try shell(
             "\(command) bud --isolation chroot --format docker --timestamp 0 -q \(flags.joined(separator: " ")) "
                 + "-t \(item.name) -f \(context)/Containerfile \(context)")
-        let root = try shell("\(command) mount $(\(command) from --pull-never \(item.name))").split(separator: "\n").last ?? ""
+        try shell("\(command) from --pull-never --name of-\(item.name) \(item.name)")
+        let root = try shell("\(command) mount of-\(item.name)")
         let text = try shell("\(command) inspect --type image \(item.name)")
         struct Inspection: Decodable {
             struct Image: Decodable { var config: [String: JSONValue] }
             var Docker: Image
         }
-        return (FilePath(String(root)), try JSONDecoder().decode(Inspection.self, from: Data(text.utf8)).Docker.config)
+        return (FilePath(root), try JSONDecoder().decode(Inspection.self, from: Data(text.utf8)).Docker.config)
     }
 
     func close() { _ = try? shell("\(command) umount --all; rm -rf \(folder)") }

@@ -23,7 +23,7 @@ import Testing
         }
         try await Yard.with { yard async throws in
             let base = yard.folder.appending("base")
-            try await yard.exportBase(to: base)
+            try yard.makeCorpusBase(in: base)
             let name = try RepositoryName(parsing: "slipway-test/busybox")
             let image = try await ImageArchive.importArchive(base, into: yard.store, repository: name, tag: Tag(parsing: "1"))
             #expect(try yard.store.size(of: image) != nil)
@@ -95,7 +95,11 @@ import Testing
     }
 
     /// Where buildah 1.28 does not do what the reference says.
-    private static let knownDifferences = ["046-variables-escaped Env": "it takes the second dollar of $$A for text"]
+    private static let knownDifferences = [
+        "046-variables-escaped Env": "it takes the second dollar of $$A for text",
+        "090-expose-range ExposedPorts": "it leaves a range as it is",
+        "096-shell Cmd": "it gives CMD the usual shell, whatever SHELL says",
+    ]
 
     /// Mount points that buildah leaves in the image, empty.
     private static let leftByBuildah: Set = [
@@ -129,7 +133,8 @@ import Testing
             return labels.isEmpty ? nil : .object(labels)
         case ("Env", .list(let lines)):
             let own = lines.filter { $0 != .string("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") }
-            return own.isEmpty ? nil : .list(own)
+            // Names occur once: their order means nothing, and buildah puts a changed one last.
+            return own.isEmpty ? nil : .list(own.sorted { $0.description < $1.description })
         case ("Healthcheck", .object(let check)): return .object(check.filter { !$0.value.isEmpty && $0.value != .number(0) })
         default: return value
         }
@@ -137,12 +142,15 @@ import Testing
 }
 
 extension Yard {
-    /// The base image's root file system as a folder.
-    func exportBase(to folder: FilePath) async throws {
-        guard let found = try await store.resolve(ImageReference(parsing: "busybox")) else { return }
-        let layer = try #require(try await store.load(found.digest).manifest.layers.first)
+    /// The root file system the corpus is built on, see its README.
+    func makeCorpusBase(in folder: FilePath) throws {
         try shell(
-            "mkdir \"$1\" && tar -C \"$1\" --numeric-owner -xpf \"$0\" && chown -R 0:0 \"$1/home\"", store.path(of: layer.digest).string,
-            folder.string)
+            """
+            mkdir -p "$0/bin" "$0/etc" "$0/root" "$0/usr" "$0/var" "$0/proc" "$0/sys" "$0/dev" && mkdir -m 1777 "$0/tmp"
+            cp /bin/busybox "$0/bin/busybox" && for name in $(/bin/busybox --list); do
+              [ "$name" = busybox ] || ln -s busybox "$0/bin/$name"; done
+            printf 'root:x:0:0:root:/root:/bin/sh\\napp:x:1000:1000::/home/app:/bin/sh\\n' > "$0/etc/passwd"
+            printf 'root:x:0:\\nstaff:x:50:\\napp:x:1000:\\n' > "$0/etc/group"; find "$0" -exec touch -h -d @0 {} +
+            """, folder.string)
     }
 }

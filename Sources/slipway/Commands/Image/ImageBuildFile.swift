@@ -36,25 +36,23 @@ struct ContainerfileOptions: ParsableArguments {
         threads: Int?
     ) async throws -> Descriptor {
         let client = OutsideRegistries.makeClient()
-        let image: Descriptor
+        let result: Result<Descriptor, any Error>
         do {
-            image = try await build(request, options, store, registries, client, threads: threads)
+            let builder = ContainerfileBuilder(
+                store: store, folder: options.folder, images: CommandImages(store: store, registries: registries),
+                client: client, threads: threads)
+            result = .success(try await build(request, with: builder, options, store, registries))
         } catch {
-            try? await client.shutdown()
-            throw error
+            result = .failure(error)
         }
         try await client.shutdown()
-        return image
+        return try result.get()
     }
 
-    /// - Parameter client: fetches what `ADD` names by a URL.
     private func build(
-        _ request: ContainerfileBuildRequest, _ options: StoreOption, _ store: ImageStore, _ registries: OutsideRegistries,
-        _ client: HTTPClient, threads: Int?
+        _ request: ContainerfileBuildRequest, with builder: ContainerfileBuilder, _ options: StoreOption, _ store: ImageStore,
+        _ registries: OutsideRegistries
     ) async throws -> Descriptor {
-        let builder = ContainerfileBuilder(
-            store: store, folder: options.folder, images: CommandImages(store: store, registries: registries),
-            client: client, threads: threads)
         for name in cacheFrom { try await importCache(name, registries, store, builder) }
         let image = try await Self.cancellable {
             try await builder.build(request, report: BuildProgress(isQuiet: options.json).report)
