@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test lint format fuzz images bench-image bench-run clean
+.PHONY: help setup build release demo test lint format fuzz images bench-image bench-run race-gc clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -42,6 +42,9 @@ bench-image: release ## image build and push against tar|pigz+skopeo and umoci+s
 
 bench-run: release ## trigger to finished one-step run, and idle memory
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/run
+
+race-gc: setup ## 1,000 pushes and pulls while the store's garbage is collected
+	SLIPWAY_RACE_PUSHES=1000 swift test --filter racingPushesLoseNothing
 
 clean: ## remove builds and caches
 	rm -rf .build .cache
