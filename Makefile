@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run torture-upload clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run torture-upload race-gc clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -51,6 +51,9 @@ bench-run: release ## trigger to finished one-step run, and idle memory
 
 torture-upload: setup ## 200 pushes through a proxy that breaks everything, with kills of the client
 	SLIPWAY_TORTURE_ROUNDS=200 swift test --filter TortureTests
+
+race-gc: setup ## 1,000 pushes and pulls while the store's garbage is collected
+	SLIPWAY_RACE_PUSHES=1000 swift test --filter racingPushesLoseNothing
 
 clean: ## remove builds and caches
 	rm -rf .build .cache

@@ -147,7 +147,8 @@ struct LayerCache: Sendable {
     private func descriptor(_ words: ArraySlice<String>, mustExist: Bool = true) -> Descriptor? {
         let words = Array(words)
         guard words.count == 3, let digest = try? Digest(parsing: words[1]), let size = Int64(words[2]) else { return nil }
-        if mustExist { guard (try? store.size(of: digest)) == size else { return nil } }
+        // A hit refers to the blob from now on: no garbage collection may take it.
+        if mustExist { guard (try? store.renewed(digest)) == size else { return nil } }
         return Descriptor(mediaType: words[0], digest: digest, size: size)
     }
 }
