@@ -98,7 +98,9 @@ extension ImageBuilder {
             }
         }
         let nodes = try source.scan(cache, isCancelled)
-        let entries = try LayerPlan.entries(nodes, of: source.path, to: destination, source.copy, over: tree)
+        let path = source.path
+        let items = try LayerPlan.items(nodes, of: path, to: destination, source.copy, over: tree)
+        let entries = items.lazy.map { LayerPlan.entry($0, nodes, of: path) }
         var observers: [any TarObserver] = []
         let hashes = source.contentKey == nil ? ContentHashes(try cache.hashKey()) : nil
         if let hashes { observers.append(hashes) }
@@ -120,10 +122,10 @@ extension ImageBuilder {
             CacheFiles.remove(file)
             throw error
         }
-        if let hashes { source.take(hashes) }
+        if let hashes { source.take(hashes, items) }
         let layer = LayerCache.Layer(descriptor: summary.descriptor, diffID: summary.diffID)
         return OneLayer(
-            layer: layer, source: source, file: file, index: LayerIndex(entries, over: tree), settings: settings,
+            layer: layer, source: source, file: file, index: isLast ? nil : LayerIndex(entries, over: tree), settings: settings,
             key: source.contentKey.map { Self.key(place, $0) })
     }
 
