@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test lint format images bench-image bench-layer bench-run clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run torture-upload clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -25,11 +25,17 @@ demo: release ## deliver examples/gtin to dev and prod before your eyes (KEEP=1:
 test: setup ## build and run every test
 	@scripts/test
 
+corpus: setup ## every Containerfile of the corpus, built by Slipway and by buildah, compared
+	SLIPWAY_CORPUS=all swift test --filter ContainerfileBuildTests.CorpusTests
+
 lint: ## formatting of Swift sources, syntax of scripts
 	@scripts/lint
 
 format: ## rewrite Swift sources as .swift-format says
 	swift format format --in-place --parallel --recursive Package.swift Sources Tests
+
+fuzz: setup ## fuzz every reader of outside bytes for ten minutes each (SECONDS=60: shorter)
+	@for target in $$(ls Fuzz/Targets | grep -v Driver); do scripts/fuzz $$target $(or $(SECONDS),600) || exit 1; done
 
 images: ## make the demo's base images from Debian packages, in .cache/images
 	@scripts/base-images .cache/images
@@ -42,6 +48,9 @@ bench-layer: release ## one large layer against igzip -1 on all processors, and 
 
 bench-run: release ## trigger to finished one-step run, and idle memory
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/run
+
+torture-upload: setup ## 200 pushes through a proxy that breaks everything, with kills of the client
+	SLIPWAY_TORTURE_ROUNDS=200 swift test --filter TortureTests
 
 clean: ## remove builds and caches
 	rm -rf .build .cache

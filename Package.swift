@@ -86,8 +86,8 @@ let package = Package(
             library("CIsal", pkgConfig: "libisal", package: "libisal-dev"),
             library("CLibarchive", pkgConfig: "libarchive", package: "libarchive-dev"),
             library("CLibgit2", pkgConfig: "libgit2", package: "libgit2-dev"),
-            .systemLibrary(name: "CLinux"),
             library("CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
+            .systemLibrary(name: "CLinux"),
         ],
         room("BlockingQueue", []),
         room("OCIModel", [crypto]),
@@ -98,14 +98,19 @@ let package = Package(
         room(
             "RegistryClient",
             [
-                "BlockingQueue", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
-                nioPosix, nioSSL, subprocess, system,
-            ], tests: ["RegistryServer", httpTypes, hummingbird]),
+                "BlockingQueue", "CLinux", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
+                nioPosix, nioSSL, system,
+            ], tests: ["RegistryServer", "slipway", httpTypes, hummingbird]),
         room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", crypto, system], tests: []),
         room(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
             tests: [asyncHTTPClient, nioHTTP1, nioPosix]),
         room("ContainerRuntime", ["BlockingQueue", "CLinux", system], tests: []),
+        room("Containerfile", ["OCIModel"], tests: []),
+        room(
+            "ContainerfileBuild",
+            ["BlockingQueue", "CLinux", "Containerfile", "ContainerRuntime", "ImageStore", "OCIModel", "TarArchive", system],
+            tests: []),
         room("PipelineFile", ["DeliveryModel", "OCIModel", yams], tests: []),
         room("StateStore", ["DeliveryModel", "OCIModel", crypto]),
         room(
@@ -118,8 +123,8 @@ let package = Package(
         room(
             "PipelineEngine",
             [
-                "BlockingQueue", "ContainerRuntime", "DeliveryModel", "Deployer", "GitRepository", "ImageBuilder",
-                "ImageStore", "OCIModel", "PipelineFile", "StateStore", logging, serviceLifecycle, system,
+                "BlockingQueue", "ContainerRuntime", "ContainerfileBuild", "DeliveryModel", "Deployer", "GitRepository",
+                "ImageBuilder", "ImageStore", "OCIModel", "PipelineFile", "StateStore", logging, serviceLifecycle, system,
             ], tests: []),
         [
             .target(
@@ -137,10 +142,10 @@ let package = Package(
             .executableTarget(
                 name: "slipway",
                 dependencies: [
-                    "BlockingQueue", "ContainerRuntime", "Deployer", "GitRepository", "ImageBuilder", "ImageStore",
-                    "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient", "StateSQLite", "StateStore",
-                    "WebServer", argumentParser, asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1,
-                    serviceLifecycle, system,
+                    "BlockingQueue", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer", "GitRepository",
+                    "ImageBuilder", "ImageStore", "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient",
+                    "RegistryServer", "StateSQLite", "StateStore", "TarArchive", "WebServer", argumentParser,
+                    asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1, serviceLifecycle, system, yams,
                 ],
                 swiftSettings: settings, linkerSettings: selfContained),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),

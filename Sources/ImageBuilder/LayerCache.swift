@@ -88,7 +88,7 @@ struct LayerCache: Sendable {
             throw ImageStoreError(
                 code: .notFound, message: "layer \(layer.digest) is not in the store", hint: "pull the base image first")
         }
-        let index = try LayerIndex(layer: store.path(of: layer.digest), expecting: diffID)
+        let index = try LayerIndex(layer: store.path(of: layer.digest), expecting: diffID, limits: store.limits)
         index.write(to: file)
         return index
     }

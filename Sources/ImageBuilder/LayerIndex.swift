@@ -34,9 +34,9 @@ struct LayerIndex: Sendable {
     }
 
     /// Reads a layer and verifies it against its diffID. Blocking.
-    init(layer: FilePath, expecting diffID: Digest) throws {
+    init(layer: FilePath, expecting diffID: Digest, limits: LayerLimits) throws {
         var index = LayerIndex()
-        let found = try TarReader.read(layer, limit: LayerExtractor.Options().maximumBytes) { entry, _ in
+        let found = try TarReader.read(layer, limits: limits, algorithm: diffID.algorithm) { entry, _ in
             let names = entry.path.components.filter { $0.kind == .regular }.map(\.string)
             guard let name = names.last else { return }
             let path = names.joined(separator: "/")

@@ -31,7 +31,7 @@ struct ArchiveSource {
             return
         }
         folder = nil
-        kind = try Self.look(path)
+        kind = try Self.look(path, store.limits)
         guard kind != .rootTar else {
             (documents, stored, links) = ([:], [:], [:])
             return
@@ -39,14 +39,14 @@ struct ArchiveSource {
         var documents: [String: [UInt8]] = [:]
         var stored: [String: (digest: Digest, size: Int64)] = [:]
         var links: [String: String] = [:]
-        try TarReader.read(path) { entry, reader in
+        try TarReader.read(path, limits: store.limits) { entry, reader in
             let name = Self.name(entry.path)
             switch entry.kind {
             case .file(let size):
                 if size <= Self.documentLimit, name.hasSuffix(".json") || name == "oci-layout" {
                     documents[name] = try reader.bytes(limit: Self.documentLimit)
                 } else {
-                    stored[name] = try Self.keep(reader, store)
+                    stored[name] = try Self.keep(reader, store, by: Self.algorithm(of: name))
                 }
             case .symlink(let target):
                 // `docker save` of old links equal layers: `<id>/layer.tar` to `../<id>/layer.tar`.
@@ -63,10 +63,10 @@ struct ArchiveSource {
     }
 
     /// Reads the names only, to learn what the tar is.
-    private static func look(_ path: FilePath) throws -> Kind {
+    private static func look(_ path: FilePath, _ limits: LayerLimits) throws -> Kind {
         struct Found: Error { let kind: Kind }
         do {
-            try TarReader.read(path) { entry, _ in
+            try TarReader.read(path, limits: limits) { entry, _ in
                 guard case .file = entry.kind else { return }
                 switch name(entry.path) {
                 case "oci-layout": throw Found(kind: .ociLayout)
@@ -74,20 +74,31 @@ struct ArchiveSource {
                 }
             }
             var docker = false
-            try TarReader.read(path) { entry, _ in if name(entry.path) == "manifest.json" { docker = true } }
+            try TarReader.read(path, limits: limits) { entry, _ in if name(entry.path) == "manifest.json" { docker = true } }
             return docker ? .dockerArchive : .rootTar
         } catch let found as Found {
             return found.kind
         }
     }
 
-    private static func keep(_ reader: TarReader, _ store: ImageStore) throws -> (digest: Digest, size: Int64) {
+    /// A layout names its blobs by the algorithm of their digests.
+    private static func algorithm(of name: String) -> DigestAlgorithm {
+        name.hasPrefix("blobs/sha512/") ? .sha512 : .sha256
+    }
+
+    private static func keep(
+        _ reader: TarReader, _ store: ImageStore, by algorithm: DigestAlgorithm
+    ) throws -> (digest: Digest, size: Int64) {
         let temporary = store.temporaryPath()
-        var hasher = Digest.Hasher()
+        var hasher = Digest.Hasher(algorithm)
         var size: Int64 = 0
         do {
             let handle = try Files.open(temporary, O_WRONLY | O_CREAT | O_EXCL)
-            try reader.data { piece, _ in
+            try reader.data { piece, offset in
+                guard offset == size else {
+                    throw ImageStoreError(
+                        code: .invalidImage, message: "the archive holds a blob as a sparse file", hint: "make it again without: tar --sparse")
+                }
                 try Files.write(piece, to: handle.descriptor, at: temporary)
                 hasher.update(piece)
                 size += Int64(piece.count)
@@ -130,7 +141,7 @@ struct ArchiveSource {
         let real = links[plain] ?? plain
         let found: (digest: Digest, size: Int64)
         if let bytes = documents[real] {
-            found = (try store.writeNow(bytes), Int64(bytes.count))
+            found = (try store.writeNow(bytes, expecting: expecting), Int64(bytes.count))
         } else if let file = stored[real] {
             found = file
         } else {

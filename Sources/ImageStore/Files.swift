@@ -88,9 +88,48 @@ enum Files {
         }
     }
 
-    static func digest(_ path: FilePath) throws -> (Digest, Int64) {
+    /// The time the store's files are compared by. Not the kernel's own stamp of a write, which lags by a tick.
+    static func now() -> timespec {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return now
+    }
+
+    /// Sets a file's or folder's time of change to now; false when it is not there.
+    static func touch(_ path: FilePath) throws -> Bool {
+        let times = [timespec(tv_sec: 0, tv_nsec: omitTime), now()]
+        if path.withPlatformString({ utimensat(AT_FDCWD, $0, times, 0) }) == 0 { return true }
+        if errno == ENOENT || errno == ENOTDIR { return false }
+        throw failure("touch", path)
+    }
+
+    /// `UTIME_OMIT` of utimensat(2), a macro that Swift does not import.
+    private static let omitTime = (1 << 30) - 2
+
+    /// When a file or folder was changed; nil when there is none.
+    static func modified(_ path: FilePath) throws -> timespec? {
+        var status = stat()
+        guard path.withPlatformString({ lstat($0, &status) }) == 0 else {
+            if errno == ENOENT || errno == ENOTDIR { return nil }
+            throw failure("look at", path)
+        }
+        return status.st_mtim
+    }
+
+    /// Where a symbolic link leads; nil when it is none.
+    static func target(_ path: FilePath) throws -> FilePath? {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let count = path.withPlatformString { readlink($0, &buffer, Int(PATH_MAX)) }
+        guard count >= 0 else {
+            if [ENOENT, ENOTDIR, EINVAL].contains(errno) { return nil }
+            throw failure("read link", path)
+        }
+        return FilePath(String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    }
+
+    static func digest(_ path: FilePath, by algorithm: DigestAlgorithm = .sha256) throws -> (Digest, Int64) {
         let handle = try open(path, O_RDONLY)
-        var hasher = Digest.Hasher()
+        var hasher = Digest.Hasher(algorithm)
         var size: Int64 = 0
         try readAll(handle.descriptor, at: path) {
             hasher.update($0); size += Int64($0.count)

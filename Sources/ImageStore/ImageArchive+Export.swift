@@ -24,7 +24,7 @@ extension ImageArchive {
                 if format == .ociLayout {
                     try writeFolder(entries, temporary, cancellation)
                 } else {
-                    try writeTar(entries, temporary, cancellation)
+                    try writeTar(entries, temporary, store.limits, cancellation)
                 }
                 try Files.rename(temporary, path)
             } catch {
@@ -41,14 +41,18 @@ extension ImageArchive {
             mediaType: mediaType, digest: image, size: try store.size(of: image) ?? 0,
             annotations: ["org.opencontainers.image.ref.name": reference.tag?.rawValue ?? "latest"])
         let index = try OCIJSON.encode(Index(manifests: [top]))
-        let plain = try await verified(blobs, store).map { TarEntry(path: "blobs/sha256/\($0.hex)", content: .file(store.path(of: $0)), mode: 0o644) }
+        let plain = try await verified(blobs, store).map { blob in
+            TarEntry(path: "blobs/\(blob.algorithm.rawValue)/\(blob.hex)", content: .file(store.path(of: blob)), mode: 0o644)
+        }
+        let folders = Set(blobs.map(\.algorithm)).union([.sha256]).map { algorithm in
+            TarEntry(path: "blobs/\(algorithm.rawValue)", content: .directory, mode: 0o755)
+        }
         return
             ([
                 TarEntry(path: "oci-layout", content: .bytes(Array(#"{"imageLayoutVersion":"1.0.0"}"#.utf8)), mode: 0o644),
                 TarEntry(path: "index.json", content: .bytes(index), mode: 0o644),
                 TarEntry(path: "blobs", content: .directory, mode: 0o755),
-                TarEntry(path: "blobs/sha256", content: .directory, mode: 0o755),
-            ] + plain).sortedForArchive()
+            ] + folders + plain).sortedForArchive()
     }
 
     private static func collect(_ digest: Digest, _ store: ImageStore, _ blobs: inout Set<Digest>, depth: Int) async throws -> String {
@@ -112,7 +116,9 @@ extension ImageArchive {
         try ExtractedFolder.sync(folder)
     }
 
-    private static func writeTar(_ entries: [TarEntry], _ path: FilePath, _ cancellation: Cancellation) throws {
+    private static func writeTar(
+        _ entries: [TarEntry], _ path: FilePath, _ limits: LayerLimits, _ cancellation: Cancellation
+    ) throws {
         var plain = entries
         var doomed: [FilePath] = []
         defer { for file in doomed { _ = try? Files.unlink(file) } }
@@ -122,11 +128,13 @@ extension ImageArchive {
             let file = FilePath("\(path).\(index)")
             doomed.append(file)
             let output = try Files.open(file, O_WRONLY | O_CREAT | O_EXCL)
-            let diffID = try LayerBytes.open(source) { bytes in
+            let expected = plain[index].path.dropLast(".tar".count)
+            let algorithm = Digest(hex: String(expected))?.algorithm ?? .sha256
+            let diffID = try LayerBytes.open(source, limits: limits, algorithm: algorithm) { bytes in
                 while let piece = try bytes.next() { try Files.write(piece, to: output.descriptor, at: file) }
                 return try bytes.finish()
             }
-            guard plain[index].path == "\(diffID.hex).tar" else {
+            guard expected == diffID.hex else {
                 throw ImageStoreError(
                     code: .digestMismatch, message: "a layer has diffID \(diffID), the config says otherwise",
                     hint: "the image is damaged; pull it again")

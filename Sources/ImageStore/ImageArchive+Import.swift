@@ -42,7 +42,7 @@ struct LayoutImport {
     }
 
     private func blob(_ descriptor: Descriptor) throws {
-        let (_, size) = try source.keep("blobs/sha256/\(descriptor.digest.hex)", expecting: descriptor.digest)
+        let (_, size) = try source.keep("blobs/\(descriptor.digest.algorithm.rawValue)/\(descriptor.digest.hex)", expecting: descriptor.digest)
         guard size == descriptor.size else {
             throw ImageStoreError(
                 code: .sizeMismatch, message: "\(descriptor.digest) has \(size) bytes, its descriptor says \(descriptor.size)",
@@ -106,7 +106,7 @@ struct RootImport {
             _ = try store.ingestNow(temporary, expecting: nil, known: (summary.digest, summary.size))
         } else {
             var files = 0
-            try TarReader.read(path) { _, _ in files += 1 }
+            try TarReader.read(path, limits: store.limits) { _, _ in files += 1 }
             guard files > 0 else {
                 throw ImageStoreError(code: .invalidImage, message: "\(path) is an empty archive", hint: "name a root file system")
             }
@@ -126,7 +126,7 @@ struct RootImport {
     static func recompress(_ file: FilePath, _ store: ImageStore) throws -> LayerSummary {
         let temporary = store.temporaryPath()
         let summary = try LayerCompressor.compress(to: temporary, threads: threads) { sink in
-            try LayerBytes.open(file) { bytes in while let piece = try bytes.next() { try sink.write(piece) } }
+            try LayerBytes.open(file, limits: store.limits) { bytes in while let piece = try bytes.next() { try sink.write(piece) } }
         }
         _ = try store.ingestNow(temporary, expecting: nil, known: (summary.digest, summary.size))
         return summary

@@ -4,16 +4,6 @@ public import OCIModel
 import SystemPackage
 
 extension ImageStore {
-    /// Makes a stored manifest part of a repository. The blob must be present.
-    public func record(manifest: Digest, mediaType: String, in repository: RepositoryName) async throws {
-        try await queue.run { _ in try recordNow(manifest, mediaType: mediaType, in: repository) }
-    }
-
-    func recordNow(_ manifest: Digest, mediaType: String, in repository: RepositoryName) throws {
-        guard try size(of: manifest) != nil else { throw absent(manifest) }
-        try point(folder(repository, "_manifests"), manifest.hex, to: mediaType)
-    }
-
     /// The manifest's media type; nil when it is not in that repository.
     public func manifestMediaType(_ manifest: Digest, in repository: RepositoryName) async throws -> String? {
         try await queue.run { _ in try mediaTypeNow(manifest, in: repository) }
@@ -29,12 +19,16 @@ extension ImageStore {
     }
 
     func tagNow(_ tag: Tag, as manifest: Digest, in repository: RepositoryName) throws {
-        guard try mediaTypeNow(manifest, in: repository) != nil else {
-            throw ImageStoreError(
-                code: .notFound, message: "\(repository.rawValue) has no manifest \(manifest)",
-                hint: "record the manifest before tagging it")
+        try sharing {
+            guard try Files.touch(folder(repository, "_manifests").appending(manifest.hex)) else {
+                throw ImageStoreError(
+                    code: .notFound, message: "\(repository.rawValue) has no manifest \(manifest)",
+                    hint: "record the manifest before tagging it")
+            }
+            let tags = folder(repository, "_tags")
+            try point(tags, tag.rawValue, to: manifest.description)
+            _ = try Files.touch(tags.appending(tag.rawValue))
         }
-        try point(folder(repository, "_tags"), tag.rawValue, to: manifest.description)
     }
 
     /// The manifest a tag names; nil when there is no such tag.
@@ -69,7 +63,7 @@ extension ImageStore {
         let found: [Named] = try await queue.run { _ in
             let folder = folder(repository, "_manifests")
             return try (Files.names(in: folder) ?? []).compactMap { name in
-                guard let digest = try? Digest(parsing: "sha256:\(name)"), let type = try text(folder.appending(name)) else {
+                guard let digest = Digest(hex: name), let type = try text(folder.appending(name)) else {
                     return nil
                 }
                 return Named(digest: digest, mediaType: type)
@@ -81,10 +75,17 @@ extension ImageStore {
     /// Every repository with at least one manifest, sorted.
     public func repositories() async throws -> [RepositoryName] {
         try await queue.run { _ in
-            var found: [String] = []
-            try collect(references, prefix: "", into: &found)
-            return try found.sorted().map { try RepositoryName(parsing: $0) }
+            try repositoryFolders().filter { repository in
+                try Files.names(in: folder(repository, "_manifests"))?.isEmpty == false
+            }
         }
+    }
+
+    /// Every repository that ever held anything, sorted.
+    func repositoryFolders() throws -> [RepositoryName] {
+        var found: [String] = []
+        try collect(references, prefix: "", into: &found)
+        return found.sorted().compactMap { try? RepositoryName(parsing: $0) }
     }
 
     /// Removes a tag. False when there was none.
@@ -110,6 +111,9 @@ extension ImageStore {
             }
             if try Files.names(in: tags) != nil { try Files.syncFolder(tags) }
             let manifests = folder(repository, "_manifests")
+            if let bytes = try? readNow(manifest), let subject = ManifestLinks(bytes).subject {
+                try Files.unlink(referrers(of: subject, in: repository).appending(manifest.hex))
+            }
             let removed = try Files.unlink(manifests.appending(manifest.hex))
             try Files.syncFolder(manifests)
             return removed
@@ -121,12 +125,12 @@ extension ImageStore {
         let mediaType: String
     }
 
-    private func folder(_ repository: RepositoryName, _ kind: String) -> FilePath {
+    func folder(_ repository: RepositoryName, _ kind: String) -> FilePath {
         // A repository name is validated: lowercase components, never empty, never `..`.
         references.pushing(FilePath(repository.rawValue)).appending(kind)
     }
 
-    private func text(_ path: FilePath) throws -> String? {
+    func text(_ path: FilePath) throws -> String? {
         do {
             return String(decoding: try Files.read(path, limit: 4096), as: UTF8.self)
         } catch let error as ImageStoreError where error.code == .notFound {
@@ -134,7 +138,7 @@ extension ImageStore {
         }
     }
 
-    private func point(_ folder: FilePath, _ name: String, to text: String) throws {
+    func point(_ folder: FilePath, _ name: String, to text: String) throws {
         let path = folder.appending(name)
         if try self.text(path) == text { return }
         try Files.createFolder(folder)
@@ -142,12 +146,10 @@ extension ImageStore {
     }
 
     private func collect(_ path: FilePath, prefix: String, into found: inout [String]) throws {
-        for name in try Files.names(in: path) ?? [] {
-            if name == "_manifests" {
-                if try Files.names(in: path.appending(name))?.isEmpty == false { found.append(prefix) }
-            } else if !name.hasPrefix("_") {
-                try collect(path.appending(name), prefix: prefix.isEmpty ? name : "\(prefix)/\(name)", into: &found)
-            }
+        let names = try Files.names(in: path) ?? []
+        if names.contains(where: { $0.hasPrefix("_") }) { found.append(prefix) }
+        for name in names where !name.hasPrefix("_") {
+            try collect(path.appending(name), prefix: prefix.isEmpty ? name : "\(prefix)/\(name)", into: &found)
         }
     }
 }

@@ -5,11 +5,13 @@ import Synchronization
 import SystemPackage
 
 extension ImageStore {
-    /// Starts a resumable upload and returns its id (32 hex digits).
-    public func beginUpload() async throws -> String {
+    /// Starts a resumable upload and returns its id (32 hex digits). An upload that is finished with a digest of
+    /// `algorithm` is hashed as it arrives; with another one its file is read once more at the end.
+    public func beginUpload(algorithm: DigestAlgorithm = .sha256) async throws -> String {
         try await queue.run { _ in
             let id = Files.uniqueName()
             try Files.create(uploads.appending(id))
+            hashes.put(id, UploadHashes.Entry(hasher: Digest.Hasher(algorithm), size: 0))
             return id
         }
     }
@@ -33,7 +35,7 @@ extension ImageStore {
                     hint: "ask for the upload's range and continue there")
             }
             guard lseek(handle.descriptor, 0, SEEK_END) == Int(size) else { throw Files.failure("seek in", path) }
-            var entry = hashes.take(id)
+            let entry = hashes.take(id)
             do {
                 try bytes.withUnsafeBytes { try Files.write($0, to: handle.descriptor, at: path) }
             } catch {
@@ -41,7 +43,6 @@ extension ImageStore {
                 _ = ftruncate(handle.descriptor, Int(size))
                 throw error
             }
-            if size == 0 { entry = UploadHashes.Entry(hasher: Digest.Hasher(), size: 0) }
             if var known = entry, known.size == size {
                 known.hasher.update(bytes)
                 known.size += Int64(bytes.count)
@@ -53,13 +54,19 @@ extension ImageStore {
 
     /// Verifies the upload and makes it a blob; returns its size. Other content than `expecting` throws
     /// `.digestMismatch` and removes the upload.
+    @discardableResult
     public func finishUpload(_ id: String, expecting: Digest) async throws -> Int64 {
         try await queue.run { _ in
             let path = try uploadPath(id)
             let handle = try lockUpload(id, O_RDWR)
             let size = try Self.length(handle.descriptor, path)
             let known = hashes.take(id)
-            let found = if let known, known.size == size { (known.hasher.finalize(), size) } else { try Files.digest(path) }
+            let found =
+                if let known, known.size == size, known.hasher.algorithm == expecting.algorithm {
+                    (known.hasher.finalize(), size)
+                } else {
+                    try Files.digest(path, by: expecting.algorithm)
+                }
             return try ingestNow(path, expecting: expecting, known: found).1
         }
     }
@@ -72,24 +79,6 @@ extension ImageStore {
             _ = hashes.take(id)
             try Files.unlink(path)
             _ = handle.descriptor
-        }
-    }
-
-    /// Removes uploads and temporary files not written to for `seconds`. Returns how many.
-    @discardableResult
-    public func removeStaleUploads(olderThan seconds: Int64) async throws -> Int {
-        try await queue.run { _ in
-            let now = Int64(time(nil))
-            var removed = 0
-            for name in try Files.names(in: uploads) ?? [] {
-                let path = uploads.appending(name)
-                var status = stat()
-                guard path.withPlatformString({ lstat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFREG,
-                    now - Int64(status.st_mtim.tv_sec) >= seconds
-                else { continue }
-                if try Files.unlink(path) { removed += 1 }
-            }
-            return removed
         }
     }
 

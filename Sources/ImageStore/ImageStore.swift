@@ -2,24 +2,33 @@ import BlockingQueue
 import Glibc
 public import OCIModel
 public import SystemPackage
+public import TarArchive
 
 /// Content-addressed blobs and the names that point at them, in one folder.
 ///
-///     <root>/blobs/sha256/<hex>                       verified content
+///     <root>/blobs/sha256/<hex>                       verified content, or blobs/sha512/<hex>
 ///     <root>/blobs/corrupt/<hex>                      blobs found damaged, set aside
 ///     <root>/uploads/<id>                             resumable uploads, survive a restart
 ///     <root>/references/<repository>/_tags/<tag>      the digest a tag names
 ///     <root>/references/<repository>/_manifests/<hex> the media type of a manifest of that repository
+///     <root>/references/<repository>/_blobs/<hex>     empty: the blob may be read through that repository
+///     <root>/references/<repository>/_referrers/<subject hex>/<hex>  empty: a manifest with that subject
+///     <root>/collection.lock                          see `ImageStore+Collecting.swift`
 ///
-/// The underscore keeps the two folders apart from nested repositories, whose components never start with one.
-/// A file under `blobs/sha256` appears only by verify, fsync, rename, fsync of the folder. Values are cheap to
+/// The underscore keeps the folders apart from nested repositories, whose components never start with one.
+/// A digest's hexadecimal characters tell the algorithm by their number, so that other names hold only those.
+/// A file under `blobs` appears only by verify, fsync, rename, fsync of the folder. Values are cheap to
 /// copy; several processes may use one root.
 public struct ImageStore: Sendable {
     public let root: FilePath
+    /// How large layers may be that are read out of the store or into it.
+    public var limits = LayerLimits()
     let queue: BlockingQueue
     let hashes: UploadHashes
+    /// A collection waits for locks; it has a thread of its own.
+    let collection: BlockingQueue
 
-    var blobs: FilePath { root.appending("blobs").appending("sha256") }
+    func blobs(_ algorithm: DigestAlgorithm) -> FilePath { root.appending("blobs").appending(algorithm.rawValue) }
     var corrupt: FilePath { root.appending("blobs").appending("corrupt") }
     var uploads: FilePath { root.appending("uploads") }
     var references: FilePath { root.appending("references") }
@@ -28,15 +37,16 @@ public struct ImageStore: Sendable {
     public init(root: FilePath) throws {
         self.root = root
         queue = BlockingQueue(label: "image-store", width: 4)
+        collection = BlockingQueue(label: "image-collection", width: 1)
         hashes = UploadHashes()
-        for folder in [blobs, uploads, references] { try Files.createFolder(folder) }
+        for folder in DigestAlgorithm.allCases.map(blobs) + [uploads, references] { try Files.createFolder(folder) }
     }
 
     /// The blob's size in bytes; nil when it is absent.
     public func size(of digest: Digest) throws -> Int64? { try Files.size(path(of: digest)) }
 
     /// Where the blob's file is, for streaming. The file exists only when it has been verified.
-    public func path(of digest: Digest) -> FilePath { blobs.appending(digest.hex) }
+    public func path(of digest: Digest) -> FilePath { blobs(digest.algorithm).appending(digest.hex) }
 
     /// A new name for a temporary file on the store's own file system, to be handed to `ingest(file:expecting:)`.
     public func temporaryPath() -> FilePath { uploads.appending("tmp-\(Files.uniqueName())") }
@@ -55,7 +65,7 @@ public struct ImageStore: Sendable {
                 hint: "manifests and configs are small; is this a layer?")
         }
         let bytes = try Files.read(path(of: digest), limit: limit)
-        guard Digest.sha256(bytes) == digest else { throw setAside(digest) }
+        guard Digest.of(bytes, by: digest.algorithm) == digest else { throw setAside(digest) }
         return bytes
     }
 
@@ -66,10 +76,11 @@ public struct ImageStore: Sendable {
 
     func verifyNow(_ digest: Digest) throws {
         guard try size(of: digest) != nil else { throw absent(digest) }
-        guard try Files.digest(path(of: digest)).0 == digest else { throw setAside(digest) }
+        guard try Files.digest(path(of: digest), by: digest.algorithm).0 == digest else { throw setAside(digest) }
     }
 
-    /// Stores bytes. With `expecting`, other content throws `.digestMismatch` and nothing is stored.
+    /// Stores bytes under their sha256 digest, or under `expecting`: other content throws `.digestMismatch` then and
+    /// nothing is stored.
     @discardableResult
     public func write(_ bytes: [UInt8], expecting: Digest? = nil) async throws -> Digest {
         try await queue.run { _ in try writeNow(bytes, expecting: expecting) }
@@ -77,10 +88,13 @@ public struct ImageStore: Sendable {
 
     @discardableResult
     func writeNow(_ bytes: [UInt8], expecting: Digest? = nil) throws -> Digest {
-        let digest = Digest.sha256(bytes)
+        let digest = Digest.of(bytes, by: expecting?.algorithm ?? .sha256)
         if let expecting, expecting != digest { throw mismatch(expecting, digest) }
-        if try size(of: digest) == Int64(bytes.count) { return digest }
-        try Files.replace(path(of: digest), with: bytes, temporary: temporaryPath())
+        if try sharing({ try renewNow(digest) }) == Int64(bytes.count) { return digest }
+        try sharing {
+            try Files.replace(path(of: digest), with: bytes, temporary: temporaryPath())
+            _ = try Files.touch(path(of: digest))
+        }
         return digest
     }
 
@@ -94,16 +108,20 @@ public struct ImageStore: Sendable {
     /// `known` is the digest when the writer has just computed it while writing the file.
     func ingestNow(_ file: FilePath, expecting: Digest?, known: (Digest, Int64)? = nil) throws -> (Digest, Int64) {
         do {
-            let (digest, size) = try known ?? Files.digest(file)
+            let (digest, size) = try known ?? Files.digest(file, by: expecting?.algorithm ?? .sha256)
             if let expecting, expecting != digest { throw mismatch(expecting, digest) }
-            if try self.size(of: digest) == size {
+            if try sharing({ try renewNow(digest) }) == size {
                 try Files.unlink(file)
                 return (digest, size)
             }
             let handle = try Files.open(file, O_RDONLY)
             try Files.sync(handle.descriptor, at: file)
-            try Files.rename(file, path(of: digest))
-            try Files.syncFolder(blobs)
+            try sharing {
+                try Files.rename(file, path(of: digest))
+                // Someone may have put the same there just now and refer to it: its time must not go back.
+                _ = try Files.touch(path(of: digest))
+            }
+            try Files.syncFolder(blobs(digest.algorithm))
             return (digest, size)
         } catch {
             _ = try? Files.unlink(file)
@@ -123,15 +141,23 @@ public struct ImageStore: Sendable {
     public func deleteBlob(_ digest: Digest) async throws -> Bool {
         try await queue.run { _ in
             let removed = try Files.unlink(path(of: digest))
-            if removed { try Files.syncFolder(blobs) }
+            if removed { try Files.syncFolder(blobs(digest.algorithm)) }
             return removed
+        }
+    }
+
+    /// Bytes of all blobs.
+    public func totalBytes() async throws -> Int64 {
+        try await queue.run { _ in
+            try DigestAlgorithm.allCases.flatMap { try Files.names(in: blobs($0)) ?? [] }
+                .reduce(0) { try $0 + (Digest(hex: $1).flatMap { try size(of: $0) } ?? 0) }
         }
     }
 
     /// Every stored blob, sorted: the input of a garbage collection.
     public func blobDigests() async throws -> [Digest] {
         try await queue.run { _ in
-            try (Files.names(in: blobs) ?? []).compactMap { try? Digest(parsing: "sha256:\($0)") }
+            try DigestAlgorithm.allCases.flatMap { try Files.names(in: blobs($0)) ?? [] }.compactMap { Digest(hex: $0) }
         }
     }
 

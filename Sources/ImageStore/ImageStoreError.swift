@@ -3,6 +3,8 @@ public struct ImageStoreError: Error, Sendable, Hashable, CustomStringConvertibl
     public enum Code: String, Sendable, Hashable {
         /// The blob, manifest, tag or upload is not here.
         case notFound
+        /// A manifest refers to content that its repository does not hold.
+        case incomplete
         /// Bytes do not hash to the digest they were announced with.
         case digestMismatch
         /// A blob has another size than its descriptor says, or is larger than the caller allows.

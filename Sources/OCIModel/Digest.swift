@@ -1,61 +1,95 @@
 import Crypto
 
-/// A content digest, `sha256:` and 64 lower-case hexadecimal characters (OCI image-spec, descriptor.md, "Digests").
+/// A content digest: `sha256:` and 64, or `sha512:` and 128 lower-case hexadecimal characters (OCI image-spec,
+/// descriptor.md, "Digests"). What Slipway makes itself is always named by sha256.
 public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// The 64 hexadecimal characters without the algorithm.
+    public let algorithm: DigestAlgorithm
+    /// The hexadecimal characters without the algorithm: 64 or 128, so that they name it too.
     public let hex: String
 
-    /// Parses `sha256:<hex>`. Other algorithms are refused: every part of Slipway speaks sha256.
+    /// Parses `sha256:<hex>` or `sha512:<hex>`.
     public init(parsing text: String) throws(OCIError) {
-        let prefix = "sha256:"
-        let hex = text.utf8.dropFirst(prefix.utf8.count)
-        guard text.utf8.starts(with: prefix.utf8), hex.count == 64,
-            hex.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66) })
-        else {
-            throw OCIError(
-                .invalidDigest, "'\(text.prefix(100))' is not a digest",
-                hint: "write sha256: and 64 lower-case hexadecimal characters")
+        for algorithm in DigestAlgorithm.allCases where text.utf8.starts(with: "\(algorithm.rawValue):".utf8) {
+            let hex = text.utf8.dropFirst(algorithm.rawValue.utf8.count + 1)
+            if let digest = Digest(hex: String(decoding: hex, as: UTF8.self)), digest.algorithm == algorithm {
+                self = digest
+                return
+            }
         }
-        self.hex = String(text.dropFirst(prefix.count))
+        throw OCIError(
+            .invalidDigest, "'\(text.prefix(150))' is not a digest",
+            hint: "write sha256: and 64, or sha512: and 128 lower-case hexadecimal characters")
     }
 
-    fileprivate init(hash: some Sequence<UInt8>) {
+    /// The digest with these hexadecimal characters, as file names hold it; nil when they are not a digest's.
+    public init?(hex: String) {
+        let count = hex.utf8.count
+        guard let algorithm = DigestAlgorithm.allCases.first(where: { $0.hexCount == count }),
+            hex.utf8.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66) })
+        else { return nil }
+        self.algorithm = algorithm
+        self.hex = hex
+    }
+
+    fileprivate init(_ algorithm: DigestAlgorithm, hash: some Sequence<UInt8>) {
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []
-        text.reserveCapacity(64)
+        text.reserveCapacity(algorithm.hexCount)
         for byte in hash {
             text.append(digits[Int(byte >> 4)])
             text.append(digits[Int(byte & 15)])
         }
+        self.algorithm = algorithm
         self.hex = String(decoding: text, as: UTF8.self)
     }
 
-    /// The digest of `bytes`.
-    public static func sha256(_ bytes: [UInt8]) -> Digest {
-        var hasher = Hasher()
+    /// The digest of `bytes` by `algorithm`.
+    public static func of(_ bytes: [UInt8], by algorithm: DigestAlgorithm) -> Digest {
+        var hasher = Hasher(algorithm)
         hasher.update(bytes)
         return hasher.finalize()
     }
 
-    public var description: String { "sha256:\(hex)" }
+    /// The sha256 digest of `bytes`.
+    public static func sha256(_ bytes: [UInt8]) -> Digest { of(bytes, by: .sha256) }
+
+    public var description: String { "\(algorithm.rawValue):\(hex)" }
 
     /// The first twelve characters, for people.
     public var short: String { String(hex.prefix(12)) }
 
-    public static func < (left: Digest, right: Digest) -> Bool { left.hex < right.hex }
+    /// The order of the written forms.
+    public static func < (left: Digest, right: Digest) -> Bool {
+        left.algorithm == right.algorithm ? left.hex < right.hex : left.algorithm.rawValue < right.algorithm.rawValue
+    }
 
     /// Computes a digest over a stream of bytes.
     public struct Hasher: Sendable {
-        private var hash = SHA256()
+        public let algorithm: DigestAlgorithm
+        // One of the two; optionals rather than an enum, so that updating hashes in place without a copy.
+        private var short: SHA256?
+        private var long: SHA512?
 
-        public init() {}
+        public init(_ algorithm: DigestAlgorithm = .sha256) {
+            self.algorithm = algorithm
+            switch algorithm {
+            case .sha256: short = SHA256()
+            case .sha512: long = SHA512()
+            }
+        }
 
-        public mutating func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bufferPointer: bytes) }
+        public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+            short?.update(bufferPointer: bytes)
+            long?.update(bufferPointer: bytes)
+        }
 
-        public mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hash.update(bufferPointer: $0) } }
+        public mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
         /// The digest of all bytes so far; the hasher can go on.
-        public func finalize() -> Digest { Digest(hash: hash.finalize()) }
+        public func finalize() -> Digest {
+            if let long { return Digest(algorithm, hash: long.finalize()) }
+            return Digest(algorithm, hash: (short ?? SHA256()).finalize())
+        }
     }
 }
 

@@ -35,6 +35,9 @@ extension PipelineEngine {
 
     /// - Parameter isAsCommitted: no step could write to the workspace: git knows what is in it, nobody need look.
     func buildImage(_ run: Run, _ plan: BuildPlan, workspace: FilePath, isAsCommitted: Bool) async throws -> Digest {
+        if let containerfile = plan.containerfile {
+            return try await buildImage(run, plan, containerfile, workspace: workspace)
+        }
         var base: Digest?
         if let name = plan.base { base = try await localImage(name, for: "build.base", of: run) }
         var labels = plan.labels

@@ -110,8 +110,8 @@ public actor BlobUpload {
                     .sizeMismatch, "\(session.task): the registry has \(session.offset) of \(size) bytes", hint: "push it again")
         }
         let repair = Push(
-            client: session.client, store: store, repository: session.repository, scope: session.scope, mountFrom: nil,
-            task: session.task, progress: nil, result: PushTally(digest))
+            client: session.client, source: StoreSource(store: store), repository: session.repository, scope: session.scope,
+            mountFrom: nil, task: session.task, progress: nil, result: PushTally(digest))
         try await repair.blob(
             Descriptor(mediaType: MediaType.ociLayer, digest: digest, size: size), continuing: session)
     }

@@ -6,6 +6,7 @@ extension HTTPField.Name {
     static let dockerUploadUUID = known("Docker-Upload-UUID")
     static let ociSubject = known("OCI-Subject")
     static let ociFiltersApplied = known("OCI-Filters-Applied")
+    static let ociTag = known("OCI-Tag")
     static let link = known("Link")
 
     /// The literals above are valid field names; `Date` only stands in for what cannot happen.

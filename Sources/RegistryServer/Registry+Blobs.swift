@@ -6,10 +6,10 @@ import SystemPackage
 
 /// Pulling blobs (distribution-spec, "Pulling blobs"), with `Range` for one range (RFC 9110, section 14).
 extension Registry {
-    func getBlob(_ digest: Digest, _ request: Request, _ context: some RequestContext) async throws -> Response {
-        guard let length = try store.size(of: digest) else {
-            throw RegistryFailure(.notFound, .blobUnknown, "blob \(digest) is not here")
-        }
+    func getBlob(
+        _ name: RepositoryName, _ digest: Digest, _ request: Request, _ context: some RequestContext
+    ) async throws -> Response {
+        guard let length = try await store.holds(digest, in: name) else { throw unknownBlob(digest, name) }
         var headers: HTTPFields = [
             .contentType: "application/octet-stream", .dockerContentDigest: digest.description,
             .eTag: "\"\(digest)\"", .acceptRanges: "bytes",
@@ -34,6 +34,21 @@ extension Registry {
         }
     }
 
+    /// Takes a blob out of a repository. One that a manifest of the repository needs stays: its images would break.
+    func deleteBlob(_ name: RepositoryName, _ digest: Digest) async throws -> Response {
+        guard try await store.holds(digest, in: name) != nil else { throw unknownBlob(digest, name) }
+        if let user = try await store.manifests(using: digest, in: name).first {
+            throw RegistryFailure(
+                .methodNotAllowed, .unsupported, "blob \(digest) belongs to manifest \(user); delete that first")
+        }
+        guard try await store.remove(digest, from: name) else { throw unknownBlob(digest, name) }
+        return Response(status: .accepted, headers: [.contentLength: "0"])
+    }
+
+    private func unknownBlob(_ digest: Digest, _ name: RepositoryName) -> RegistryFailure {
+        RegistryFailure(.notFound, .blobUnknown, "\(name) has no blob \(digest)")
+    }
+
     private func file(
         _ digest: Digest, _ range: ClosedRange<Int>, _ request: Request, _ context: some RequestContext
     ) async throws -> ResponseBody {
@@ -49,7 +64,8 @@ enum ByteRange: Equatable {
     case part(ClosedRange<Int>)
     case unsatisfiable
 
-    /// Headers that are malformed or ask for several ranges are ignored, as RFC 9110 allows.
+    /// Headers that are malformed or ask for several ranges are ignored, as RFC 9110 allows. A range that ends before it
+    /// begins is refused, as the distribution-spec's conformance program expects.
     static func parse(_ header: String, size: Int) -> ByteRange {
         guard header.hasPrefix("bytes="), !header.contains(",") else { return .whole }
         let parts = header.dropFirst(6).split(separator: "-", omittingEmptySubsequences: false)
@@ -61,7 +77,7 @@ enum ByteRange: Equatable {
         guard let first = Int(parts[0]), first >= 0 else { return .whole }
         var last = size - 1
         if !parts[1].isEmpty {
-            guard let given = Int(parts[1]), given >= first else { return .whole }
+            guard let given = Int(parts[1]), given >= 0 else { return .whole }
             last = min(last, given)
         }
         return first <= last ? .part(first...last) : .unsatisfiable

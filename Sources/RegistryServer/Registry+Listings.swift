@@ -38,24 +38,44 @@ extension Registry {
         do { return try await authorize(request, .pull, repository) } catch is HTTPError { return false }
     }
 
-    /// Manifests whose `subject` is `digest`, as an index. Every manifest of the repository is looked at.
+    /// Manifests whose `subject` is `digest`, as an index of at most the size a manifest may have; the rest follows
+    /// after `last`.
     func referrers(_ name: RepositoryName, _ digest: Digest, _ request: Request) async throws -> Response {
         let filter = query("artifactType", request)
+        let last = query("last", request).flatMap { try? Digest(parsing: $0) }
         var found: [Descriptor] = []
-        for (manifest, mediaType) in try await store.manifests(in: name) {
+        var size = 0
+        var next: String?
+        for (manifest, mediaType) in try await store.referrers(of: digest, in: name) {
+            if let last, manifest <= last { continue }
             let bytes = try await store.read(manifest, limit: Self.manifestLimit)
             guard let document = try? ManifestDocument(bytes, contentType: mediaType),
-                document.subject?.digest == digest, filter == nil || document.artifactType == filter
+                filter == nil || document.artifactType == filter
             else { continue }
-            found.append(
-                Descriptor(
-                    mediaType: mediaType, digest: manifest, size: Int64(bytes.count),
-                    annotations: document.annotations, artifactType: document.artifactType))
+            let descriptor = Descriptor(
+                mediaType: mediaType, digest: manifest, size: Int64(bytes.count),
+                annotations: document.annotations, artifactType: document.artifactType)
+            size += try OCIJSON.encode(descriptor).count + 1
+            if size > Self.manifestLimit - 1024, let end = found.last {
+                next = "/v2/\(name)/referrers/\(digest)?last=\(end.digest)" + (filter.map { "&artifactType=\(Self.escaped($0))" } ?? "")
+                break
+            }
+            found.append(descriptor)
         }
-        var response = try json(Index(manifests: found))
+        var response = try json(Index(manifests: found), next: next)
         response.headers[.contentType] = MediaType.ociIndex
         if filter != nil { response.headers[.ociFiltersApplied] = "artifactType" }
         return response
+    }
+
+    /// A query value as RFC 3986, 3.4 wants it.
+    private static func escaped(_ text: String) -> String {
+        text.utf8.map { byte -> String in
+            switch byte {
+            case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x5f, 0x7e, 0x2f: return String(UnicodeScalar(byte))
+            default: return "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+            }
+        }.joined()
     }
 
     private struct Page {

@@ -25,14 +25,18 @@ public typealias RegistryAuthorization =
 /// - Parameters:
 ///   - uploadKey: secret that binds upload addresses to their repository. With nil a random key is made, so that
 ///     uploads begun before a restart answer 404 afterwards and clients begin them again.
+///   - limits: what clients may send, see ``RegistryLimits``.
+///   - metrics: told about every request.
 ///   - challenge: the `WWW-Authenticate` of a 401.
 ///   - authorize: asked before every request, see ``RegistryAuthorization``.
 public func addRegistryRoutes<Context: RequestContext>(
     to router: some RouterMethods<Context>, store: ImageStore, uploadKey: [UInt8]? = nil,
+    limits: RegistryLimits = RegistryLimits(), metrics: RegistryMetrics = RegistryMetrics(),
     challenge: String = #"Basic realm="slipway""#, authorize: @escaping RegistryAuthorization
 ) {
     let registry = Registry(
-        store: store, tickets: UploadTickets(key: uploadKey), challenge: challenge, authorize: authorize)
+        store: store, tickets: UploadTickets(key: uploadKey), gate: UploadGate(limits), metrics: metrics,
+        challenge: challenge, authorize: authorize)
     for path in ["/v2", "/v2/**"] as [RouterPath] {
         for method in [.get, .head, .post, .put, .patch, .delete] as [HTTPRequest.Method] {
             router.on(path, method: method) { request, context -> Response in
@@ -46,13 +50,18 @@ public func addRegistryRoutes<Context: RequestContext>(
 struct Registry: Sendable {
     /// Manifests above 4 MiB are refused, as the distribution-spec suggests.
     static let manifestLimit = 4 << 20
+    /// Tags that one push by digest may set.
+    static let tagLimit = 100
 
     let store: ImageStore
     let tickets: UploadTickets
+    let gate: UploadGate
+    let metrics: RegistryMetrics
     let challenge: String
     let authorize: RegistryAuthorization
 
     func respond(to request: Request, context: some RequestContext) async throws -> Response {
+        let begun = ContinuousClock.now
         var response: Response
         do {
             response = try await dispatch(request, context)
@@ -69,6 +78,9 @@ struct Registry: Sendable {
             if request.method == .head { response = response.createHeadResponse() }
         }
         response.headers[.dockerDistributionAPIVersion] = "registry/2.0"
+        metrics.observe(
+            RegistryPath.operation(of: request), status: response.status.code, after: ContinuousClock.now - begun,
+            sent: request.method == .head ? 0 : Int64(response.body.contentLength ?? 0))
         return response
     }
 
@@ -93,15 +105,19 @@ struct Registry: Sendable {
             return try await referrers(name, digest, request)
         case .manifest(let name, let reference):
             switch method {
-            case .get: return try await getManifest(name, reference)
-            case .head: return try await getManifest(name, reference).createHeadResponse()
+            case .get: return try await getManifest(name, reference, request)
+            case .head: return try await getManifest(name, reference, request).createHeadResponse()
             case .put: return try await putManifest(name, reference, request)
             case .delete: return try await deleteManifest(name, reference)
             default: break
             }
-        case .blob(_, let digest):
-            if method == .get { return try await getBlob(digest, request, context) }
-            if method == .head { return try await getBlob(digest, request, context).createHeadResponse() }
+        case .blob(let name, let digest):
+            switch method {
+            case .get: return try await getBlob(name, digest, request, context)
+            case .head: return try await getBlob(name, digest, request, context).createHeadResponse()
+            case .delete: return try await deleteBlob(name, digest)
+            default: break
+            }
         case .uploads(let name) where method == .post:
             return try await beginUpload(name, request)
         case .upload(let name, let ticket):

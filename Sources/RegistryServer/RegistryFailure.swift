@@ -62,6 +62,7 @@ struct RegistryFailure: Error, Sendable {
 
     private init(store error: ImageStoreError) {
         switch error.code {
+        case .incomplete: self.init(.notFound, .manifestBlobUnknown, error.description)
         case .notFound: self.init(.notFound, .blobUnknown, error.description)
         case .digestMismatch: self.init(.badRequest, .digestInvalid, error.description)
         case .sizeMismatch: self.init(.contentTooLarge, .sizeInvalid, error.description)

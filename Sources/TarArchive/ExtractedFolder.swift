@@ -9,7 +9,7 @@ public enum ExtractedFolder {
         guard let name = path.lastComponent else { throw systemFailure("remove", path.string, EINVAL) }
         let parent = path.removingLastComponent()
         let folder = try OpenFile(parent.isEmpty ? "." : parent, O_RDONLY | O_DIRECTORY)
-        try ExtractionRoot.remove(folder.descriptor, name)
+        try FolderRemoval.remove(folder.descriptor, name)
     }
 
     /// Brings everything on the folder's file system to disk: one call instead of one per file. Blocking.

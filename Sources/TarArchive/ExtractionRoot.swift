@@ -1,117 +1,116 @@
+import CLibarchive
 import Glibc
 import SystemPackage
 
-/// A folder that names from an archive cannot leave. Every step opens one component below an open folder without
-/// following links; symbolic links of the archive itself are followed by hand, as if the folder were `/`.
+/// A folder that names from an archive cannot leave. Ways without links are opened by the kernel in one step
+/// (openat2 with RESOLVE_IN_ROOT); links, and everything on kernels without openat2, one component at a time below
+/// an open folder, following links by hand as if the folder were `/`. What only lower layers have is seen through.
 ///
 /// Blocking. Nobody else may change the folder meanwhile.
 final class ExtractionRoot {
     let root: Int32
+    let lower: LowerLayers?
+    private let asRoot: Bool
+    private let opener: FolderOpener
+    private var kernelOpens = true
+    /// True once anything but the layer's own entries was asked for.
+    private(set) var askedLower = false
+    /// Hears about folders that were made on the way to an entry: the real path, the folder and its time.
+    var created: (([FilePath.Component], Int32, timespec) throws -> Void)?
+
     private var cachedNames: [FilePath.Component] = []
     private var cached: Int32 = -1
+    /// Where the folder lent last really is.
+    private(set) var real: [FilePath.Component] = []
 
-    init(_ path: FilePath) throws {
-        root = path.withPlatformString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) }
+    init(_ path: FilePath, lower: LowerLayers?, opener: FolderOpener, asRoot: Bool) throws {
+        root = path.withPlatformString { Glibc.open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) }
+        self.lower = lower
+        self.opener = opener
+        self.asRoot = asRoot
         guard root >= 0 else { throw systemFailure("open", path.string) }
     }
 
     deinit {
-        if cached >= 0 { close(cached) }
+        forget()
         close(root)
     }
 
-    /// The components of a name: absolute names are taken relative to the root, `..` is refused.
-    static func components(_ path: FilePath) throws -> [FilePath.Component] {
-        try path.components.filter { component in
-            switch component.kind {
-            case .currentDirectory: return false
-            case .regular: return true
-            case .parentDirectory:
-                throw TarError(
-                    code: .unsafeEntry, message: "the name '\(path)' leads out of the image",
-                    hint: "the image was made to attack whoever unpacks it; do not use it")
-            }
-        }
-    }
-
     /// Lends the folder that holds `names` (created when missing). Valid until the next call.
-    func folder(_ names: [FilePath.Component], create: Bool = true) throws -> Int32 {
-        if names.isEmpty { return root }
-        if cached >= 0, names == cachedNames { return cached }
-        var real: [FilePath.Component] = []
-        var pending = Array(names.reversed())
-        var links = 0
-        var current = dup(root)
-        defer { if current >= 0 { close(current) } }
-        guard current >= 0 else { throw systemFailure("open", "the folder") }
-        while let name = pending.popLast() {
-            if name.kind == .currentDirectory { continue }
-            if name.kind == .parentDirectory {
-                if !real.isEmpty { real.removeLast() }
-                try reopen(real, &current)
-                continue
-            }
-            var next = openFolder(current, name)
-            if next < 0, errno == ENOENT, create {
-                try make(current, name)
-                next = openFolder(current, name)
-            }
-            if next >= 0 {
-                close(current)
-                current = next
-                real.append(name)
-                continue
-            }
-            let code = errno
-            guard code == ENOTDIR || code == ELOOP, let target = Self.readLink(current, name) else {
-                throw systemFailure("open folder", name.string, code)
-            }
-            links += 1
-            guard links <= 40 else {
-                throw TarError(code: .unsafeEntry, message: "too many symbolic links on the way to '\(name)'", hint: "")
-            }
-            if target.isAbsolute {
-                real = []
-                try reopen(real, &current)
-            }
-            pending.append(contentsOf: target.components.reversed())
+    func folder(_ names: [FilePath.Component]) throws -> Int32 {
+        if names.isEmpty {
+            real = []
+            return root
         }
-        if cached >= 0 { close(cached) }
-        cached = current
+        if cached >= 0, names == cachedNames { return cached }
+        forget()
+        if let direct = openDirectly(names) {
+            cached = direct
+            real = names
+        } else {
+            var walk = try Walk(self)
+            try walk.go(names)
+            (cached, real) = walk.finish()
+        }
         cachedNames = names
-        current = -1
         return cached
     }
 
-    /// Must be called when a folder on a cached way may have been replaced.
+    /// Opens a folder by its real path; nil when there is none any more.
+    func existing(_ names: [FilePath.Component]) -> Int32? {
+        var current = dup(root)
+        for name in names where current >= 0 {
+            let next = Self.open(current, name)
+            close(current)
+            current = next
+        }
+        return current < 0 ? nil : current
+    }
+
+    /// Must be called when something on the cached way may have been replaced.
     func forget() {
         if cached >= 0 { close(cached) }
         cached = -1
         cachedNames = []
     }
 
-    private func openFolder(_ folder: Int32, _ name: FilePath.Component) -> Int32 {
-        name.withPlatformString { openat(folder, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
+    /// Must be called when a file appeared: it may stand before a link of a lower layer that the cached way took.
+    func fileAppeared() {
+        if real != cachedNames { forget() }
     }
 
-    private func make(_ folder: Int32, _ name: FilePath.Component) throws {
-        try name.withPlatformString {
-            guard mkdirat(folder, $0, 0o755) == 0, fchmodat(folder, $0, 0o755, 0) == 0 else {
-                throw systemFailure("create folder", name.string)
+    /// Whether lower layers shine through everything on the way to a real folder of this layer, and through itself.
+    func seesBelow(_ names: [FilePath.Component]) throws -> Bool {
+        for count in 0...names.count {
+            guard let descriptor = existing(Array(names.prefix(count))) else {
+                throw systemFailure("open folder", names.last?.string ?? "/", ENOENT)
             }
+            let folder = OpenFile(adopting: descriptor)
+            if OverlayMark.isOpaque(folder.descriptor) { return false }
         }
+        return true
     }
 
-    /// Walks down from the root again; the components are known to be real folders.
-    private func reopen(_ names: [FilePath.Component], _ current: inout Int32) throws {
-        close(current)
-        current = dup(root)
-        for name in names {
-            let next = openFolder(current, name)
-            guard next >= 0 else { throw systemFailure("open folder", name.string) }
-            close(current)
-            current = next
-        }
+    func findBelow(_ names: [FilePath.Component]) throws -> LowerFile? {
+        askedLower = true
+        guard let lower else { return nil }
+        return try lower.find(names)
+    }
+
+    /// One system call for a way without links; nil when it takes more.
+    private func openDirectly(_ names: [FilePath.Component]) -> Int32? {
+        guard kernelOpens else { return nil }
+        var path = FilePath()
+        path.append(names)
+        let folder = path.withPlatformString { opener.open(root, $0) }
+        if folder >= 0 { return folder }
+        // Old kernels do not know the call, old sandboxes forbid it.
+        if errno == ENOSYS || errno == EPERM || errno == EINVAL || errno == E2BIG { kernelOpens = false }
+        return nil
+    }
+
+    static func open(_ folder: Int32, _ name: FilePath.Component) -> Int32 {
+        name.withPlatformString { openat(folder, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
     }
 
     static func readLink(_ folder: Int32, _ name: FilePath.Component) -> FilePath? {
@@ -124,26 +123,157 @@ final class ExtractionRoot {
         }
     }
 
-    /// Removes a name, whatever it is, with everything below.
-    static func remove(_ folder: Int32, _ name: FilePath.Component) throws {
-        let code: Int32 = name.withPlatformString { unlinkat(folder, $0, 0) == 0 ? 0 : errno }
-        if code == 0 || code == ENOENT { return }
-        guard code == EISDIR || code == EPERM else { throw systemFailure("remove", name.string, code) }
-        let inner = name.withPlatformString { openat(folder, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
-        guard inner >= 0 else { throw systemFailure("remove", name.string) }
-        guard let listing = fdopendir(inner) else {
-            close(inner)
-            throw systemFailure("remove", name.string)
+    // MARK: Folders on the way
+
+    /// Makes a folder nobody described: 0755 of root, from 1970.
+    fileprivate func make(_ folder: Int32, _ real: [FilePath.Component]) throws -> Int32 {
+        try makeFolder(folder, real) { new in
+            guard fchmod(new, 0o755) == 0 else { throw systemFailure("set the mode of", real.last?.string ?? "/") }
+            return timespec()
         }
-        defer { closedir(listing) }
-        while let entry = readdir(listing) {
-            let child = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { FilePath.Component(platformString: $0) }
+    }
+
+    /// Makes a folder as a lower layer has it.
+    fileprivate func make(_ folder: Int32, _ real: [FilePath.Component], like lower: borrowing LowerFile) throws -> Int32 {
+        try makeFolder(folder, real) { new in
+            try lower.describe(new, asRoot: asRoot)
+            return lower.status.st_mtim
+        }
+    }
+
+    private func makeFolder(_ folder: Int32, _ real: [FilePath.Component], _ describe: (Int32) throws -> timespec) throws -> Int32 {
+        guard let name = real.last else { throw systemFailure("create folder", "/", EINVAL) }
+        guard name.withPlatformString({ mkdirat(folder, $0, 0o755) }) == 0 else { throw systemFailure("create folder", name.string) }
+        let new = Self.open(folder, name)
+        guard new >= 0 else { throw systemFailure("open folder", name.string) }
+        do {
+            try created?(real, new, try describe(new))
+            return new
+        } catch {
+            close(new)
+            throw error
+        }
+    }
+}
+
+/// How a way without links is opened below a root: openat2, unless a test stands in for another kernel.
+public struct FolderOpener: Sendable {
+    /// A descriptor, or -1 with `errno` set; ENOSYS says that this kernel cannot.
+    let open: @Sendable (_ root: Int32, _ path: UnsafePointer<CChar>) -> Int32
+
+    public init(_ open: @escaping @Sendable (_ root: Int32, _ path: UnsafePointer<CChar>) -> Int32) { self.open = open }
+
+    /// openat2(2) with RESOLVE_IN_ROOT and RESOLVE_NO_SYMLINKS, in Linux since 5.6.
+    public static let kernel = FolderOpener { root, path in
+        slipway_open_in_root(root, path, UInt64(O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+    }
+}
+
+/// Goes from the root to a folder, one component at a time.
+private struct Walk: ~Copyable {
+    private let place: ExtractionRoot
+    private var current: Int32
+    private var real: [FilePath.Component] = []
+    /// For the root and every folder of `real`: whether lower layers shine through.
+    private var seesBelow: [Bool]
+    private var links = 0
+
+    init(_ place: ExtractionRoot) throws {
+        self.place = place
+        current = dup(place.root)
+        guard current >= 0 else { throw systemFailure("open", "the folder") }
+        seesBelow = [!OverlayMark.isOpaque(current)]
+    }
+
+    deinit { if current >= 0 { close(current) } }
+
+    consuming func finish() -> (Int32, [FilePath.Component]) {
+        let result = (current, real)
+        current = -1
+        return result
+    }
+
+    mutating func go(_ names: [FilePath.Component]) throws {
+        var pending = Array(names.reversed())
+        while let name = pending.popLast() {
+            switch name.kind {
+            case .currentDirectory: continue
+            case .parentDirectory: try up()
+            case .regular:
+                guard let target = try step(name) else { continue }
+                links += 1
+                guard links <= 40 else {
+                    throw TarError(
+                        code: .unsafeEntry, message: "there are too many symbolic links on the way to '\(name)'",
+                        hint: "the links of the image run in a circle")
+                }
+                if target.isAbsolute { try reset(to: []) }
+                pending.append(contentsOf: target.components.reversed())
             }
-            if let child, child.kind == .regular { try remove(inner, child) }
         }
-        guard name.withPlatformString({ unlinkat(folder, $0, AT_REMOVEDIR) }) == 0 else {
-            throw systemFailure("remove", name.string)
+    }
+
+    private mutating func up() throws {
+        guard !real.isEmpty else { return }
+        try reset(to: Array(real.dropLast()))
+    }
+
+    /// Walks down from the root again; the components are known to be real folders.
+    private mutating func reset(to names: [FilePath.Component]) throws {
+        guard let folder = place.existing(names) else { throw systemFailure("open folder", names.last?.string ?? "/") }
+        close(current)
+        current = folder
+        real = names
+        seesBelow.removeLast(seesBelow.count - names.count - 1)
+    }
+
+    private mutating func enter(_ folder: Int32, _ name: FilePath.Component, seesBelow sees: Bool) {
+        close(current)
+        current = folder
+        real.append(name)
+        seesBelow.append(sees)
+    }
+
+    /// Enters the folder, or returns where the link of that name leads.
+    private mutating func step(_ name: FilePath.Component) throws -> FilePath? {
+        let sees = seesBelow.last ?? false
+        let next = ExtractionRoot.open(current, name)
+        if next >= 0 {
+            enter(next, name, seesBelow: sees && !OverlayMark.isOpaque(next))
+            return nil
         }
+        guard errno != ENOENT else { return try stepBelow(name, sees) }
+        guard errno == ENOTDIR || errno == ELOOP else { throw systemFailure("open folder", name.string) }
+        if let target = ExtractionRoot.readLink(current, name) { return target }
+        var status = stat()
+        guard name.withPlatformString({ fstatat(current, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0, status.isWhiteout else {
+            throw Self.notAFolder(real, name)
+        }
+        // The layer hides what was there and puts something new in its place.
+        guard name.withPlatformString({ unlinkat(current, $0, 0) }) == 0 else { throw systemFailure("replace", name.string) }
+        let new = try place.make(current, real + [name])
+        enter(new, name, seesBelow: false)
+        try OverlayMark.makeOpaque(new)
+        return nil
+    }
+
+    /// The layer itself has nothing of that name.
+    private mutating func stepBelow(_ name: FilePath.Component, _ sees: Bool) throws -> FilePath? {
+        guard sees, let lower = try place.findBelow(real + [name]) else {
+            enter(try place.make(current, real + [name]), name, seesBelow: false)
+            return nil
+        }
+        if let target = lower.link { return target }
+        guard lower.isFolder else { throw Self.notAFolder(real, name) }
+        let new = try place.make(current, real + [name], like: lower)
+        enter(new, name, seesBelow: true)
+        return nil
+    }
+
+    private static func notAFolder(_ real: [FilePath.Component], _ name: FilePath.Component) -> TarError {
+        let path = (real + [name]).map(\.string).joined(separator: "/")
+        return TarError(
+            code: .invalidArchive, message: "an entry lies below '\(path)', which is not a folder",
+            hint: "the layer is malformed or made for another base; build the image again")
     }
 }

@@ -1,67 +1,103 @@
-import CLibarchive
-import Glibc
 public import OCIModel
 public import SystemPackage
 
 /// The uncompressed bytes of a file that is plain, gzip or zstd, hashed as they are read.
 ///
-/// Blocking, and for one thread only.
+/// Blocking, and for one thread only. At most 768 KiB and the decompressor's window are in memory.
 public final class LayerBytes {
-    private let archive: OpaquePointer
+    private static let bufferSize = 1 << 18
+
+    private let source: any ByteSource
+    private let decompressor: any Decompressor
     private let name: String
-    private var hasher = Digest.Hasher()
+    private let limits: LayerLimits
+    private let packed = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 64)
+    private let plain = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize << 1, alignment: 64)
+    private var input: UnsafeRawBufferPointer
+    private var sourceEnded = false
     private var ended = false
-    private let limit: Int64
+    private var hasher: Digest.Hasher
+
+    /// How the file is packed.
+    public let compression: LayerCompression
     /// Uncompressed bytes so far.
     public private(set) var count: Int64 = 0
+    /// Bytes read from the file so far.
+    public private(set) var packedCount: Int64 = 0
 
-    /// Opens `file` and lends its bytes to `body`. More than `limit` uncompressed bytes throw `.limitExceeded`.
-    public static func open<T>(_ file: FilePath, limit: Int64 = .max, _ body: (LayerBytes) throws -> T) throws -> T {
-        try withUTF8Names { try body(LayerBytes(file, limit: limit)) }
+    /// Opens `file` and lends its bytes to `body`. With `expecting`, a file packed otherwise throws `.invalidArchive`;
+    /// more bytes than `limits` allow, `.limitExceeded`. `algorithm` makes the digest `finish` returns.
+    public static func open<T>(
+        _ file: FilePath, expecting: LayerCompression? = nil, limits: LayerLimits = LayerLimits(),
+        algorithm: DigestAlgorithm = .sha256, _ body: (LayerBytes) throws -> T
+    ) throws -> T {
+        try body(LayerBytes(FileSource(file), name: file.string, expecting: expecting, limits: limits, algorithm: algorithm))
     }
 
-    private init(_ file: FilePath, limit: Int64) throws {
-        guard let archive = archive_read_new() else {
-            throw TarError(code: .unavailable, message: "libarchive has no memory", hint: "")
-        }
-        self.archive = archive
-        self.limit = limit
-        name = file.string
-        for code in [
-            archive_read_support_filter_gzip(archive), archive_read_support_filter_zstd(archive),
-            archive_read_support_format_raw(archive), archive_read_support_format_empty(archive),
-        ] where code != ARCHIVE_OK {
-            throw TarError(code: .unavailable, message: archiveMessage(archive), hint: "install libarchive with gzip and zstd")
-        }
-        try check(file.withPlatformString { archive_read_open_filename(archive, $0, 1 << 18) })
-        var entry: OpaquePointer?
-        let code = archive_read_next_header(archive, &entry)
-        if code == ARCHIVE_EOF { ended = true } else { try check(code) }
+    /// The same over bytes in memory; `name` appears in errors.
+    public static func open<T>(
+        bytes: [UInt8], name: String, expecting: LayerCompression? = nil, limits: LayerLimits = LayerLimits(),
+        algorithm: DigestAlgorithm = .sha256, _ body: (LayerBytes) throws -> T
+    ) throws -> T {
+        try body(LayerBytes(MemorySource(bytes), name: name, expecting: expecting, limits: limits, algorithm: algorithm))
     }
 
-    deinit { archive_read_free(archive) }
+    private init(
+        _ source: any ByteSource, name: String, expecting: LayerCompression?, limits: LayerLimits, algorithm: DigestAlgorithm
+    ) throws {
+        hasher = Digest.Hasher(algorithm)
+        self.source = source
+        self.name = name
+        self.limits = limits
+        do {
+            let count = try source.read(into: packed)
+            packedCount = Int64(count)
+            sourceEnded = count < packed.count
+            input = UnsafeRawBufferPointer(rebasing: packed[..<count])
+            compression = LayerCompression.detect(input)
+            if let expecting, expecting != compression {
+                throw TarError(
+                    code: .invalidArchive, message: "\(name) should be packed with \(expecting.rawValue), but is \(compression.rawValue)",
+                    hint: "the media type of the layer lies; build or copy the image again")
+            }
+            switch compression {
+            case .none: decompressor = PlainBytes()
+            case .gzip: decompressor = GzipDecompressor()
+            case .zstd: decompressor = try ZstdDecompressor()
+            }
+        } catch {
+            packed.deallocate()
+            plain.deallocate()
+            throw error
+        }
+    }
+
+    deinit {
+        packed.deallocate()
+        plain.deallocate()
+    }
 
     /// The next piece, valid until the following call; nil at the end. Only a proper end is an end: a compressed
-    /// stream that is cut short throws.
+    /// stream that is cut short, damaged or followed by something else throws.
     public func next() throws -> UnsafeRawBufferPointer? {
         while !ended {
-            var bytes: UnsafeRawPointer?
-            var size = 0
-            var offset: la_int64_t = 0
-            let code = archive_read_data_block(archive, &bytes, &size, &offset)
-            if code == ARCHIVE_EOF {
-                ended = true
-                break
-            }
-            try check(code)
-            guard size > 0 else { continue }
-            let piece = UnsafeRawBufferPointer(start: bytes, count: size)
-            count += Int64(size)
-            guard count <= limit else {
+            if input.isEmpty, !sourceEnded { try refill() }
+            let atEnd = input.isEmpty
+            let made: Int
+            do {
+                made = try decompressor.decompress(&input, into: plain)
+            } catch let error as DamagedStream {
                 throw TarError(
-                    code: .limitExceeded, message: "\(name) unpacks to more than \(limit) bytes",
-                    hint: "raise the limit if you trust the image")
+                    code: .invalidArchive, message: "cannot read \(name): \(error.reason)",
+                    hint: "the file is damaged; fetch it again")
             }
+            guard made > 0 else {
+                if atEnd { ended = true }
+                continue
+            }
+            count += Int64(made)
+            try checkLimits()
+            let piece = UnsafeRawBufferPointer(rebasing: plain[..<made])
             hasher.update(piece)
             return piece
         }
@@ -74,11 +110,18 @@ public final class LayerBytes {
         return hasher.finalize()
     }
 
-    private func check(_ code: Int32) throws {
-        guard code == ARCHIVE_OK else {
-            throw TarError(
-                code: .invalidArchive, message: "cannot read \(name): \(archiveMessage(archive))",
-                hint: "the file is damaged or cut short; fetch it again")
+    private func refill() throws {
+        let count = try source.read(into: packed)
+        packedCount += Int64(count)
+        sourceEnded = count < packed.count
+        input = UnsafeRawBufferPointer(rebasing: packed[..<count])
+    }
+
+    private func checkLimits() throws {
+        guard count <= limits.bytes else { throw limits.exceeded(.bytes, "\(name) unpacks to more than \(limits.bytes) bytes") }
+        // What lies unused in the buffer counts as read: at most 256 KiB, nothing against `ratioFrom`.
+        guard count <= limits.ratioFrom || count / max(1, limits.ratio) <= packedCount else {
+            throw limits.exceeded(.ratio, "\(name) unpacks to more than \(limits.ratio) times its size")
         }
     }
 }

@@ -130,10 +130,10 @@ private func exists(_ path: FilePath) -> Bool { (try? FileManager.default.attrib
         defer { scratch.remove() }
         let (file, _) = try layer(sampleEntries, in: scratch)
         var options = LayerExtractor.Options()
-        options.maximumBytes = 1_000_000
+        options.limits.bytes = 1_000_000
         #expect(tarCode { try LayerExtractor(options: options).extract(file, to: scratch.folder("a")) } == .limitExceeded)
         options = LayerExtractor.Options()
-        options.maximumEntries = 3
+        options.limits.entries = 3
         #expect(tarCode { try LayerExtractor(options: options).extract(file, to: scratch.folder("b")) } == .limitExceeded)
     }
 

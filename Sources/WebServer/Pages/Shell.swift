@@ -64,14 +64,14 @@ public struct TimeText: Sendable {
     }
 }
 
-/// A sha256 digest as shown: twelve digits, all of them on the clipboard.
+/// A digest as shown: twelve digits, all of them on the clipboard.
 public struct DigestText: Sendable {
     public var full: String
     public var short: String
 
     public init(_ full: String) {
         self.full = full
-        let hex = full.hasPrefix("sha256:") ? full.dropFirst(7) : full[...]
-        short = hex.count == full.count ? String(hex.prefix(12)) : "sha256:\(hex.prefix(12))"
+        let parts = full.split(separator: ":", maxSplits: 1)
+        short = parts.count == 2 ? "\(parts[0]):\(parts[1].prefix(12))" : String(full.prefix(12))
     }
 }

@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import SystemPackage
+import TarArchive
 
 /// The server's own settings: from `slipway.yaml`, from `SLIPWAY_…` in the environment, from the command line; what comes
 /// later wins. docs/server.md lists them.
@@ -18,8 +19,11 @@ struct ServerSettings {
     var concurrentRuns: Int
     /// Bytes.
     var diskReserve: Int64
+    var layers: LayerLimits
     var readersNeedToken: Bool
     var dockerConfig: String?
+    var registries: RegistryFile
+    var registry: EmbeddedRegistrySettings
     var logLevel: String
 
     static let defaultData = "/var/lib/slipway"
@@ -58,8 +62,11 @@ struct ServerSettings {
             subnet: reader.string(forKey: "network.subnet", default: "10.83.0.0/16"),
             concurrentRuns: min(max(reader.int(forKey: "runs", default: 4), 1), 64),
             diskReserve: Int64(min(max(reader.int(forKey: "disk.reserve", default: 256), 0), 1 << 20)) << 20,
+            layers: try LayerLimits.read { reader.string(forKey: ConfigKey($0.rawValue)) },
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
+            registries: try path.map { try RegistryFile(file: $0) } ?? .none,
+            registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
     }
 
