@@ -98,12 +98,11 @@ struct CopySource: Sendable {
         contentKey = nodes?.contentKey
     }
 
-    /// What was learned while the files went into an archive.
-    mutating func take(_ hashes: ContentHashes) {
-        for position in (nodes ?? []).indices where nodes?[position].content == nil {
-            guard let node = nodes?[position] else { continue }
-            let file = node.path.isEmpty ? path : path.pushing(FilePath(node.path))
-            nodes?[position].content = hashes.found[file.string]
+    /// What was learned while the files went into an archive, whose entries were made of `items`.
+    mutating func take(_ hashes: ContentHashes, _ items: [LayerPlan.Item]) {
+        for (item, content) in zip(items, hashes.found) {
+            guard let node = item.node, nodes?[Int(node)].kind == .file else { continue }
+            nodes?[Int(node)].content = content
         }
         contentKey = nodes?.contentKey
     }

@@ -1,7 +1,6 @@
 import Crypto
 import FoundationEssentials
 import OCIModel
-import SystemPackage
 import TarArchive
 
 /// Hashes the contents of files for one store: fast, and only for whoever has its key.
@@ -39,10 +38,10 @@ struct FileHasher {
 
 /// Hashes the files that go into an archive, each by itself.
 final class ContentHashes: TarObserver {
-    private(set) var found: [String: ContentHash] = [:]
+    /// By the entry's position in the archive.
+    private(set) var found: [ContentHash] = []
     private let key: FileHasher.Key
     private var hasher: FileHasher
-    private var file: String?
 
     init(_ key: FileHasher.Key) {
         self.key = key
@@ -50,15 +49,10 @@ final class ContentHashes: TarObserver {
     }
 
     func begin(_ entry: TarEntry, index: Int) {
-        guard case .file(let path) = entry.content else { return }
-        file = path.string
         hasher = FileHasher(key)
     }
 
     func content(_ bytes: UnsafeRawBufferPointer) throws { try hasher.update(bytes) }
 
-    func end() {
-        if let file { found[file] = hasher.finalize() }
-        file = nil
-    }
+    func end() { found.append(hasher.finalize()) }
 }

@@ -40,8 +40,7 @@ extension ImageCommand {
             let store = try options.open()
             let reference = try ImageReference(parsing: to)
             if let file = containerfile.file { return try await build(reference, from: file, in: store) }
-            let registry = reference.registry
-            if let registry, copy.isEmpty == false {
+            if let registry = reference.registry {
                 return try await withRegistries { registries in
                     let client = try registries.registry(registry)
                     try await build(reference, in: store, registries, sendingTo: client)
