@@ -8,7 +8,7 @@ import Testing
 /// Uploads under everything that can go wrong. `make torture-upload` does 200 rounds; the usual tests a few.
 @Suite(.serialized) struct TortureTests {
     private static let chunk: Int64 = 1 << 20
-    private static let rounds = ProcessInfo.processInfo.environment["SLIPWAY_TORTURE_ROUNDS"].flatMap { Int($0) } ?? 8
+    private static let rounds = ProcessInfo.processInfo.environment["SLIPWAY_TORTURE_ROUNDS"].flatMap { Int($0) } ?? 5
     /// A run can be had again by its seed.
     private static let seed = ProcessInfo.processInfo.environment["SLIPWAY_TORTURE_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64.max)
 
