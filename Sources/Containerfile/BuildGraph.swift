@@ -47,16 +47,16 @@ public struct BuildGraph: Sendable, Hashable {
         self.target = try Self.target(target, in: file, names: names)
         globals = try file.globalValues(arguments, targetStage: target ?? file.stages.last?.name ?? "")
         var nodes: [Node] = []
+        // Shared by all stages of one base.
+        var triggersOfBases: [Int: [Instruction]] = [:]
         for stage in file.stages {
             let base = try Self.base(of: stage, globals: globals, names: names)
             var triggers: [Instruction] = []
             var dependencies: Set<Int> = []
             if case .stage(let index) = base {
                 dependencies.insert(index)
-                triggers = nodes[index].stage.instructions.compactMap { instruction in
-                    guard case .onBuild(let trigger) = instruction.kind else { return nil }
-                    return trigger.instruction
-                }
+                triggers = triggersOfBases[index] ?? Self.triggers(of: nodes[index].stage)
+                triggersOfBases[index] = triggers
             }
             for instruction in triggers + stage.instructions {
                 for origin in try Self.origins(of: instruction, inStage: stage.index, names: names) {
@@ -77,7 +77,7 @@ public struct BuildGraph: Sendable, Hashable {
     }
 
     /// The stages that are not needed for the target.
-    public var unused: [Int] { nodes.indices.filter { !order.contains($0) } }
+    public var unused: [Int] { Set(nodes.indices).subtracting(order).sorted() }
 
     /// Where COPY --from or a mount's from leads, for an instruction of this stage.
     ///
@@ -94,6 +94,13 @@ public struct BuildGraph: Sendable, Hashable {
     }
 
     // MARK: Building
+
+    private static func triggers(of stage: Stage) -> [Instruction] {
+        stage.instructions.compactMap { instruction in
+            guard case .onBuild(let trigger) = instruction.kind else { return nil }
+            return trigger.instruction
+        }
+    }
 
     private static func target(
         _ target: String?, in file: BuildFile, names: [String: Int]

@@ -4,6 +4,8 @@ public enum ContainerfileParser {
     public static let maximumSize = 1 << 20
     /// More instructions than this are refused.
     public static let maximumInstructions = 10_000
+    /// More stages than this are refused.
+    public static let maximumStages = 1_000
     /// Mistakes shown for one file.
     static let maximumDiagnostics = 50
 

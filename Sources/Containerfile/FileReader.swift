@@ -118,6 +118,10 @@ struct FileReader {
     }
 
     private mutating func readStage(_ statement: Statement, _ location: SourceRange) throws(Mistake) {
+        guard stages.count < ContainerfileParser.maximumStages else {
+            throw statement.keyword.error(
+                .tooLarge, at: 0, "the file has more than \(ContainerfileParser.maximumStages) stages")
+        }
         // Whatever is wrong with this line, the next instructions are not part of the stage before.
         seen = []
         let placeholder = WordParser.literal(statement.keyword)

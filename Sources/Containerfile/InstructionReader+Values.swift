@@ -82,14 +82,18 @@ extension InstructionReader {
             suggestion: "use RUN --mount=type=secret,id=…")
     }
 
+    /// All there are, for each of the three protocols.
+    static let maximumPorts = 3 * 65_536
+
     /// EXPOSE port[/protocol]…
     mutating func expose() throws(Mistake) -> Instruction.Kind {
         _ = try flags([])
         var words: [Word] = []
+        var count = 0
         for fragment in try plainWords() {
             let word = try plainWord(fragment)
             if let literal = word.literal {
-                do { _ = try ExposedPort.ports(parsing: literal) } catch {
+                do { count += try ExposedPort.parse(literal).range.count } catch {
                     throw Mistake(word.error(.invalid, error.message, suggestion: error.hint))
                 }
                 if literal != literal.lowercased() {
@@ -99,6 +103,9 @@ extension InstructionReader {
             words.append(word)
         }
         guard !words.isEmpty else { throw missing("needs a port", example: "EXPOSE 80/tcp") }
+        guard words.count <= Self.maximumPorts, count <= Self.maximumPorts else {
+            throw rest.error(.tooLarge, at: 0, "EXPOSE has more than \(Self.maximumPorts) ports", suggestion: "expose what is used")
+        }
         return .expose(words)
     }
 

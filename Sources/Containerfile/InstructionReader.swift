@@ -237,7 +237,11 @@ struct InstructionReader {
             .invalid, at: offset, "the exec form holds strings only", suggestion: "put it between double quotes")
     }
 
+    /// More warnings about one instruction help nobody.
+    static let maximumWarnings = 20
+
     mutating func warn(_ check: Check?, at fragment: Fragment, _ message: String, suggestion: String? = nil) {
+        guard warnings.count < Self.maximumWarnings else { return }
         let place = fragment.place(at: 0)
         warnings.append(
             fragment.text.diagnostic(

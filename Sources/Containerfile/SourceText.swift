@@ -32,8 +32,15 @@ public final class SourceText: Sendable {
         for scalar in scalars[start..<end] { shown.append(Self.isControl(scalar) ? "\u{FFFD}" : scalar) }
         if end < scalars.count { shown.append("…") }
         return Diagnostic(
-            severity: severity, check: check, file: file, line: line, column: column, message: message, source: String(shown),
-            caret: column - start + (start > 0 ? 1 : 0), suggestion: suggestion)
+            severity: severity, check: check, file: file, line: line, column: column, message: Self.printable(message),
+            source: String(shown),
+            caret: column - start + (start > 0 ? 1 : 0), suggestion: suggestion.map(Self.printable))
+    }
+
+    /// Without characters that must not reach a terminal: messages quote what files and other rooms say.
+    private static func printable(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: isControl) else { return text }
+        return String(String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) ? "\u{FFFD}" : $0 }))
     }
 
     /// Characters that must not reach a terminal.

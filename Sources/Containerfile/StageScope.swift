@@ -10,6 +10,8 @@ public struct StageScope: Sendable {
     /// The values ARG gave, by name; nil: declared, without a value.
     public private(set) var arguments: [String: String?] = [:]
 
+    /// Where in `environment` a name is.
+    private var places: [String: Int] = [:]
     private let globals: [String: String]
     private let given: [String: String]
 
@@ -67,9 +69,10 @@ public struct StageScope: Sendable {
     }
 
     private mutating func set(_ name: String, _ value: String) {
-        if let index = environment.firstIndex(where: { $0.name == name }) {
+        if let index = places[name] {
             environment[index].value = value
         } else {
+            places[name] = environment.count
             environment.append((name, value))
         }
         arguments.removeValue(forKey: name)

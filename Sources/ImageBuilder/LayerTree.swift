@@ -1,4 +1,3 @@
-import ImageStore
 import OCIModel
 import SystemPackage
 import TarArchive
@@ -115,80 +114,6 @@ struct LayerTree {
         var node = node
         node.children = node.children.compactMapValues { $0.layer < layer ? pruned($0, layer) : emptied($0, layer) }
         return node
-    }
-}
-
-/// One entry of a layer, read.
-struct LayerChange {
-    enum Kind {
-        case node(LayerTree.Node)
-        case hardlink(EntryName)
-        case hide(FilePath.Component)
-        case hideAll
-    }
-
-    let name: EntryName
-    let kind: Kind
-
-    /// Reads a layer, verifies it against its diffID and hands over its entries. `layer` is its number. Blocking.
-    static func read(
-        _ file: FilePath, expecting diffID: Digest, layer: Int, limits: LayerLimits, isCancelled: () -> Bool,
-        _ body: (LayerChange) throws -> Void
-    ) throws {
-        var count = 0
-        let found = try TarReader.read(file, limits: limits, algorithm: diffID.algorithm) { entry, reader in
-            if isCancelled() { throw CancellationError() }
-            count += 1
-            guard count <= limits.entries else {
-                throw TarError(
-                    code: .limitExceeded, message: "\(file) has more than \(limits.entries) entries",
-                    hint: "if you trust the image, raise \(LayerLimits.Name.entries.rawValue)")
-            }
-            if let change = try LayerChange(entry, reader, layer, limits) { try body(change) }
-        }
-        guard found.diffID == diffID else {
-            throw ImageStoreError(
-                code: .digestMismatch, message: "a layer has diffID \(found.diffID), its config says \(diffID)",
-                hint: "the image is damaged; pull it again")
-        }
-    }
-
-    private init?(_ entry: TarReader.Entry, _ reader: TarReader, _ layer: Int, _ limits: LayerLimits) throws {
-        name = try EntryName(entry.path, limits)
-        switch name.meaning {
-        case .bookkeeping: return nil
-        case .whiteout(let hidden): kind = .hide(hidden)
-        case .opaqueWhiteout: kind = .hideAll
-        case .file:
-            let content: LayerTree.Content
-            switch entry.kind {
-            case .directory: content = .folder
-            case .file(let size): content = .file(try Self.digest(reader, size))
-            case .symlink(let target): content = .link(target)
-            case .fifo: content = .fifo
-            case .characterDevice(let major, let minor): content = .device(isBlock: false, major: major, minor: minor)
-            case .blockDevice(let major, let minor): content = .device(isBlock: true, major: major, minor: minor)
-            case .hardlink(let target):
-                kind = .hardlink(try EntryName(target, limits))
-                return
-            }
-            var node = LayerTree.Node(content: content, mode: entry.mode, uid: entry.uid, gid: entry.gid, layer: layer)
-            for (key, value) in entry.xattrs { node.xattrs[key] = value }
-            kind = .node(node)
-        }
-    }
-
-    /// Of the data, its places and the size: holes are not read.
-    private static func digest(_ reader: TarReader, _ size: Int64) throws -> Digest {
-        var hasher = Digest.Hasher()
-        var end: Int64 = 0
-        try reader.data { piece, offset in
-            if offset != end { hasher.update(Array("hole \(end) \(offset)\n".utf8)) }
-            hasher.update(piece)
-            end = offset + Int64(piece.count)
-        }
-        hasher.update(Array("size \(size)".utf8))
-        return hasher.finalize()
     }
 }
 

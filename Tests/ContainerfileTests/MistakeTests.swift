@@ -115,6 +115,7 @@ import Testing
             "FROM a\nRUN --mount=" + String(repeating: "target=/a,", count: 80_000),
             "FROM a\nCOPY [" + String(repeating: "\"a\",", count: 200_000) + "\"b\"]",
             "FROM a\nUSER " + String(repeating: "\"", count: 900_000), "FROM a\nLABEL " + String(repeating: "'", count: 900_001),
+            "FROM a\nENV " + String(repeating: "key=1 ", count: 150_000), "FROM a\nEXPOSE " + String(repeating: "80/TCP ", count: 100_000),
             "FROM a\nRUN " + String(repeating: "$((", count: 300_000), "FROM a\n" + String(repeating: "RUN a \\\n\n", count: 90_000),
         ])
     func hostileFilesAreReadInLinearTime(_ text: String) throws {
