@@ -5,7 +5,7 @@ import SystemPackage
 
 /// What a repository holds: a blob is in the store once, and may be read through every repository it belongs to.
 extension ImageStore {
-    /// Makes a stored manifest part of a repository, and with it all it refers to that is here. For callers of this
+    /// Makes a stored manifest part of a repository, and with it all it refers to. For callers of this
     /// process, who may use any blob; see `admit(manifest:mediaType:in:requiring:)` for clients.
     public func record(manifest: Digest, mediaType: String, in repository: RepositoryName) async throws {
         try await queue.run { _ in try recordNow(manifest, mediaType: mediaType, in: repository) }
@@ -17,7 +17,12 @@ extension ImageStore {
             guard try renewNow(manifest) != nil else { throw absent(manifest) }
             let manifests = folder(repository, "_manifests")
             let plain = try links.children.filter { try !Files.touch(manifests.appending($0.hex)) }
-            for blob in links.blobs + plain where try renewNow(blob) != nil { try addNow(blob, to: repository) }
+            // Also what is not here yet: layers of a base may come later, or never.
+            for blob in links.blobs {
+                try renewNow(blob)
+                try addNow(blob, to: repository)
+            }
+            for blob in plain where try renewNow(blob) != nil { try addNow(blob, to: repository) }
             try enter(manifest, links, mediaType, repository)
         }
     }
@@ -160,7 +165,7 @@ extension ImageStore {
         for name in try Files.names(in: folder(repository, "_manifests")) ?? [] {
             guard let manifest = Digest(hex: name), try size(of: manifest) != nil else { continue }
             let links = ManifestLinks(try readNow(manifest))
-            for blob in links.blobs where try size(of: blob) != nil { try mark(members, blob.hex) }
+            for blob in links.blobs { try mark(members, blob.hex) }
             if let subject = links.subject { try mark(referrers(of: subject, in: repository), name) }
         }
         try Files.createFolder(members)
