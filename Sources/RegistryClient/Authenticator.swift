@@ -1,66 +1,11 @@
 import FoundationEssentials
 import Synchronization
 
-/// What a request needs to be allowed to do, as token scopes: `repository:<name>:pull,push`.
-struct Scope: Sendable, Hashable {
-    let resources: [String]
-
-    static func pull(_ repository: String) -> Scope { Scope(resources: ["repository:\(repository):pull"]) }
-
-    static func push(_ repository: String, mounting source: String? = nil) -> Scope {
-        Scope(resources: ["repository:\(repository):pull,push"] + (source.map { ["repository:\($0):pull"] } ?? []))
-    }
-}
-
-/// A `WWW-Authenticate` challenge (RFC 9110, section 11.6.1).
-enum Challenge: Sendable, Equatable {
-    case basic
-    /// Fetch a token at `realm` (distribution's token authentication specification).
-    case bearer(realm: String, service: String?)
-
-    /// The first challenge we can answer; Bearer before Basic.
-    init?(_ headers: [String]) {
-        var sawBasic = false
-        for header in headers {
-            let scheme = header.prefix { $0 != " " }.lowercased()
-            if scheme == "basic" { sawBasic = true }
-            guard scheme == "bearer" else { continue }
-            let fields = Self.parameters(header.dropFirst(scheme.count))
-            guard let realm = fields["realm"] else { continue }
-            self = .bearer(realm: realm, service: fields["service"])
-            return
-        }
-        guard sawBasic else { return nil }
-        self = .basic
-    }
-
-    /// `key="value with, commas",key=token`
-    private static func parameters(_ text: Substring) -> [String: String] {
-        var fields: [String: String] = [:]
-        var rest = text
-        while true {
-            rest = rest.drop { $0 == " " || $0 == "," }
-            let key = rest.prefix { $0 != "=" && $0 != "," }
-            rest = rest.dropFirst(key.count)
-            guard rest.first == "=" else { return fields }
-            rest = rest.dropFirst()
-            var value = ""
-            if rest.first == "\"" {
-                rest = rest.dropFirst()
-                while let character = rest.popFirst(), character != "\"" {
-                    if character == "\\", let escaped = rest.popFirst() { value.append(escaped) } else { value.append(character) }
-                }
-            } else {
-                value = String(rest.prefix { $0 != "," && $0 != " " })
-                rest = rest.dropFirst(value.count)
-            }
-            fields[key.lowercased()] = value
-        }
-    }
-}
-
-/// Remembers how the registry wants to be talked to, and the tokens it gave out.
+/// Remembers how the registry wants to be talked to, who we are there, and the tokens it gave out.
 final class Authenticator: Sendable {
+    /// Looks up who we are; asked once, when the registry wants to know.
+    typealias Lookup = @Sendable () async throws -> RegistryCredentials?
+
     private struct Token {
         let value: String
         let expires: ContinuousClock.Instant
@@ -69,12 +14,17 @@ final class Authenticator: Sendable {
     private struct State {
         var challenge: Challenge?
         var tokens: [Scope: Token] = [:]
+        var login: RegistryCredentials?
+        var isLookedUp: Bool
     }
 
-    let credentials: RegistryCredentials?
-    private let state = Mutex(State())
+    private let lookup: Lookup
+    private let state: Mutex<State>
 
-    init(credentials: RegistryCredentials?) { self.credentials = credentials }
+    init(credentials: RegistryCredentials?, lookup: Lookup?) {
+        self.lookup = lookup ?? { nil }
+        state = Mutex(State(login: credentials, isLookedUp: credentials != nil || lookup == nil))
+    }
 
     enum Plan {
         /// Send this header value; nil: none is needed or known.
@@ -82,13 +32,16 @@ final class Authenticator: Sendable {
         case fetchToken(realm: String, service: String?)
     }
 
+    /// Who we are, as far as it was asked for yet.
+    var login: RegistryCredentials? { state.withLock { $0.login } }
+
     /// What to send with a request.
     func plan(for scope: Scope) -> Plan {
-        if case .bearer(let token) = credentials { return .header("Bearer \(token)") }
-        return state.withLock { state in
+        state.withLock { state in
+            if case .bearer(let token) = state.login { return .header("Bearer \(token)") }
             switch state.challenge {
             case nil: return .header(nil)
-            case .basic: return .header(basicHeader)
+            case .basic: return .header(Self.basicHeader(state.login))
             case .bearer(let realm, let service):
                 if let token = state.tokens[scope], token.expires > .now { return .header("Bearer \(token.value)") }
                 return .fetchToken(realm: realm, service: service)
@@ -97,12 +50,19 @@ final class Authenticator: Sendable {
     }
 
     /// Takes note of a refusal; a refused token is forgotten. False when nothing is left to try.
-    func learn(_ challenge: Challenge, scope: Scope, sent: String?) -> Bool {
-        if case .bearer = credentials { return false }
+    func learn(_ challenge: Challenge, scope: Scope, sent: String?) async throws -> Bool {
+        if !state.withLock({ $0.isLookedUp }) {
+            // Two requests at once may both ask: the same answer, twice.
+            let found = try await lookup()
+            state.withLock { ($0.login, $0.isLookedUp) = (found, true) }
+        }
         return state.withLock { state in
             state.challenge = challenge
+            if case .bearer(let token) = state.login { return sent != "Bearer \(token)" }
             switch challenge {
-            case .basic: return basicHeader != nil && sent != basicHeader
+            case .basic:
+                let header = Self.basicHeader(state.login)
+                return header != nil && sent != header
             case .bearer:
                 if let token = state.tokens[scope], sent == "Bearer \(token.value)" { state.tokens[scope] = nil }
                 return true
@@ -111,11 +71,18 @@ final class Authenticator: Sendable {
     }
 
     func keep(_ token: String, for scope: Scope, lifetime: Duration) {
-        state.withLock { $0.tokens[scope] = Token(value: token, expires: .now + lifetime) }
+        state.withLock { state in
+            state.tokens[scope] = Token(value: token, expires: .now + lifetime)
+        }
     }
 
-    var basicHeader: String? {
-        guard case .basic(let user, let password) = credentials else { return nil }
+    /// A token service may replace a refresh token when it is used.
+    func replace(identityToken token: String) {
+        state.withLock { $0.login = .identityToken(token) }
+    }
+
+    static func basicHeader(_ login: RegistryCredentials?) -> String? {
+        guard case .basic(let user, let password) = login else { return nil }
         return "Basic " + Data("\(user):\(password)".utf8).base64EncodedString()
     }
 }
@@ -125,11 +92,13 @@ struct TokenResponse: Decodable {
     let token: String?
     let accessToken: String?
     let expiresIn: Int?
+    let refreshToken: String?
 
     enum CodingKeys: String, CodingKey {
         case token
         case accessToken = "access_token"
         case expiresIn = "expires_in"
+        case refreshToken = "refresh_token"
     }
 
     /// Some seconds less than promised, so that a token does not expire on its way.

@@ -1,12 +1,10 @@
 import AsyncHTTPClient
-import ImageStore
 import Logging
 import NIOCore
 import NIOHTTP1
 import OCIModel
-import _NIOFileSystem
 
-/// One blob of the store on its way to the registry, over as many connections as it takes.
+/// One blob on its way to the registry, over as many connections as it takes.
 struct BlobTransfer {
     enum Outcome: Sendable { case alreadyThere, uploaded }
 
@@ -19,8 +17,8 @@ struct BlobTransfer {
     private var mustAsk: Bool
     /// The upload began in this attempt and was sent in one request, so that a refusal is about its content.
     private var isWhole = false
-    /// Answers in a row that the upload is somewhere else than we think.
-    private var misplaced = 0
+    /// Where the registry said last that the upload is somewhere else.
+    private var misplacedAt: Int64?
 
     init(push: Push, descriptor: Descriptor, note: UploadNote?, session: UploadSession?) {
         (self.push, self.descriptor, self.note, self.session) = (push, descriptor, note, session)
@@ -42,9 +40,10 @@ struct BlobTransfer {
         } catch let interruption as Interruption {
             (mustAsk, isWhole) = (true, false)
             if interruption.isSessionLost { session = nil }
-            guard interruption.error.status == 416 else { throw interruption }
-            misplaced += 1
-            if misplaced > 1 { try await beginAgainInOnePiece(interruption.error) }
+            guard interruption.error.status == 416, let offset = session?.offset else { throw interruption }
+            // What an earlier connection still carried may have arrived since. Refused twice at one place: it is the chunk.
+            if misplacedAt == offset { try await beginAgainInOnePiece(interruption.error) }
+            misplacedAt = offset
             throw interruption
         } catch let error as RegistryError where !isWhole && error.status.map(Self.isAboutContent) == true {
             // Put together from several requests it is not what it should be, or chunks are not liked here.
@@ -88,11 +87,21 @@ struct BlobTransfer {
         if try await push.client.size(of: descriptor.digest, in: push.repository, scope: push.scope, task: push.task) != nil {
             return nil
         }
-        let mount = push.mountFrom.map { (digest: descriptor.digest, from: $0) }
-        switch try await UploadSession.open(push.client, push.repository, push.scope, task: push.task, mounting: mount) {
-        case .mounted: return nil
-        case .opened(let session): return session
+        let task = push.task
+        if let from = push.mountFrom {
+            do {
+                let opening = try await UploadSession.open(
+                    push.client, push.repository, push.scope, task: task, mounting: (digest: descriptor.digest, from: from))
+                guard case .opened(let session) = opening else { return nil }
+                return session
+            } catch let error as RegistryError where error.status.map({ (400..<500).contains($0) }) == true {
+                push.transport.logger.info("\(task): no mount from \(from): \(error)")
+            }
         }
+        guard case .opened(let session) = try await UploadSession.open(push.client, push.repository, push.scope, task: task) else {
+            return nil
+        }
+        return session
     }
 
     /// Sends everything from the session's offset on: chunks, the last one with the request that ends the upload.
@@ -101,15 +110,15 @@ struct BlobTransfer {
         while true {
             let begin = current.offset
             let rest = descriptor.size - begin
-            let count = push.client.chunks.next(of: rest, atLeast: current.minimumChunk)
+            let count = push.source.isDivisible ? push.client.chunks.next(of: rest, atLeast: current.minimumChunk) : rest
             if count == rest {
                 guard rest > 0 else { return try await current.finish(descriptor.digest) }
-                return try await withBody(begin..<descriptor.size) { [current, descriptor] body in
+                return try await push.source.withBody(descriptor, begin..<descriptor.size, progress: push.progress) { [current, descriptor] body in
                     try await current.finish(descriptor.digest, body: body, count: rest)
                 }
             }
             isWhole = false
-            current = try await withBody(begin..<begin + count) { [current] body in
+            current = try await push.source.withBody(descriptor, begin..<begin + count, progress: push.progress) { [current] body in
                 var current = current
                 try await current.patch(body, count: count) { count }
                 return current
@@ -120,7 +129,7 @@ struct BlobTransfer {
                     hint: "set its chunk_size to 0", status: 416)
             }
             session = current
-            misplaced = 0
+            misplacedAt = nil
             await keepNote(current)
         }
     }
@@ -129,45 +138,5 @@ struct BlobTransfer {
         do { try await note?.keep(session, of: descriptor.digest) } catch {
             push.transport.logger.warning("\(push.task): this upload cannot be resumed after a restart: \(error)")
         }
-    }
-
-    private func withBody<T: Sendable>(
-        _ range: Range<Int64>, _ send: @Sendable (HTTPClientRequest.Body) async throws -> T
-    ) async throws -> T {
-        let path = push.store.path(of: descriptor.digest)
-        return try await FileSystem.shared.withFileHandle(forReadingAt: path) { file in
-            let body = UploadBody(
-                chunks: file.readChunks(in: range, chunkLength: .kibibytes(256)), descriptor: descriptor,
-                begin: range.lowerBound, progress: push.progress)
-            return try await send(.stream(body, length: .known(range.upperBound - range.lowerBound)))
-        }
-    }
-}
-
-/// A part of a blob's file as a request body that reports how far it is.
-struct UploadBody: AsyncSequence, Sendable {
-    let chunks: FileChunks
-    let descriptor: Descriptor
-    /// Where in the file the body begins, in bytes.
-    let begin: Int64
-    let progress: (@Sendable (RegistryProgress) -> Void)?
-
-    struct AsyncIterator: AsyncIteratorProtocol {
-        var base: FileChunks.AsyncIterator
-        let descriptor: Descriptor
-        let progress: (@Sendable (RegistryProgress) -> Void)?
-        var sent: Int64
-
-        mutating func next() async throws -> ByteBuffer? {
-            guard let chunk = try await base.next() else { return nil }
-            sent += Int64(chunk.readableBytes)
-            progress?(
-                RegistryProgress(digest: descriptor.digest, step: .transferring, completed: sent, total: descriptor.size))
-            return chunk
-        }
-    }
-
-    func makeAsyncIterator() -> AsyncIterator {
-        AsyncIterator(base: chunks.makeAsyncIterator(), descriptor: descriptor, progress: progress, sent: begin)
     }
 }

@@ -27,6 +27,7 @@ extension RegistryClient {
 ///
 /// A connection that breaks does not stop the work: ``append(_:)`` goes on counting, and
 /// ``commit(_:size:from:)`` sends what the registry has not got from the store, where the blob is complete by then.
+/// A pause of minutes between two pieces counts as a broken connection.
 public actor BlobUpload {
     private let body: Handoff
     private let count: Count
@@ -110,8 +111,8 @@ public actor BlobUpload {
                     .sizeMismatch, "\(session.task): the registry has \(session.offset) of \(size) bytes", hint: "push it again")
         }
         let repair = Push(
-            client: session.client, store: store, repository: session.repository, scope: session.scope, mountFrom: nil,
-            task: session.task, progress: nil, result: PushTally(digest))
+            client: session.client, source: StoreSource(store: store), repository: session.repository, scope: session.scope,
+            mountFrom: nil, task: session.task, progress: nil, result: PushTally(digest))
         try await repair.blob(
             Descriptor(mediaType: MediaType.ociLayer, digest: digest, size: size), continuing: session)
     }

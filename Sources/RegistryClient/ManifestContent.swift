@@ -39,12 +39,38 @@ struct ManifestContent: Sendable {
         }
     }
 
+    /// What this one says something about.
+    var subject: Descriptor? {
+        switch kind {
+        case .image(let manifest): manifest.subject
+        case .index(let index): index.subject
+        }
+    }
+
+    /// As it stands in its subject's list (distribution-spec, "Listing Referrers").
+    var asReferrer: Descriptor {
+        switch kind {
+        case .image(let manifest):
+            Descriptor(
+                mediaType: mediaType, digest: digest, size: Int64(bytes.count), annotations: manifest.annotations,
+                artifactType: manifest.artifactType ?? manifest.config.mediaType)
+        case .index(let index):
+            Descriptor(
+                mediaType: mediaType, digest: digest, size: Int64(bytes.count), annotations: index.annotations,
+                artifactType: index.artifactType)
+        }
+    }
+
+    /// Layers that may not be distributed (image-spec, layer.md): never pushed.
+    static func isForeign(_ layer: Descriptor) -> Bool {
+        layer.mediaType.contains(".nondistributable.") || layer.mediaType.contains(".foreign.")
+    }
+
     /// Config and layers that live in the registry, each once.
     static func blobs(of manifest: Manifest) -> [Descriptor] {
         var seen: Set<Digest> = []
         return ([manifest.config] + manifest.layers).filter { descriptor in
-            let foreign = descriptor.mediaType.contains(".nondistributable.") || descriptor.mediaType.contains(".foreign.")
-            return !foreign && seen.insert(descriptor.digest).inserted
+            !isForeign(descriptor) && seen.insert(descriptor.digest).inserted
         }
     }
 }

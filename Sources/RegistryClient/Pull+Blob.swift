@@ -12,10 +12,42 @@ extension Pull {
             progress?(RegistryProgress(digest: descriptor.digest, step: .alreadyThere, completed: size, total: size))
             return
         }
+        // What a mirror gave before it failed is kept: the digest decides in the end.
+        try await receive(descriptor) { upload, received in
+            try await fromAny { source in
+                try await source.transport.retry.run(progress: { received }) {
+                    let request = source.request(.GET, repository, "blobs/\(descriptor.digest)", scope)
+                    try await transfer(descriptor, to: upload, received: &received, request, source.transport)
+                }
+            }
+        }
+    }
+
+    /// A layer that its registry may not hold: from there all the same, else from the addresses that the manifest names.
+    func foreignLayer(_ descriptor: Descriptor) async throws {
+        do { return try await blob(descriptor) } catch let error as RegistryError where error.code == .notFound {
+            let urls = (descriptor.urls ?? []).filter { $0.hasPrefix("https://") || $0.hasPrefix("http://") }.prefix(8)
+            guard !urls.isEmpty else { throw error }
+            var last = error
+            for url in urls {
+                do {
+                    return try await receive(descriptor) { upload, received in
+                        try await client.transport.retry.run(progress: { received }) {
+                            let request = Outgoing(method: .GET, url: url, scope: scope, task: task)
+                            try await transfer(descriptor, to: upload, received: &received, request, client.transport)
+                        }
+                    }
+                } catch let error as RegistryError { last = error }
+            }
+            throw last
+        }
+    }
+
+    private func receive(_ descriptor: Descriptor, _ fetch: (String, inout Int64) async throws -> Void) async throws {
         let upload = try await store.beginUpload(algorithm: descriptor.digest.algorithm)
         do {
             var received: Int64 = 0
-            try await client.transport.retry.run { try await transfer(descriptor, to: upload, received: &received) }
+            try await fetch(upload, &received)
             _ = try await store.finishUpload(upload, expecting: descriptor.digest)
         } catch {
             try? await store.cancelUpload(upload)
@@ -30,17 +62,20 @@ extension Pull {
     }
 
     /// Receives what is still missing. `received` grows as bytes reach the store, so that a retry resumes there.
-    private func transfer(_ descriptor: Descriptor, to upload: String, received: inout Int64) async throws {
+    private func transfer(
+        _ descriptor: Descriptor, to upload: String, received: inout Int64, _ request: Outgoing, _ transport: Transport
+    ) async throws {
         if received == descriptor.size && received > 0 { return }
-        var request = client.request(.GET, repository, "blobs/\(descriptor.digest)", scope)
+        var request = request
+        request.timeout = .hours(6)
         request.task = task
         if received > 0 { request.headers = ["Range": "bytes=\(received)-"] }
-        let response = try await client.transport.sendOnce(request)
+        let response = try await transport.sendOnce(request)
         var skip: Int64 = 0
         switch response.status.code {
         case 200: skip = received  // No ranges here: pass over what we have.
         case 206 where response.headers.first(name: "Content-Range")?.hasPrefix("bytes \(received)-") == true: break
-        default: throw await client.transport.failure(response, task)
+        default: throw await transport.failure(response, task)
         }
         var piece: [UInt8] = []
         func flush() async throws {
@@ -65,7 +100,7 @@ extension Pull {
         } catch {
             if error is ImageStoreError { throw error }
             try await flush()
-            throw client.transport.broken(error, task)
+            throw transport.broken(error, task)
         }
         try await flush()
         guard received == descriptor.size else {

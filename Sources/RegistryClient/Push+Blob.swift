@@ -1,7 +1,5 @@
-import ImageStore
 import Logging
 import OCIModel
-import SystemPackage
 
 extension Push {
     /// Uploads one blob unless the registry has it. A broken transfer is never repeated blindly: the registry is asked
@@ -10,7 +8,7 @@ extension Push {
     ///
     /// - Parameter session: an upload that holds the first bytes of this blob already.
     func blob(_ descriptor: Descriptor, continuing session: UploadSession? = nil) async throws {
-        try check(descriptor)
+        try source.check(descriptor, task: task)
         let note = client.chunks.isLarge(descriptor.size) ? await claimNote(descriptor) : nil
         var transfer = BlobTransfer(push: self, descriptor: descriptor, note: note, session: session ?? note?.record.map(continued))
         var highest: Int64 = 0
@@ -31,8 +29,8 @@ extension Push {
 
     /// Without a journal (a full disk, a read-only store) the push goes on; it only cannot be resumed by others.
     private func claimNote(_ descriptor: Descriptor) async -> UploadNote? {
+        guard let journal = source.journal else { return nil }
         do {
-            let journal = UploadJournal(folder: store.root.appending("pushes"))
             return try await journal.claim(client.host, repository, descriptor.digest)
         } catch {
             transport.logger.warning("\(task): this upload cannot be resumed after a restart: \(error)")
@@ -44,17 +42,5 @@ extension Push {
         UploadSession(
             client: client, repository: repository, scope: scope, task: task, location: record.location,
             offset: record.offset, minimumChunk: record.minimumChunk)
-    }
-
-    private func check(_ descriptor: Descriptor) throws {
-        guard let size = try store.size(of: descriptor.digest) else {
-            throw RegistryError(
-                .notFound, "\(task): blob \(descriptor.digest) is not in the local store", hint: "build or pull the image again")
-        }
-        guard size == descriptor.size else {
-            throw RegistryError(
-                .sizeMismatch, "\(task): blob \(descriptor.digest) has \(size) bytes, the manifest says \(descriptor.size)",
-                hint: "build the image again")
-        }
     }
 }

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 public import ImageStore
+import Logging
 import NIOCore
 import NIOHTTP1
 public import OCIModel
@@ -7,6 +8,9 @@ public import OCIModel
 extension RegistryClient {
     /// Pulls an image or index into the store: blobs first (in parallel, those missing only), then manifests with
     /// children first, the tag last. Everything is verified; an interrupted blob is resumed.
+    ///
+    /// With mirrors the registry itself still says what a tag names, as long as it answers; content comes from the first
+    /// mirror that has it.
     ///
     /// - Parameters:
     ///   - name: the repository of the store that gets the image (and the tag, when pulled by tag).
@@ -20,7 +24,7 @@ extension RegistryClient {
         let pull = Pull(
             client: self, store: store, repository: repository, name: name,
             task: "pulling \(host)/\(repository)\(reference)", progress: progress)
-        var content = try await pull.manifest(reference)
+        var content = try await pull.root(reference)
         if let platform { content = try await pull.select(platform, from: content) }
         try await pull.tree(content, depth: 0)
         if case .tag(let tag) = reference { try await store.tag(tag, as: content.digest, in: name) }
@@ -54,7 +58,7 @@ extension RegistryClient {
         return content
     }
 
-    private func collect(_ response: HTTPClientResponse, _ task: String) async throws -> [UInt8] {
+    func collect(_ response: HTTPClientResponse, _ task: String) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         do {
             for try await buffer in response.body {
@@ -83,26 +87,45 @@ struct Pull: Sendable {
 
     var scope: Scope { .pull(repository.rawValue) }
 
-    /// From the store when it is there by digest, else from the registry.
+    /// The mirrors, then the registry itself.
+    var sources: [RegistryClient] { client.mirrors + [client] }
+
+    /// What a reference names: of a tag the registry's own word counts, a mirror's only when the registry is out of reach.
+    func root(_ reference: ManifestReference) async throws -> ManifestContent {
+        guard case .tag = reference, !client.mirrors.isEmpty else { return try await manifest(reference) }
+        do {
+            guard let named = try await client.resolve(repository, reference, scope: scope, task: "pulling") else {
+                return try await client.fetchManifest(repository, reference, scope: scope, task: task)
+            }
+            return try await manifest(.digest(named.digest))
+        } catch let error as RegistryError where error.code == .unreachable || error.code == .rateLimited {
+            return try await fromAny { try await $0.fetchManifest(repository, reference, scope: scope, task: task) }
+        }
+    }
+
+    /// Asks one source after the other; the failures of mirrors are only logged.
+    func fromAny<T>(_ ask: (RegistryClient) async throws -> T) async throws -> T {
+        for mirror in client.mirrors {
+            do { return try await ask(mirror) } catch let error as RegistryError {
+                client.transport.logger.info("mirror \(mirror.host): \(error)")
+            }
+        }
+        return try await ask(client)
+    }
+
+    /// From the store when it is there by digest, else from the registry or a mirror.
     func manifest(_ reference: ManifestReference) async throws -> ManifestContent {
-        if case .digest(let digest) = reference, try store.size(of: digest) != nil,
+        if case .digest(let digest) = reference, try await store.renew(digest) != nil,
             let bytes = try? await store.read(digest, limit: RegistryClient.manifestLimit)
         {
             return try ManifestContent(bytes, mediaType: nil, algorithm: digest.algorithm)
         }
-        return try await client.fetchManifest(repository, reference, scope: scope, task: task)
+        return try await fromAny { try await $0.fetchManifest(repository, reference, scope: scope, task: task) }
     }
 
     func select(_ platform: Platform, from content: ManifestContent) async throws -> ManifestContent {
         guard case .index(let index) = content.kind else { return content }
-        let fitting = index.manifests.filter {
-            $0.platform?.os == platform.os && $0.platform?.architecture == platform.architecture
-        }
-        guard let chosen = fitting.first(where: { $0.platform?.variant == platform.variant }) ?? fitting.first else {
-            let offered = index.manifests.compactMap(\.platform?.description).joined(separator: ", ")
-            throw RegistryError(
-                .notFound, "\(task): no image for \(platform)", hint: "the registry offers: \(offered.prefix(500))")
-        }
+        let chosen = try index.image(for: platform, task: task)
         return try await select(platform, from: try await manifest(.digest(chosen.digest)))
     }
 
@@ -117,6 +140,7 @@ struct Pull: Sendable {
             try await forEachConcurrently(ManifestContent.blobs(of: manifest), width: RegistryClient.parallelBlobs) {
                 try await blob($0)
             }
+            for layer in manifest.layers where ManifestContent.isForeign(layer) { try await foreignLayer(layer) }
         }
         _ = try await store.write(content.bytes, expecting: content.digest)
         try await store.record(manifest: content.digest, mediaType: content.mediaType, in: name)

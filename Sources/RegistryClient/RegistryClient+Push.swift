@@ -29,12 +29,21 @@ extension RegistryClient {
         _ image: Digest, from store: ImageStore, to repository: RepositoryName, tag: Tag?,
         mountFrom: RepositoryName? = nil, progress: (@Sendable (RegistryProgress) -> Void)? = nil
     ) async throws -> PushResult {
+        try await push(
+            image, from: StoreSource(store: store), to: repository, tag: tag, mountFrom: mountFrom, task: "pushing",
+            progress: progress)
+    }
+
+    func push(
+        _ image: Digest, from source: any PushSource, to repository: RepositoryName, tag: Tag?, mountFrom: RepositoryName?,
+        task: String, progress: (@Sendable (RegistryProgress) -> Void)?
+    ) async throws -> PushResult {
         let reference: ManifestReference = tag.map { .tag($0) } ?? .digest(image)
         let scope = Scope.push(repository.rawValue, mounting: mountFrom?.rawValue)
         let push = Push(
-            client: self, store: store, repository: repository, scope: scope, mountFrom: mountFrom,
-            task: "pushing \(host)/\(repository)\(reference)", progress: progress, result: PushTally(image))
-        if try await resolve(repository, reference, scope: scope, task: "pushing")?.digest == image {
+            client: self, source: source, repository: repository, scope: scope, mountFrom: mountFrom,
+            task: "\(task) \(host)/\(repository)\(reference)", progress: progress, result: PushTally(image))
+        if try await resolve(repository, reference, scope: scope, task: task)?.digest == image {
             return PushResult(digest: image, wasUpToDate: true)
         }
         try await push.tree(image, knownMissing: tag == nil, depth: 0)
@@ -45,8 +54,8 @@ extension RegistryClient {
     /// Lets a tag name a manifest that the repository has already, for instance after its evidence was pushed.
     public func tag(_ image: Digest, as tag: Tag, in repository: RepositoryName, from store: ImageStore) async throws {
         let push = Push(
-            client: self, store: store, repository: repository, scope: .push(repository.rawValue), mountFrom: nil,
-            task: "tagging \(host)/\(repository):\(tag)", progress: nil, result: PushTally(image))
+            client: self, source: StoreSource(store: store), repository: repository, scope: .push(repository.rawValue),
+            mountFrom: nil, task: "tagging \(host)/\(repository):\(tag)", progress: nil, result: PushTally(image))
         try await push.manifest(try await push.content(image), as: .tag(tag))
     }
 }
@@ -66,10 +75,11 @@ final class PushTally: Sendable {
 /// One push on its way.
 struct Push: Sendable {
     let client: RegistryClient
-    let store: ImageStore
+    let source: any PushSource
     let repository: RepositoryName
-    let scope: Scope
-    let mountFrom: RepositoryName?
+    var scope: Scope
+    /// Asked for by the caller; else the repository of the image's base, see ``tree(_:knownMissing:depth:)``.
+    var mountFrom: RepositoryName?
     let task: String
     let progress: (@Sendable (RegistryProgress) -> Void)?
     let result: PushTally
@@ -91,14 +101,35 @@ struct Push: Sendable {
         case .index(let index):
             for child in index.manifests { try await tree(child.digest, knownMissing: false, depth: depth + 1) }
         case .image(let manifest):
+            var push = self
+            if mountFrom == nil, let base = baseRepository(manifest) {
+                push.mountFrom = base
+                push.scope = .push(repository.rawValue, mounting: base.rawValue)
+            }
             try await forEachConcurrently(ManifestContent.blobs(of: manifest), width: RegistryClient.parallelBlobs) {
-                try await blob($0)
+                [push] in try await push.blob($0)
             }
         }
-        try await self.manifest(content, as: .digest(digest))
+        let isListed = try await self.manifest(content, as: .digest(digest))
+        if let subject = content.subject, !isListed { try await refer(content, to: subject) }
     }
 
-    func manifest(_ content: ManifestContent, as reference: ManifestReference) async throws {
+    /// Where this registry may have the blobs of the image this one was built on (image-spec, annotations.md).
+    private func baseRepository(_ manifest: Manifest) -> RepositoryName? {
+        guard let name = manifest.annotations?["org.opencontainers.image.base.name"],
+            let base = try? ImageReference(parsing: name), base.registry == client.host, base.repository != repository
+        else { return nil }
+        return base.repository
+    }
+
+    /// - Returns: whether the registry noted the manifest's subject itself (distribution-spec, "Pushing Manifests with Subject").
+    @discardableResult
+    func manifest(_ content: ManifestContent, as reference: ManifestReference) async throws -> Bool {
+        guard content.bytes.count <= RegistryClient.manifestLimit else {
+            throw RegistryError(
+                .sizeMismatch, "\(task): the manifest \(content.digest) has \(content.bytes.count) bytes",
+                hint: "registries take up to \(RegistryClient.manifestLimit) bytes; use fewer or shorter annotations")
+        }
         var request = client.request(.PUT, repository, "manifests/\(reference.path)", scope)
         request.task = task
         request.headers = ["Content-Type": content.mediaType]
@@ -111,12 +142,8 @@ struct Push: Sendable {
                 .digestMismatch, "\(task): the registry stored \(text.prefix(100)) for \(content.digest)",
                 hint: "the registry rewrites manifests; it cannot be used for promotion by digest")
         }
+        return response.headers.contains(name: "OCI-Subject")
     }
 
-    func read(_ digest: Digest) async throws -> [UInt8] {
-        do { return try await store.read(digest, limit: RegistryClient.manifestLimit) } catch let error as ImageStoreError {
-            throw RegistryError(
-                error.code == .notFound ? .notFound : .digestMismatch, "\(task): \(error.message)", hint: error.hint)
-        }
-    }
+    func read(_ digest: Digest) async throws -> [UInt8] { try await source.manifest(digest, task: task) }
 }

@@ -1,4 +1,4 @@
-public import AsyncHTTPClient
+import AsyncHTTPClient
 public import Logging
 import NIOHTTP1
 public import OCIModel
@@ -12,6 +12,7 @@ public struct RegistryClient: Sendable {
     public let host: String
     let transport: Transport
     let chunks: ChunkPolicy
+    let mirrors: [RegistryClient]
 
     /// How many blobs travel at once.
     static let parallelBlobs = 4
@@ -20,21 +21,31 @@ public struct RegistryClient: Sendable {
     /// - Parameters:
     ///   - host: `host[:port]`; `docker.io` stands for its registry host.
     ///   - settings: how the registry is reached.
-    ///   - credentials: nil is anonymous.
-    ///   - httpClient: lent; its owner shuts it down.
+    ///   - credentials: who we are there; nil: as `dockerConfig` says, else anonymous.
+    ///   - dockerConfig: asked when the registry wants a login.
+    ///   - mirrors: asked first when pulling, see ``RegistrySettings/mirrors``.
+    ///   - connections: lent; their owner shuts them down.
     ///   - retry: how patiently to repeat.
+    /// - Throws: ``RegistryError`` with code `invalidSettings` when a certificate cannot be read.
     public init(
         host: String, settings: RegistrySettings = RegistrySettings(), credentials: RegistryCredentials? = nil,
-        httpClient: HTTPClient, logger: Logger, retry: RetryPolicy = RetryPolicy()
-    ) {
+        dockerConfig: DockerConfig? = nil, mirrors: [RegistryClient] = [], connections: RegistryConnections, logger: Logger,
+        retry: RetryPolicy = RetryPolicy()
+    ) throws {
         self.host = host
+        self.mirrors = mirrors
         chunks = ChunkPolicy(size: settings.chunkSize)
         let address = ["docker.io", "index.docker.io"].contains(host) ? "registry-1.docker.io" : host
         let name = address.hasPrefix("[") ? String(address.prefix { $0 != "]" }) + "]" : String(address.prefix { $0 != ":" })
         let base = "\(settings.plainHTTP ?? Transport.isLoopback(name) ? "http" : "https")://\(address)"
+        let lookup = dockerConfig.map { config -> Authenticator.Lookup in { try await config.login(at: host) } }
         transport = Transport(
-            host: host, origin: Transport.origin(of: base) ?? base, httpClient: httpClient,
-            authenticator: Authenticator(credentials: credentials), retry: retry, logger: logger)
+            host: host, origin: Transport.origin(of: base) ?? base, connections: connections,
+            tls: try RegistryTLS.configuration(settings, host: host),
+            addresses: AddressGuard(
+                registryHost: name.hasPrefix("[") ? String(name.dropFirst().dropLast()) : name,
+                allowsPrivate: settings.allowsPrivateAddresses),
+            authenticator: Authenticator(credentials: credentials, lookup: lookup), retry: retry, logger: logger)
     }
 
     /// What a tag or digest names now; nil when the registry has no such manifest.

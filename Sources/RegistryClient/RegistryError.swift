@@ -24,7 +24,11 @@ public struct RegistryError: Error, Sendable, Hashable, CustomStringConvertible 
         case unsupported
         /// A file on this machine cannot be read or written.
         case fileSystem
-        /// A credentials file that cannot be read.
+        /// The registry pointed to an address that only this machine or its network can reach.
+        case addressRefused
+        /// A setting of a registry or a proxy that cannot be used.
+        case invalidSettings
+        /// A credentials file or credential helper that cannot be used.
         case invalidCredentials
     }
 

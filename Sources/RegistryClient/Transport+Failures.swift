@@ -25,11 +25,11 @@ extension Transport {
         let message = "\(task): \(host) answered \(status)\(said.isEmpty ? "" : ", \(said)")"
         switch status {
         case 401:
-            let hint = authenticator.credentials.map { "the registry refused \($0); check the password or token" }
+            let hint = authenticator.login.map { "the registry refused \($0); check the password or token" }
             return RegistryError(.unauthorized, message, hint: hint ?? "log in to \(host)", status: status)
         case 403:
             return RegistryError(
-                .denied, message, hint: "ask for access with \(authenticator.credentials?.description ?? "an account")",
+                .denied, message, hint: "ask for access with \(authenticator.login?.description ?? "an account")",
                 status: status)
         case 404:
             return RegistryError(.notFound, message, hint: "check the name, tag and digest", status: status)

@@ -15,11 +15,18 @@ extension Transport {
                 .invalidResponse, "\(task): refusing the address '\(realm.prefix(200))'",
                 hint: "a registry with encryption must have a token service with encryption")
         }
-        var query = request.scope.resources.map { "scope=\(Self.escape($0))" }
-        if let service { query.insert("service=\(Self.escape(service))", at: 0) }
-        let address = realm + (realm.contains("?") ? "&" : "?") + query.joined(separator: "&")
-        let outgoing = Outgoing(method: .GET, url: address, scope: request.scope, task: task)
-        let response = try await execute(outgoing, address, authenticator.basicHeader)
+        let outgoing: Outgoing
+        var header: String?
+        if case .identityToken(let secret) = authenticator.login {
+            outgoing = Self.exchange(secret, realm, service, request, task)
+        } else {
+            var query = request.scope.resources.map { "scope=\(Self.escape($0))" }
+            if let service { query.insert("service=\(Self.escape(service))", at: 0) }
+            let address = realm + (realm.contains("?") ? "&" : "?") + query.joined(separator: "&")
+            outgoing = Outgoing(method: .GET, url: address, scope: request.scope, task: task)
+            header = Authenticator.basicHeader(authenticator.login)
+        }
+        let response = try await execute(outgoing, outgoing.url, header)
         guard response.status == .ok else {
             let error = await failure(response, task)
             if response.status.code >= 500 || response.status == .tooManyRequests {
@@ -35,7 +42,25 @@ extension Transport {
             throw RegistryError(.invalidResponse, "\(task): no token in the answer", hint: "ask the registry's operator")
         }
         authenticator.keep(token, for: request.scope, lifetime: answer.lifetime)
+        if case .identityToken(let secret) = authenticator.login, let next = answer.refreshToken, !next.isEmpty, next != secret {
+            authenticator.replace(identityToken: next)
+        }
         return token
+    }
+
+    /// OAuth 2: a refresh token for an access token (<https://distribution.github.io/distribution/spec/auth/oauth/>).
+    private static func exchange(
+        _ secret: String, _ realm: String, _ service: String?, _ request: Outgoing, _ task: String
+    ) -> Outgoing {
+        var fields = [
+            "grant_type=refresh_token", "client_id=slipway", "refresh_token=\(escape(secret))",
+            "scope=\(escape(request.scope.resources.joined(separator: " ")))",
+        ]
+        if let service { fields.append("service=\(escape(service))") }
+        var outgoing = Outgoing(method: .POST, url: realm, scope: request.scope, task: task)
+        outgoing.headers = ["Content-Type": "application/x-www-form-urlencoded"]
+        outgoing.body = .bytes(Array(fields.joined(separator: "&").utf8))
+        return outgoing
     }
 
     static func isLoopback(_ host: String) -> Bool {

@@ -4,6 +4,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 
 /// One request to the registry or to an address it gave us.
 struct Outgoing: Sendable {
@@ -24,7 +25,10 @@ struct Outgoing: Sendable {
 struct Transport: Sendable {
     let host: String
     let origin: String
-    let httpClient: HTTPClient
+    let connections: RegistryConnections
+    /// For the registry's own origin only.
+    let tls: TLSConfiguration?
+    let addresses: AddressGuard
     let authenticator: Authenticator
     let retry: RetryPolicy
     let logger: Logger
@@ -43,7 +47,7 @@ struct Transport: Sendable {
             let response = try await follow(request, header)
             if response.status == .unauthorized, ours, challenged < 2,
                 let challenge = Challenge(response.headers["WWW-Authenticate"]),
-                authenticator.learn(challenge, scope: request.scope, sent: header)
+                try await authenticator.learn(challenge, scope: request.scope, sent: header)
             {
                 challenged += 1
                 if request.repeatable {
@@ -75,14 +79,14 @@ struct Transport: Sendable {
         }
     }
 
-    /// Follows redirects of reads, should the HTTP client not do it, without credentials on other origins.
+    /// Follows redirects of what can be sent again, without credentials on other origins.
     private func follow(_ request: Outgoing, _ authorization: String?) async throws -> HTTPClientResponse {
         var url = request.url
         for _ in 0..<6 {
             let keep = Self.origin(of: url) == origin
             let response = try await execute(request, url, keep ? authorization : nil)
             let isRead = request.method == .GET || request.method == .HEAD
-            guard isRead, [301, 302, 303, 307, 308].contains(response.status.code),
+            guard (isRead ? [301, 302, 303, 307, 308] : [307, 308]).contains(response.status.code), request.repeatable,
                 let location = response.headers.first(name: "Location"), let next = Self.resolve(location, at: url)
             else { return response }
             await drain(response)
@@ -98,8 +102,20 @@ struct Transport: Sendable {
         message.headers.replaceOrAdd(name: "User-Agent", value: "slipway")
         if let authorization { message.headers.replaceOrAdd(name: "Authorization", value: authorization) }
         message.body = request.body
+        guard let target = URL(string: url), let host = target.host() else {
+            throw RegistryError(
+                .invalidResponse, "\(request.task): '\(url.prefix(200))' is no address", hint: "check the registry's address")
+        }
+        var address: String?
+        if Self.origin(of: url) == origin {
+            message.tlsConfiguration = tls
+        } else {
+            let name = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
+            address = try await addresses.check(name, isProxied: connections.isProxied(target), task: request.task)
+        }
+        let client = try await connections.client(for: target, at: address)
         do {
-            return try await httpClient.execute(message, timeout: request.timeout, logger: logger)
+            return try await client.execute(message, timeout: request.timeout, logger: logger)
         } catch {
             throw broken(error, request.task)
         }

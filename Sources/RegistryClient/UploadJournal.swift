@@ -46,25 +46,19 @@ struct UploadJournal: Sendable {
             removeExpired()
             let key = Digest.sha256(Array("\(registry)\n\(repository)\n\(digest)".utf8)).hex
             let lock = folder.appending("\(key).lock")
-            // A lock whose file was removed in the meantime protects nothing: take the new one.
-            for _ in 0..<3 {
-                let descriptor = open(lock.string, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-                guard descriptor >= 0 else { throw Self.failure("open", lock) }
-                guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-                    close(descriptor)
-                    return nil
-                }
-                var status = stat()
-                if fstat(descriptor, &status) == 0, status.st_nlink > 0 {
-                    let file = folder.appending("\(key).json")
-                    let record = read(file).flatMap {
-                        $0.registry == registry && $0.repository == repository && $0.digest == digest ? $0 : nil
-                    }
-                    return UploadNote(lock: descriptor, lockFile: lock, file: file, record: record, queue: queue, now: now)
-                }
+            let descriptor = open(lock.string, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            guard descriptor >= 0 else { throw Self.failure("open", lock) }
+            // Should two hold locks of the same name, one on a file just removed, then the registry tells them apart: it
+            // refuses bytes that do not belong where the upload is, and verifies the digest.
+            guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 close(descriptor)
+                return nil
             }
-            return nil
+            let file = folder.appending("\(key).json")
+            let record = read(file).flatMap {
+                $0.registry == registry && $0.repository == repository && $0.digest == digest ? $0 : nil
+            }
+            return UploadNote(lock: descriptor, lockFile: lock, file: file, record: record, queue: queue, now: now)
         }
     }
 
@@ -82,8 +76,10 @@ struct UploadJournal: Sendable {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder.string) else { return }
         for name in names where name.hasSuffix(".json") || name.hasSuffix(".tmp") {
             let path = folder.appending(name)
-            var status = stat()
-            guard lstat(path.string, &status) == 0, now() - Int64(status.st_mtim.tv_sec) >= Self.lifetime else { continue }
+            let attributes = try? FileManager.default.attributesOfItem(atPath: path.string)
+            guard let written = attributes?[.modificationDate] as? Date,
+                now() - Int64(written.timeIntervalSince1970) >= Self.lifetime
+            else { continue }
             unlink(path.string)
             unlink(folder.appending(String(name.prefix { $0 != "." }) + ".lock").string)
         }

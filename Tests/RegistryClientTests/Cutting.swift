@@ -57,3 +57,60 @@ private func forward(_ near: NIOAsyncChannel<ByteBuffer, ByteBuffer>, to upstrea
         }
     }
 }
+
+/// A proxy that answers CONNECT and leads every connection to `upstream`; `asked` gets the heads of the requests.
+func connectProxy(
+    to upstream: Int, asked: Locked<[String]>, _ body: @escaping @Sendable (Int) async throws -> Void
+) async throws {
+    let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        .bind(host: "127.0.0.1", port: 0) { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+            }
+        }
+    let port = server.channel.localAddress?.port ?? 0
+    try await withThrowingDiscardingTaskGroup { group in
+        group.addTask {
+            try? await server.executeThenClose { connections in
+                try await withThrowingDiscardingTaskGroup { group in
+                    for try await connection in connections {
+                        group.addTask { try? await tunnel(connection, to: upstream, asked: asked) }
+                    }
+                }
+            }
+        }
+        try await body(port)
+        group.cancelAll()
+    }
+}
+
+private func tunnel(_ near: NIOAsyncChannel<ByteBuffer, ByteBuffer>, to upstream: Int, asked: Locked<[String]>) async throws {
+    let far = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        .connect(host: "127.0.0.1", port: upstream) { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+            }
+        }
+    try await near.executeThenClose { nearIn, nearOut in
+        try await far.executeThenClose { farIn, farOut in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    var head = ""
+                    for try await buffer in nearIn {
+                        if head.hasSuffix("\r\n\r\n") {
+                            try await farOut.write(buffer)
+                            continue
+                        }
+                        head += String(buffer: buffer)
+                        guard head.hasSuffix("\r\n\r\n") else { continue }
+                        asked.with { [head] in $0.append(head) }
+                        try await nearOut.write(ByteBuffer(string: "HTTP/1.1 200 OK\r\n\r\n"))
+                    }
+                }
+                group.addTask { for try await buffer in farIn { try await nearOut.write(buffer) } }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        }
+    }
+}

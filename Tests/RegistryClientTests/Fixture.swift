@@ -46,12 +46,16 @@ func withOurRegistry<T: Sendable>(
 }
 
 func client(
-    _ port: Int, _ credentials: RegistryCredentials? = nil, attempts: Int = 3, pauses: Pauses = Pauses()
-) -> RegistryClient {
-    RegistryClient(
-        host: "127.0.0.1:\(port)", credentials: credentials, httpClient: .shared, logger: quiet,
+    _ port: Int, _ credentials: RegistryCredentials? = nil, attempts: Int = 3, pauses: Pauses = Pauses(),
+    settings: RegistrySettings = RegistrySettings()
+) throws -> RegistryClient {
+    try RegistryClient(
+        host: "127.0.0.1:\(port)", settings: settings, credentials: credentials, connections: connections, logger: quiet,
         retry: RetryPolicy(attempts: attempts) { pauses.note($0) })
 }
+
+/// Lives as long as the tests.
+let connections = RegistryConnections()
 
 /// Stands in for waiting, and remembers how long it would have been.
 final class Pauses: Sendable {

@@ -42,15 +42,11 @@ struct FlakyTests {
     }
 
     @Test func givesUpOnAnsweringNobody() async throws {
-        var configuration = HTTPClient.Configuration()
-        configuration.timeout.connect = .milliseconds(100)
-        let httpClient = HTTPClient(configuration: configuration)
-        let client = RegistryClient(host: "127.0.0.1:1", httpClient: httpClient, logger: quiet)
+        let client = try RegistryClient(host: "127.0.0.1:1", connections: connections, logger: quiet)
         let error = await #expect(throws: RegistryError.self) {
             try await client.resolve(repository: repository("shop/app"), tag: tag("v1"))
         }
         #expect(error?.code == .unreachable && error?.message.contains("127.0.0.1:1/shop/app:v1") == true)
-        try await httpClient.shutdown()
     }
 
     @Test func brokenConnectionsAreRepeatedAndResumed() async throws {

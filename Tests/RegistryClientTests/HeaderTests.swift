@@ -21,7 +21,7 @@ struct HeaderTests {
 
     @Test func tokenLifetimesAreBounded() {
         for (given, seconds) in [(Int.min, 5), (60, 50), (Int.max, 3590)] {
-            #expect(TokenResponse(token: nil, accessToken: nil, expiresIn: given).lifetime == .seconds(seconds))
+            #expect(TokenResponse(token: nil, accessToken: nil, expiresIn: given, refreshToken: nil).lifetime == .seconds(seconds))
         }
     }
 

@@ -1,6 +1,4 @@
-import AsyncHTTPClient
 import Foundation
-import NIOCore
 import RegistryClient
 import Testing
 
@@ -55,8 +53,22 @@ private func freePort() throws -> Int {
     return Int(UInt16(bigEndian: address.sin_port))
 }
 
-/// Debian's docker-registry on a loopback port while `body` runs. `auth` is the `auth:` section of its configuration.
-func withDockerRegistry<T>(auth: String = "", _ body: (Int) async throws -> T) async throws -> T {
+/// Whether somebody listens there.
+private func accepts(_ port: Int) -> Bool {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    address.sin_port = in_port_t(UInt16(port).bigEndian)
+    return withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 }
+    }
+}
+
+/// Debian's docker-registry on a loopback port while `body` runs. `auth` is the `auth:` section of its
+/// configuration, `tls` the `tls:` of its `http`.
+func withDockerRegistry<T>(auth: String = "", tls: String = "", _ body: (Int) async throws -> T) async throws -> T {
     try await withFolder { folder in
         let port = try freePort()
         let configuration = folder.appendingPathComponent("config.yml")
@@ -64,7 +76,7 @@ func withDockerRegistry<T>(auth: String = "", _ body: (Int) async throws -> T) a
         version: 0.1
         log: {level: error, accesslog: {disabled: true}}
         storage: {filesystem: {rootdirectory: \(folder.path)/data}, delete: {enabled: true}}
-        http: {addr: "127.0.0.1:\(port)"}
+        http: {addr: "127.0.0.1:\(port)"\(tls.isEmpty ? "" : ", \(tls)")}
         \(auth)
         """.write(to: configuration, atomically: true, encoding: .utf8)
         let process = try process(
@@ -76,9 +88,7 @@ func withDockerRegistry<T>(auth: String = "", _ body: (Int) async throws -> T) a
         }
         let deadline = ContinuousClock.now + .seconds(20)
         while true {
-            let response = try? await HTTPClient.shared.execute(
-                HTTPClientRequest(url: "http://127.0.0.1:\(port)/v2/"), timeout: .seconds(5))
-            if response != nil { break }
+            if accepts(port) { break }
             try #require(ContinuousClock.now < deadline && process.isRunning, "docker-registry did not start")
             try await Task.sleep(for: .milliseconds(20))
         }

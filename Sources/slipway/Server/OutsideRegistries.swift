@@ -8,47 +8,69 @@ import PipelineEngine
 import RegistryClient
 import SystemPackage
 
-/// The registries outside, with credentials from Docker's `config.json`.
+/// The registries outside: how each is reached, with credentials from Docker's `config.json`.
 struct OutsideRegistries: Registries {
     let credentials: DockerConfig?
-    let client: HTTPClient
+    let settings: RegistryFile
+    let connections: RegistryConnections
     let logger: Logger
 
-    /// - Parameter configFile: must exist when given; nil looks where docker does, which may be missing:
-    ///   `config.json` in `$DOCKER_CONFIG` or in `~/.docker`.
-    init(configFile: String?, environment: [String: String], client: HTTPClient, logger: Logger) throws {
+    /// - Parameters:
+    ///   - configFile: must exist when given; nil looks where docker does, which may be missing:
+    ///     `config.json` in `$DOCKER_CONFIG` or in `~/.docker`.
+    ///   - settings: of single registries.
+    ///   - connections: lent.
+    init(
+        configFile: String?, settings: RegistryFile, environment: [String: String], connections: RegistryConnections,
+        logger: Logger
+    ) throws {
         let folder = environment["DOCKER_CONFIG"] ?? environment["HOME"].map { "\($0)/.docker" }
         let usual = folder.map { "\($0)/config.json" }.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
-        credentials = try (configFile ?? usual).map { try DockerConfig(file: FilePath($0)) }
-        self.client = client
+        credentials = try (configFile ?? usual).map {
+            try DockerConfig(file: FilePath($0), helperPath: environment["PATH"] ?? DockerConfig.usualPath)
+        }
+        self.settings = settings
+        self.connections = connections
         self.logger = logger
     }
 
-    func registry(_ host: String, credentials given: RegistryCredentials? = nil) -> RegistryClient {
-        RegistryClient(
-            host: host, credentials: given ?? credentials?.credentials(for: host), httpClient: client, logger: logger)
+    /// - Throws: ``RegistryError`` with code `invalidSettings` when a certificate of its settings cannot be read.
+    func registry(_ host: String, credentials given: RegistryCredentials? = nil) throws -> RegistryClient {
+        let own = settings[host]
+        let mirrors = try own.mirrors.map { mirror in
+            try RegistryClient(
+                host: mirror, settings: settings[mirror], dockerConfig: credentials, connections: connections, logger: logger,
+                retry: RetryPolicy(attempts: 2))
+        }
+        return try RegistryClient(
+            host: host, settings: own, credentials: given, dockerConfig: credentials, mirrors: mirrors,
+            connections: connections, logger: logger)
     }
 
-    /// One way to talk to registries, for the server and the commands. The client must be shut down.
+    /// For health probes and routers on this machine. The client must be shut down.
     static func makeClient() -> HTTPClient {
         // A health path that redirects must not be judged by the page behind it.
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout = .init(connect: .seconds(5), read: .seconds(60))
-        // A refused connection is said at once; how patiently to ask again is decided by who asks.
         configuration.connectionPool.retryConnectionEstablishment = false
         return HTTPClient(configuration: configuration)
     }
 
     func pull(_ reference: ImageReference, into store: ImageStore) async throws -> Digest {
+        try await sayingWhatMayPass { try await pull(reference, into: store, progress: nil) }
+    }
+
+    /// Pulls and says how far it is.
+    func pull(
+        _ reference: ImageReference, into store: ImageStore, progress: (@Sendable (RegistryProgress) -> Void)?
+    ) async throws -> Digest {
         guard let host = reference.registry else {
             throw EngineError(.imageMissing, "\(reference) names no registry", hint: "write HOST/\(reference)")
         }
         let wanted: ManifestReference =
             if let digest = reference.digest { .digest(digest) } else { .tag(try reference.tag ?? Tag(parsing: "latest")) }
         let name = try RepositoryName(parsing: reference.repository.rawValue)
-        return try await sayingWhatMayPass {
-            try await registry(host).pull(reference.repository, wanted, into: store, as: name)
-        }
+        return try await registry(host).pull(reference.repository, wanted, into: store, as: name, progress: progress)
     }
 
     func push(_ image: Digest, from store: ImageStore, to reference: ImageReference) async throws {

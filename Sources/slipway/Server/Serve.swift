@@ -2,6 +2,7 @@ import ArgumentParser
 import AsyncHTTPClient
 import BlockingQueue
 import ContainerRuntime
+import ContainerfileBuild
 import Deployer
 import Foundation
 import GitRepository
@@ -10,6 +11,8 @@ import ImageBuilder
 import ImageStore
 import Logging
 import PipelineEngine
+import RegistryClient
+import RegistryServer
 import ServiceLifecycle
 import StateSQLite
 import StateStore
@@ -99,14 +102,16 @@ struct Server {
         let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
         let store = try SQLiteStore(file: folder.database, clock: clock)
         let secrets = try folder.secrets()
-        var images = try ImageStore(root: folder.path)
-        images.limits = settings.layers
+        var opened = try ImageStore(root: folder.path)
+        opened.limits = settings.layers
+        let images = opened
         let snapshots = Snapshots(root: folder.snapshots, store: images)
-        var runtimeSettings = RuntimeSettings()
-        runtimeSettings.runtime = settings.runtime
-        runtimeSettings.bridge = settings.bridge
-        runtimeSettings.networkName = settings.bridge
-        runtimeSettings.subnet = settings.subnet
+        var given = RuntimeSettings()
+        given.runtime = settings.runtime
+        given.bridge = settings.bridge
+        given.networkName = settings.bridge
+        given.subnet = settings.subnet
+        let runtimeSettings = given
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
         let client = OutsideRegistries.makeClient()
         let probe = HTTPClientProbe(client: client)
@@ -117,9 +122,11 @@ struct Server {
                 listenAddress: settings.routerHost, listenPort: settings.routerPort, program: settings.nginx),
             probe: probe)
         let token = try folder.adminToken()
+        let environment = ProcessInfo.processInfo.environment
+        let connections = RegistryConnections(proxies: try ProxySettings(environment: environment))
         let registries = try OutsideRegistries(
-            configFile: settings.dockerConfig, environment: ProcessInfo.processInfo.environment, client: client,
-            logger: logger)
+            configFile: settings.dockerConfig, settings: settings.registries, environment: environment,
+            connections: connections, logger: logger)
         let declaration = Declaration()
         let supervisor = Supervisor(
             target: target, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
@@ -127,7 +134,12 @@ struct Server {
         let engine = PipelineEngine(
             parts: .init(
                 store: store, secrets: secrets, images: images, snapshots: snapshots,
-                builder: ImageBuilder(store: images), runtime: runtime,
+                builder: ImageBuilder(store: images),
+                containerfileBuilder: { source in
+                    ContainerfileBuilder(
+                        store: images, folder: folder.path, images: source, client: client, settings: runtimeSettings)
+                },
+                runtime: runtime,
                 rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,
                 registries: registries, gitQueue: BlockingQueue(label: "git", width: 4)),
             settings: .init(
@@ -135,9 +147,16 @@ struct Server {
                 dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
                 concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve), logger: logger)
         declaration.set { try await engine.declaredOrders() }
+        let keeper = StoreKeeper(
+            images: images, store: store, snapshots: snapshots, containers: folder.containers,
+            policy: settings.registry.policy, every: settings.registry.collectEvery, history: CollectionHistory(), logger: logger)
         let web = WebParts(
             store: store, engine: engine, images: images, secrets: secrets,
             access: Access(token: token, readersNeedToken: settings.readersNeedToken, clock: clock),
+            registry: RegistryParts(
+                tokenKey: secrets.derivedKey(for: "registry tokens"), anonymousPull: settings.registry.anonymousPull,
+                limits: settings.registry.limits, metrics: RegistryMetrics(), history: keeper.history,
+                collect: { try await keeper.collect(dryRun: $0) }),
             publicURL: settings.publicURL, uploadKey: secrets.derivedKey(for: "registry uploads"), routerPort: settings.routerPort,
             tokenFile: folder.tokenFile.string,
             logger: logger)
@@ -146,16 +165,21 @@ struct Server {
             configuration: .init(address: .hostname(settings.host, port: settings.port), serverName: "slipway"),
             logger: logger)
         self.runtime = runtime
-        services = [HTTPClientService(client: client), RouterService(router: router, logger: logger), engine, application]
+        services = [
+            HTTPClientService(client: client, connections: connections), RouterService(router: router, logger: logger), engine,
+            keeper, application,
+        ]
     }
 }
 
 /// Closes the connections when everything else has stopped.
 struct HTTPClientService: Service {
     let client: HTTPClient
+    let connections: RegistryConnections
 
     func run() async throws {
         try? await gracefulShutdown()
+        try await connections.shutdown()
         try await client.shutdown()
     }
 }

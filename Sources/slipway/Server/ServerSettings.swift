@@ -22,6 +22,8 @@ struct ServerSettings {
     var layers: LayerLimits
     var readersNeedToken: Bool
     var dockerConfig: String?
+    var registries: RegistryFile
+    var registry: EmbeddedRegistrySettings
     var logLevel: String
 
     static let defaultData = "/var/lib/slipway"
@@ -63,6 +65,8 @@ struct ServerSettings {
             layers: try LayerLimits.read { reader.string(forKey: ConfigKey($0.rawValue)) },
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
+            registries: try path.map { try RegistryFile(file: $0) } ?? .none,
+            registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
     }
 

@@ -12,7 +12,9 @@ import TarArchive
 struct ImageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "image", abstract: "Build, move and look into images. Needs no server.",
-        subcommands: [Build.self, Import.self, Export.self, Push.self, Pull.self, Inspect.self])
+        subcommands: [
+            Build.self, Import.self, Export.self, Push.self, Pull.self, Copy.self, Inspect.self, Rebase.self, GC.self,
+        ])
 }
 
 /// The store the image commands work on.
@@ -20,9 +22,10 @@ struct StoreOption: ParsableArguments {
     @Option(help: "The data directory (default: SLIPWAY_DATA, or \(ServerSettings.defaultData)).") var data: String?
     @Flag(help: "Print one JSON document.") var json = false
 
+    var folder: FilePath { absolute(data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData) }
+
     func open() throws -> ImageStore {
-        let folder = data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData
-        var store = try ImageStore(root: absolute(folder))
+        var store = try ImageStore(root: folder)
         store.limits = try LayerLimits.read(environment: ProcessInfo.processInfo.environment)
         return store
     }
@@ -48,18 +51,28 @@ struct StoreOption: ParsableArguments {
 
 func absolute(_ path: String) -> FilePath { FilePath(URL(fileURLWithPath: path).standardizedFileURL.path) }
 
-/// Lends the registries outside, with Docker's credentials, to a command.
+/// Lends the registries outside, with Docker's credentials and the settings of `SLIPWAY_CONFIG`, to a command.
 func withRegistries<T>(_ body: (OutsideRegistries) async throws -> T) async throws -> T {
-    let client = OutsideRegistries.makeClient()
+    let environment = ProcessInfo.processInfo.environment
+    let connections = RegistryConnections(proxies: try ProxySettings(environment: environment))
     do {
         let result = try await body(
             OutsideRegistries(
-                configFile: nil, environment: ProcessInfo.processInfo.environment, client: client,
+                configFile: nil, settings: try environment["SLIPWAY_CONFIG"].map { try RegistryFile(file: $0) } ?? .none,
+                environment: environment, connections: connections,
                 logger: Logger(label: "slipway") { _ in SwiftLogNoOpLogHandler() }))
-        try await client.shutdown()
+        try await connections.shutdown()
         return result
     } catch {
-        try? await client.shutdown()
-        throw error
+        try? await connections.shutdown()
+        guard let error = error as? RegistryError else { throw error }
+        let status =
+            switch error.code {
+            case .unauthorized, .denied: Failure.refused
+            case .unreachable, .rateLimited: Failure.unreachable
+            case .invalidSettings: Failure.usage
+            default: Failure.failed
+            }
+        throw Failure(error.message, hint: error.hint, status: status)
     }
 }

@@ -12,7 +12,10 @@ extension ImageCommand {
         func run() async throws {
             let store = try options.open()
             let reference = try ImageReference(parsing: name)
-            let digest = try await withRegistries { try await $0.pull(reference, into: store) }
+            let progress = TransferProgress(isShown: !options.json)
+            let digest = try await withRegistries { try await $0.pull(reference, into: store, progress: progress.report) }
+            let summary = progress.finish()
+            if isTerminal, !options.json, !summary.isEmpty { print("\(summary.dropFirst(2))") }
             try options.report("Pulled", digest: digest, reference: reference)
         }
     }

@@ -21,22 +21,16 @@ extension ImageCommand {
                 throw Failure("\(target) names no registry", hint: "say where to: slipway image push \(name) HOST/\(target)", status: Failure.usage)
             }
             let tag = try target.tag ?? source.tag ?? Tag(parsing: "latest")
+            let progress = TransferProgress(isShown: !options.json)
             let result = try await withRegistries {
                 try await $0.registry(host).push(
-                    digest, from: store, to: target.repository, tag: tag, progress: pushProgress())
+                    digest, from: store, to: target.repository, tag: tag, progress: progress.report)
             }
+            let summary = progress.finish()
             if isTerminal, !options.json {
-                print("\(result.blobsUploaded) blobs sent, \(result.blobsAlreadyThere) already there")
+                print("\(result.blobsUploaded) blobs sent, \(result.blobsAlreadyThere) already there\(summary)")
             }
             try options.report("Pushed", digest: digest, reference: target)
-        }
-
-        /// A line per blob, for whoever looks on.
-        private func pushProgress() -> (@Sendable (RegistryProgress) -> Void)? {
-            guard isTerminal else { return nil }
-            return { progress in
-                if progress.completed == progress.total { writeError("  \(progress.digest.short)  \(progress.total) bytes") }
-            }
         }
     }
 }
