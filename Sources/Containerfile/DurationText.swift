@@ -27,10 +27,13 @@ enum DurationText {
                 let count = whole.isEmpty ? 0 : Int64(whole)
             else { return nil }
             let (product, overflows) = count.multipliedReportingOverflow(by: unit)
-            // Nine digits are as fine as nanoseconds of any unit that has a fraction in practice.
-            let digits = fraction.prefix(9)
-            let part = (Double(digits.isEmpty ? "0" : "0.\(digits)") ?? 0) * Double(unit)
-            let (sum, sumOverflows) = product.addingReportingOverflow(Int64(part.rounded()))
+            // Nine digits are as fine as nanoseconds of any unit that has a fraction in practice. The quotient is below the unit.
+            var part: UInt64 = 0
+            if let digits = UInt64(fraction.prefix(9)) {
+                let scale = (0..<min(9, fraction.count)).reduce(UInt64(1)) { power, _ in power * 10 }
+                part = scale.dividingFullWidth(digits.multipliedFullWidth(by: UInt64(unit))).quotient
+            }
+            let (sum, sumOverflows) = product.addingReportingOverflow(Int64(part))
             let (grown, totalOverflows) = total.addingReportingOverflow(sum)
             guard !overflows, !sumOverflows, !totalOverflows else { return nil }
             total = grown

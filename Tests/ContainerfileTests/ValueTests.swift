@@ -57,6 +57,8 @@ import Testing
         #expect(DurationText.parse("1h2m3.5s") == .milliseconds(3_723_500))
         #expect(DurationText.parse("300ms") == .milliseconds(300))
         #expect(DurationText.parse("1.5h") == .seconds(5400))
+        #expect(DurationText.parse(".5m1.000000001s") == .nanoseconds(31_000_000_001))
+        #expect(DurationText.parse("0.999999999999h") == .nanoseconds(3_599_999_996_400))
         #expect(DurationText.parse("0") == .zero)
         #expect(DurationText.parse("10µs") == .microseconds(10))
         for text in ["", "1", "-1s", "s", "1x", ".s", "1s ", "9999999999h", "٣s"] { #expect(DurationText.parse(text) == nil) }
