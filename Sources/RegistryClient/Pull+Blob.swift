@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import ImageStore
+import Logging
 import NIOCore
 import NIOHTTP1
 import OCIModel
@@ -12,9 +13,19 @@ extension Pull {
             progress?(RegistryProgress(digest: descriptor.digest, step: .alreadyThere, completed: size, total: size))
             return
         }
-        // What a mirror gave before it failed is kept: the digest decides in the end.
+        guard !client.mirrors.isEmpty else { return try await fetch(descriptor, from: [client]) }
+        do {
+            try await fetch(descriptor, from: client.mirrors + [client])
+        } catch let error as RegistryError where error.code == .digestMismatch || error.code == .sizeMismatch {
+            client.transport.logger.warning("a mirror gave damaged content: \(error)")
+            try await fetch(descriptor, from: [client])
+        }
+    }
+
+    /// One source after the other; what one gave before it failed is kept: the digest decides in the end.
+    private func fetch(_ descriptor: Descriptor, from sources: [RegistryClient]) async throws {
         try await receive(descriptor) { upload, received in
-            try await fromAny { source in
+            try await fromAny(sources) { source in
                 try await source.transport.retry.run(progress: { received }) {
                     let request = source.request(.GET, repository, "blobs/\(descriptor.digest)", scope)
                     try await transfer(descriptor, to: upload, received: &received, request, source.transport)

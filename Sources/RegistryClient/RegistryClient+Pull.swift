@@ -99,18 +99,18 @@ struct Pull: Sendable {
             }
             return try await manifest(.digest(named.digest))
         } catch let error as RegistryError where error.code == .unreachable || error.code == .rateLimited {
-            return try await fromAny { try await $0.fetchManifest(repository, reference, scope: scope, task: task) }
+            return try await fromAny(sources) { try await $0.fetchManifest(repository, reference, scope: scope, task: task) }
         }
     }
 
-    /// Asks one source after the other; the failures of mirrors are only logged.
-    func fromAny<T>(_ ask: (RegistryClient) async throws -> T) async throws -> T {
-        for mirror in client.mirrors {
+    /// Asks one source after the other; the failures of all but the last are only logged.
+    func fromAny<T>(_ sources: [RegistryClient], _ ask: (RegistryClient) async throws -> T) async throws -> T {
+        for mirror in sources.dropLast() {
             do { return try await ask(mirror) } catch let error as RegistryError {
                 client.transport.logger.info("mirror \(mirror.host): \(error)")
             }
         }
-        return try await ask(client)
+        return try await ask(sources.last ?? client)
     }
 
     /// From the store when it is there by digest, else from the registry or a mirror.
@@ -120,7 +120,7 @@ struct Pull: Sendable {
         {
             return try ManifestContent(bytes, mediaType: nil, algorithm: digest.algorithm)
         }
-        return try await fromAny { try await $0.fetchManifest(repository, reference, scope: scope, task: task) }
+        return try await fromAny(sources) { try await $0.fetchManifest(repository, reference, scope: scope, task: task) }
     }
 
     func select(_ platform: Platform, from content: ManifestContent) async throws -> ManifestContent {

@@ -76,7 +76,10 @@ struct ReachTests {
             try await origin.record(manifest: image, mediaType: MediaType.ociManifest, in: name)
             try await origin.tag(tag("v1"), as: image, in: name)
             try await mirror.write(try await origin.read(manifest.layers[0].digest))
-            // The mirror has the manifest, one of the layers, and lets the tag name an old image.
+            try await mirror.write(try await origin.read(manifest.layers[1].digest))
+            let damaged = Data(repeating: 0, count: Int(manifest.layers[1].size))
+            try damaged.write(to: URL(fileURLWithPath: mirror.path(of: manifest.layers[1].digest).string))
+            // The mirror has the manifest, one layer whole and one damaged, and lets the tag name an old image.
             try await mirror.write(try await origin.read(image))
             try await mirror.record(manifest: image, mediaType: MediaType.ociManifest, in: name)
             try await mirror.record(manifest: stale, mediaType: MediaType.ociManifest, in: name)

@@ -53,19 +53,22 @@ func absolute(_ path: String) -> FilePath { FilePath(URL(fileURLWithPath: path).
 
 /// Lends the registries outside, with Docker's credentials and the settings of `SLIPWAY_CONFIG`, to a command.
 func withRegistries<T>(_ body: (OutsideRegistries) async throws -> T) async throws -> T {
-    let environment = ProcessInfo.processInfo.environment
-    let connections = RegistryConnections(proxies: try ProxySettings(environment: environment))
     do {
-        let result = try await body(
-            OutsideRegistries(
-                configFile: nil, settings: try environment["SLIPWAY_CONFIG"].map { try RegistryFile(file: $0) } ?? .none,
-                environment: environment, connections: connections,
-                logger: Logger(label: "slipway") { _ in SwiftLogNoOpLogHandler() }))
-        try await connections.shutdown()
-        return result
-    } catch {
-        try? await connections.shutdown()
-        guard let error = error as? RegistryError else { throw error }
+        let environment = ProcessInfo.processInfo.environment
+        let connections = RegistryConnections(proxies: try ProxySettings(environment: environment))
+        do {
+            let result = try await body(
+                OutsideRegistries(
+                    configFile: nil, settings: try environment["SLIPWAY_CONFIG"].map { try RegistryFile(file: $0) } ?? .none,
+                    environment: environment, connections: connections,
+                    logger: Logger(label: "slipway") { _ in SwiftLogNoOpLogHandler() }))
+            try await connections.shutdown()
+            return result
+        } catch {
+            try? await connections.shutdown()
+            throw error
+        }
+    } catch let error as RegistryError {
         let status =
             switch error.code {
             case .unauthorized, .denied: Failure.refused
