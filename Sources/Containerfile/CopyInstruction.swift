@@ -2,6 +2,7 @@
 public struct CopyInstruction: Sendable, Hashable {
     /// Not empty.
     public var sources: [CopySource]
+    /// Expanded and empty, it is the working directory.
     public var destination: Word
     /// The value of `--from`: an earlier stage's name or index, or an image (``BuildGraph/origin(named:forStage:)``); never expanded.
     public var from: String?
@@ -25,6 +26,7 @@ public struct CopyInstruction: Sendable, Hashable {
 public struct AddInstruction: Sendable, Hashable {
     /// Not empty. An expanded path is a file, an URL or a git repository: ``AddOrigin``.
     public var sources: [CopySource]
+    /// Expanded and empty, it is the working directory.
     public var destination: Word
     public var options: CopyOptions
     /// `--checksum`: of the one URL or git source.

@@ -251,6 +251,8 @@ struct FileReader {
         for option in directive.split(separator: ";") {
             let parts = option.split(separator: "=", maxSplits: 1).map { $0.filter { !$0.isWhitespace } }
             switch (parts.first, parts.count) {
+            // Checks that are not on by default; there are none here.
+            case ("experimental", 2): break
             case ("skip", 2): skipped.formUnion(parts[1].split(separator: ",").map(String.init))
             case ("error", 2) where ["true", "false"].contains(parts[1].lowercased()): isStrict = parts[1].lowercased() == "true"
             default:

@@ -64,8 +64,8 @@ extension InstructionReader {
         guard words.count >= 2, let destination = words.popLast() else {
             throw missing("needs a source and a destination", example: example)
         }
-        for word in words + [destination] where word.literal?.isEmpty == true {
-            throw Mistake(word.error(.invalid, "a path of \(statement.name) is empty", suggestion: "'.' is the folder itself"))
+        for word in words where word.literal?.isEmpty == true {
+            throw Mistake(word.error(.invalid, "a source of \(statement.name) is empty", suggestion: "'.' is all of the context"))
         }
         return (words.map { .path($0) }, destination)
     }

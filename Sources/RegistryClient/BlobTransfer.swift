@@ -17,8 +17,8 @@ struct BlobTransfer {
     private var mustAsk: Bool
     /// The upload began in this attempt and was sent in one request, so that a refusal is about its content.
     private var isWhole = false
-    /// Answers in a row that the upload is somewhere else than we think.
-    private var misplaced = 0
+    /// Where the registry said last that the upload is somewhere else.
+    private var misplacedAt: Int64?
 
     init(push: Push, descriptor: Descriptor, note: UploadNote?, session: UploadSession?) {
         (self.push, self.descriptor, self.note, self.session) = (push, descriptor, note, session)
@@ -40,9 +40,10 @@ struct BlobTransfer {
         } catch let interruption as Interruption {
             (mustAsk, isWhole) = (true, false)
             if interruption.isSessionLost { session = nil }
-            guard interruption.error.status == 416 else { throw interruption }
-            misplaced += 1
-            if misplaced > 1 { try await beginAgainInOnePiece(interruption.error) }
+            guard interruption.error.status == 416, let offset = session?.offset else { throw interruption }
+            // What an earlier connection still carried may have arrived since. Refused twice at one place: it is the chunk.
+            if misplacedAt == offset { try await beginAgainInOnePiece(interruption.error) }
+            misplacedAt = offset
             throw interruption
         } catch let error as RegistryError where !isWhole && error.status.map(Self.isAboutContent) == true {
             // Put together from several requests it is not what it should be, or chunks are not liked here.
@@ -128,7 +129,7 @@ struct BlobTransfer {
                     hint: "set its chunk_size to 0", status: 416)
             }
             session = current
-            misplaced = 0
+            misplacedAt = nil
             await keepNote(current)
         }
     }

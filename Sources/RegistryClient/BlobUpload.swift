@@ -27,6 +27,7 @@ extension RegistryClient {
 ///
 /// A connection that breaks does not stop the work: ``append(_:)`` goes on counting, and
 /// ``commit(_:size:from:)`` sends what the registry has not got from the store, where the blob is complete by then.
+/// A pause of minutes between two pieces counts as a broken connection.
 public actor BlobUpload {
     private let body: Handoff
     private let count: Count

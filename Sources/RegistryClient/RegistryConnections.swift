@@ -30,12 +30,13 @@ public final class RegistryConnections: Sendable {
 
     /// - Parameters:
     ///   - connectTimeout: until a connection stands.
-    ///   - idleTimeout: until the next byte of an answer.
+    ///   - idleTimeout: until the next byte of an answer comes, or the next ones of a body are taken.
     public init(proxies: ProxySettings = .none, connectTimeout: Duration = .seconds(5), idleTimeout: Duration = .seconds(120)) {
         self.proxies = proxies
         lent = nil
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-        configuration.timeout = .init(connect: TimeAmount(connectTimeout), read: TimeAmount(idleTimeout))
+        configuration.timeout = .init(
+            connect: TimeAmount(connectTimeout), read: TimeAmount(idleTimeout), write: TimeAmount(idleTimeout))
         // A refused connection is said at once; how patiently to ask again is decided by who asks.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.httpVersion = .http1Only

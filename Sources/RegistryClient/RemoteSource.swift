@@ -79,11 +79,12 @@ struct RemoteBlob: AsyncSequence, Sendable {
         private var body: HTTPClientResponse.Body.AsyncIterator?
         private var skip: Int64 = 0
         private var position: Int64
-        private var hasher = Digest.Hasher()
+        private var hasher: Digest.Hasher
 
         init(_ remote: RemoteBlob) {
             self.remote = remote
             position = remote.range.lowerBound
+            hasher = Digest.Hasher(remote.blob.digest.algorithm)
         }
 
         mutating func next() async throws -> ByteBuffer? {

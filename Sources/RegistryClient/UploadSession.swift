@@ -151,12 +151,13 @@ struct UploadSession: Sendable {
         RegistryError(.invalidResponse, "\(task): the registry \(text)", hint: "ask the registry's operator")
     }
 
-    /// 404: the upload is gone (a restart of the registry, a timeout). 416: it is not where we think, so ask.
+    /// 404: the upload is gone (a restart of the registry, a timeout). 409, 416: it is busy, or not where
+    /// we think, so ask.
     private func refusal(_ response: HTTPClientResponse) async -> any Error {
         let error = await client.transport.failure(response, task)
         switch response.status.code {
         case 404, 410: return Interruption(error: error, isSessionLost: true)
-        case 416: return Interruption(error: error)
+        case 409, 416: return Interruption(error: error)
         default: return error
         }
     }

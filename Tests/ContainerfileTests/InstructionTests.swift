@@ -57,6 +57,11 @@ import Testing
         #expect(json.destination.text == "/d e/")
     }
 
+    @Test func anEmptyDestinationIsTheWorkingDirectory() throws {
+        guard case .copy(let copy) = try Text.instruction("COPY a ''").kind else { throw Failure() }
+        #expect(copy.destination.text.isEmpty)
+    }
+
     @Test func readsHeredocSources() throws {
         let text = "COPY <<A x <<-\"B\" /to/\n$V \\$V\nA\n\t$V\n\tB\n"
         guard case .copy(let copy) = try Text.instruction(text).kind else { throw Failure() }

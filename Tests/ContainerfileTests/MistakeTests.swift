@@ -13,7 +13,7 @@ import Testing
         ("COPY a\\ b /c", 7, "write the JSON form: COPY [\"a b\", …]"),
         ("COPY \"a b\" /c", 6, "quotes don't hold white space together in COPY; write the JSON form: [\"a b\", …]"),
         ("COPY --from=$X a b", 13, "name a stage here, and use the variable in that stage's FROM"),
-        ("COPY --chmod=9 a b", 14, "write it in octal as in 0755, or as in u=rwX,go=rX"),
+        ("COPY '' /b", 6, "'.' is all of the context"), ("COPY --chmod=9 a b", 14, "write it in octal as in 0755, or as in u=rwX,go=rX"),
         ("COPY --chown=a:b:c a b", 14, "write user, user:group, or numbers as in 1000:1000"),
         ("COPY a <<EOF\nEOF", 8, "write the destination last"), ("COPY << EOF /x\nEOF", 6, "write <<NAME"),
         ("COPY <<\\EOF /x\nEOF", 6, "write <<'EOF'"), ("COPY <<a/b /x\na/b", 6, "give the path as the destination"),

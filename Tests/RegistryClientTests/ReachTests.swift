@@ -75,12 +75,12 @@ struct ReachTests {
             let manifest = try OCIJSON.decode(Manifest.self, from: try await origin.read(image))
             try await origin.record(manifest: image, mediaType: MediaType.ociManifest, in: name)
             try await origin.tag(tag("v1"), as: image, in: name)
-            // The mirror has the manifest, one layer whole, one damaged, and lets the tag name an old image.
+            try await mirror.write(try await origin.read(manifest.layers[0].digest))
+            // The mirror has the manifest, one of the layers, and lets the tag name an old image.
             try await mirror.write(try await origin.read(image))
             try await mirror.record(manifest: image, mediaType: MediaType.ociManifest, in: name)
             try await mirror.record(manifest: stale, mediaType: MediaType.ociManifest, in: name)
             try await mirror.tag(tag("v1"), as: stale, in: name)
-            try await mirror.write(try await origin.read(manifest.layers[0].digest))
             let served = Locked<[String]>([])
             try await withOurRegistry(origin, middleware: Recorder(requests: served)) { originPort in
                 try await withOurRegistry(mirror) { mirrorPort in

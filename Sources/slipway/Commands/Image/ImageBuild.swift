@@ -1,4 +1,5 @@
 import ArgumentParser
+import ContainerfileBuild
 import Foundation
 import ImageBuilder
 import ImageStore
@@ -9,25 +10,37 @@ import SystemPackage
 extension ImageCommand {
     struct Build: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "build", abstract: "Make an image of files: the same files, the same digest.",
+            commandName: "build", abstract: "Make an image of files or from a Containerfile: the same files, the same digest.",
             discussion: """
                 Every --copy is a layer of its own, in the order given; what did not change is not built again.
 
                 Example: slipway image build --base library/debian:12 --copy dist:/app --entrypoint /app/serve \
                 --to 127.0.0.1:5000/shop/app:1
+
+                Example: slipway image build --file Containerfile --build-arg VERSION=1 --to shop/app:1 .
                 """)
         @Option(help: "FROM:TO, a file or folder and its place in the image; may be repeated.") var copy: [String] = []
         @Option(help: "What to call it; pushed there when it has a registry host.") var to: String
         @OptionGroup var base: BaseOptions
         @OptionGroup var config: ConfigOptions
         @OptionGroup var layers: LayerOptions
+        @OptionGroup var containerfile: ContainerfileOptions
         @OptionGroup var options: StoreOption
+
+        func validate() throws {
+            guard containerfile.file != nil else { return try containerfile.refuseWithoutFile() }
+            let described = [config.entrypoint, config.cmd, config.env, config.port].contains { !$0.isEmpty }
+            if !copy.isEmpty || base.base != nil || described || config.user != nil || config.workdir != nil {
+                throw ValidationError(
+                    "With --file, what is in the image stands in the Containerfile: leave out --copy, --base, --entrypoint and the like")
+            }
+        }
 
         func run() async throws {
             let store = try options.open()
             let reference = try ImageReference(parsing: to)
-            let registry = reference.registry
-            if let registry, copy.isEmpty == false {
+            if let file = containerfile.file { return try await build(reference, from: file, in: store) }
+            if let registry = reference.registry {
                 return try await withRegistries { registries in
                     let client = try registries.registry(registry)
                     try await build(reference, in: store, registries, sendingTo: client)
@@ -77,6 +90,31 @@ extension ImageCommand {
                 annotations: try pairs("--annotation", config.annotation), timestamp: try layers.time(),
                 platform: try self.base.platforms().first ?? .current, baseName: base.map { "\($0.reference)" },
                 compression: try layers.chosen(), secrets: try layers.secrets())
+        }
+
+        /// From a Containerfile, in ImageBuildFile.swift.
+        private func build(_ reference: ImageReference, from file: String, in store: ImageStore) async throws {
+            let platforms = try base.platforms()
+            guard platforms.count < 2 else {
+                throw Failure("--file builds for one platform", hint: "build each, then push them as an index", status: Failure.usage)
+            }
+            var request = try containerfile.request(absolute(file), timestamp: layers.time())
+            request.platform = platforms.first ?? .current
+            request.labels = try pairs("--label", config.label)
+            request.annotations = try pairs("--annotation", config.annotation)
+            request.compression = try layers.chosen()
+            for (index, secret) in try layers.secrets().enumerated() { request.forbidden["\(layers.secretEnv[index])"] = Array(secret.utf8) }
+            try await withRegistries { registries in
+                let image = try await containerfile.build(request, options, store, registries, threads: layers.threads)
+                let tag = try reference.tag ?? Tag(parsing: "latest")
+                try await store.record(manifest: image.digest, mediaType: image.mediaType, in: reference.repository)
+                try await store.tag(tag, as: image.digest, in: reference.repository)
+                if let host = reference.registry {
+                    _ = try await registries.registry(host).push(image.digest, from: store, to: reference.repository, tag: tag)
+                }
+                try options.report(
+                    reference.registry == nil ? "Built" : "Built and pushed", digest: image.digest, reference: reference)
+            }
         }
 
         private func pairs(_ option: String, _ texts: [String]) throws -> [String: String] {

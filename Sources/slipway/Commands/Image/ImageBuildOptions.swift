@@ -46,8 +46,8 @@ struct BaseOptions: ParsableArguments {
 
 /// What the image's config and manifest say.
 struct ConfigOptions: ParsableArguments {
-    @Option(help: "The program, one word per option.") var entrypoint: [String] = []
-    @Option(help: "Its arguments, one word per option.") var cmd: [String] = []
+    @Option(parsing: .unconditionalSingleValue, help: "The program, one word per option.") var entrypoint: [String] = []
+    @Option(parsing: .unconditionalSingleValue, help: "Its arguments, one word per option.") var cmd: [String] = []
     @Option(help: "NAME=VALUE; may be repeated.") var env: [String] = []
     @Option(help: "The user it runs as.") var user: String?
     @Option(help: "Its working directory.") var workdir: String?
