@@ -94,7 +94,7 @@ final class Extraction {
         _ parent: Int32, _ name: FilePath.Component, _ entry: TarReader.Entry, _ size: Int64, _ reader: TarReader
     ) throws {
         try count(size)
-        try clear(parent, name)
+        let replaced = try clear(parent, name)
         let shown = entry.path.string
         let file = OpenFile(
             adopting: name.withPlatformString { openat(parent, $0, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600) })
@@ -109,7 +109,7 @@ final class Extraction {
         if size > end, ftruncate(descriptor, Int(size)) != 0 { throw systemFailure("write", shown) }
         try describe(descriptor, entry)
         guard setTimes(descriptor, entry.timespec) else { throw systemFailure("set the time of", shown) }
-        root.fileAppeared()
+        if replaced { root.forget() } else { root.fileAppeared() }
     }
 
     private func symlink(_ parent: Int32, _ name: FilePath.Component, _ entry: TarReader.Entry, _ target: FilePath) throws {
@@ -142,15 +142,17 @@ final class Extraction {
         return (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12) | ((major & ~0xfff) << 32)
     }
 
-    /// Makes place for a new entry.
-    func clear(_ parent: Int32, _ name: FilePath.Component) throws {
+    /// Makes place for a new entry. True when something was in its way.
+    @discardableResult
+    func clear(_ parent: Int32, _ name: FilePath.Component) throws -> Bool {
         var status = stat()
         guard name.withPlatformString({ fstatat(parent, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0 else {
-            if errno == ENOENT { return }
+            if errno == ENOENT { return false }
             throw systemFailure("look at", name.string)
         }
         // The lent folder itself stays open: it is the parent of what goes.
         try FolderRemoval.remove(parent, name)
+        return true
     }
 
     func count(_ bytes: Int64) throws {

@@ -19,6 +19,7 @@ final class ExtractionRoot {
     var created: (([FilePath.Component], Int32, timespec) throws -> Void)?
 
     private var cachedNames: [FilePath.Component] = []
+    private var cachedReal: [FilePath.Component] = []
     private var cached: Int32 = -1
     /// Where the folder lent last really is.
     private(set) var real: [FilePath.Component] = []
@@ -42,16 +43,19 @@ final class ExtractionRoot {
             real = []
             return root
         }
-        if cached >= 0, names == cachedNames { return cached }
+        if cached >= 0, names == cachedNames {
+            real = cachedReal
+            return cached
+        }
         forget()
         if let direct = openDirectly(names) {
-            cached = direct
-            real = names
+            (cached, cachedReal) = (direct, names)
         } else {
             var walk = try FolderWalk(self)
             try walk.go(names)
-            (cached, real) = walk.finish()
+            (cached, cachedReal) = walk.finish()
         }
+        real = cachedReal
         cachedNames = names
         return cached
     }
@@ -76,7 +80,7 @@ final class ExtractionRoot {
 
     /// Must be called when a file appeared: it may stand before a link of a lower layer that the cached way took.
     func fileAppeared() {
-        if real != cachedNames { forget() }
+        if cachedReal != cachedNames { forget() }
     }
 
     /// Whether lower layers shine through everything on the way to a real folder of this layer, and through itself.

@@ -129,6 +129,43 @@ import Testing
         }
     }
 
+    /// The unpacker remembers the folder it was in last; the root comes between.
+    @Test func timesOfFoldersVisitedInTurn() throws {
+        let layers = try Unpacked()
+        try layers.add { tar in
+            tar.folder("a", time: 10)
+            tar.folder("a/one", time: 11)
+            tar.add("a/file")
+            tar.add("top")
+            tar.folder("a/two", time: 12)
+            tar.folder("b", time: 13)
+            tar.folder("a/three", time: 14)
+        }
+        for (name, time) in [("a", 10), ("a/one", 11), ("a/two", 12), ("b", 13), ("a/three", 14)] {
+            #expect(try layers.status(name).st_mtim.tv_sec == time, "\(name)")
+        }
+        // A file takes the place of the folder that was visited last.
+        try layers.add { tar in
+            tar.add("x/y/one")
+            tar.add("x")
+            tar.folder("x")
+            tar.add("x/y/two")
+        }
+        #expect(try layers.names() == ["x", "x/y", "x/y/two"])
+        // The same for the target of a hard link in a lower layer.
+        try layers.add { tar in
+            tar.add("a/f", data: "a")
+            tar.add("f", data: "root")
+        }
+        try layers.add { tar in
+            tar.folder("a")
+            tar.add("a/g")
+            tar.add("top2")
+            tar.hardlink("a/h", to: "a/f")
+        }
+        #expect(layers.text("a/h") == "a")
+    }
+
     @Test func timesBefore1970InBase256() throws {
         let layers = try Unpacked()
         try layers.add { $0.add("old", time: -86_400 * 365) }
