@@ -27,8 +27,16 @@ struct Buildah {
         try shell(
             "\(command) bud --isolation chroot --format docker --timestamp 0 -q \(flags.joined(separator: " ")) "
                 + "-t \(item.name) -f \(context)/Containerfile \(context)")
-        try shell("\(command) from --pull-never --name of-\(item.name) \(item.name)")
-        let root = try shell("\(command) mount of-\(item.name)")
+        let root: String
+        if try String(contentsOfFile: "\(context)/Containerfile", encoding: .utf8).contains("ONBUILD") {
+            // A container of the image would run its triggers: its tree is written out instead.
+            root = folder.appending("tree-\(item.name)").string
+            try shell(
+                "\(command) bud --isolation chroot --timestamp 0 -q -o type=local,dest=\(root) -f \(context)/Containerfile \(context)")
+        } else {
+            try shell("\(command) from --pull-never --name of-\(item.name) \(item.name)")
+            root = try shell("\(command) mount of-\(item.name)")
+        }
         let text = try shell("\(command) inspect --type image \(item.name)")
         struct Inspection: Decodable {
             struct Image: Decodable { var config: [String: JSONValue] }
