@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test lint format fuzz images bench-image bench-run torture-upload clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run torture-upload race-gc clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -25,6 +25,9 @@ demo: release ## deliver examples/gtin to dev and prod before your eyes (KEEP=1:
 test: setup ## build and run every test
 	@scripts/test
 
+corpus: setup ## every Containerfile of the corpus, built by Slipway and by buildah, compared
+	SLIPWAY_CORPUS=all swift test --filter ContainerfileBuildTests.CorpusTests
+
 lint: ## formatting of Swift sources, syntax of scripts
 	@scripts/lint
 
@@ -37,14 +40,20 @@ fuzz: setup ## fuzz every reader of outside bytes for ten minutes each (SECONDS=
 images: ## make the demo's base images from Debian packages, in .cache/images
 	@scripts/base-images .cache/images
 
-bench-image: release ## image build and push against tar|pigz+skopeo and umoci+skopeo
+bench-image: release ## image build and push against tar|pigz+skopeo, umoci+skopeo and buildah
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/image
+
+bench-layer: release ## one large layer against igzip -1 on all processors, and memory for a 5 GB tree
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/layer
 
 bench-run: release ## trigger to finished one-step run, and idle memory
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/run
 
 torture-upload: setup ## 200 pushes through a proxy that breaks everything, with kills of the client
 	SLIPWAY_TORTURE_ROUNDS=200 swift test --filter TortureTests
+
+race-gc: setup ## 1,000 pushes and pulls while the store's garbage is collected
+	SLIPWAY_RACE_PUSHES=1000 swift test --filter racingPushesLoseNothing
 
 clean: ## remove builds and caches
 	rm -rf .build .cache

@@ -41,10 +41,12 @@ let package = Package(
         room("BlockingQueue", []),
         room("OCIModel", [crypto]),
         room("TarArchive", ["BlockingQueue", "CIsal", "CLibarchive", "CZstd", "OCIModel", system]),
+        room("Containerfile", ["OCIModel"]),
         .target(name: "Driver", path: "Targets/Driver"),
         fuzzer("Tar", ["Driver", "TarArchive", system]),
         fuzzer("Layer", ["Driver", "TarArchive", system]),
         fuzzer("Documents", ["Driver", "OCIModel"]),
+        fuzzer("BuildFiles", ["Containerfile", "Driver", "OCIModel"]),
     ],
     swiftLanguageModes: [.v6]
 )

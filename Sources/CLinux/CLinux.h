@@ -2,14 +2,18 @@
 /* glibc functions that Swift's Glibc module hides because they need _GNU_SOURCE, and system calls that glibc
    has no wrapper for. Nothing to link: all of it is in libc. */
 #include <spawn.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 
 /* unshare(2), pipe2(2) */
 extern int unshare(int flags);
 extern int pipe2(int *fds, int flags);
 extern long syscall(long number, ...);
+/* memmem(3) */
+extern void *memmem(const void *text, size_t text_size, const void *word, size_t word_size);
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
 

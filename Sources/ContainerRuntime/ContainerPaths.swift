@@ -20,6 +20,10 @@ struct ContainerPaths {
     var work: FilePath { folder.appending("work") }
     /// Short names for the layers: the options of mount(2) end at one page.
     var layers: FilePath { folder.appending("l") }
+    /// A layer with nothing but mount points, see ``MountPoints``.
+    var mountPoints: FilePath { folder.appending("mount-points") }
+    /// A file system in memory for ``ContainerSpec/memoryFiles``.
+    var memory: FilePath { folder.appending("memory") }
     var exitFolder: FilePath { folder.appending("exit") }
     var exitFile: FilePath { exitFolder.appending(id) }
     /// conmon makes `oom` in here when the kernel killed for memory.

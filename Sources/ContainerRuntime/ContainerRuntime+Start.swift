@@ -42,6 +42,11 @@ extension ContainerRuntime {
                 hint: "make it first")
         }
         try Overlay.mount(spec, paths)
+        try MemoryFiles.mount(spec, paths)
+        if spec.hidesMountPoints, try MountPoints(spec: spec, paths: paths).make() {
+            Overlay.unmount(paths)
+            try Overlay.mount(spec, paths, top: paths.mountPoints)
+        }
         let user = try UserLookup(root: paths.rootFolder).resolve(spec.user)
         try NameFiles(spec: spec, paths: paths, settings: settings).write(address: nil)
         let config = RuntimeConfig(

@@ -74,6 +74,7 @@ extension ContainerRuntime {
         }
         try network(paths).detach()
         Overlay.unmount(paths)
+        try MemoryFiles.unmount(paths)
         // Never by the recursive way: were it still mounted, that would empty what is mounted in it.
         guard rmdir(paths.rootFolder.string) == 0 || errno == ENOENT else {
             throw ContainerError.file("remove", paths.rootFolder, Errno(rawValue: errno))

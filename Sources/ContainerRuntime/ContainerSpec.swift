@@ -15,6 +15,38 @@ public struct ContainerSpec: Codable, Sendable, Hashable {
         }
     }
 
+    /// A file system in memory, empty at the start and gone at the end.
+    public struct MemoryMount: Codable, Sendable, Hashable {
+        /// Absolute path in the container.
+        public var destination: String
+        /// Upper bound in bytes; nil is half of the machine's memory (tmpfs(5)).
+        public var sizeBytes: Int64?
+
+        public init(destination: String, sizeBytes: Int64? = nil) {
+            self.destination = destination
+            self.sizeBytes = sizeBytes
+        }
+    }
+
+    /// A file the container sees, which is in memory only: its bytes reach no disk.
+    public struct MemoryFile: Codable, Sendable, Hashable {
+        /// Absolute path in the container.
+        public var destination: String
+        public var content: [UInt8]
+        /// Permission bits.
+        public var mode: UInt32
+        public var uid: UInt32
+        public var gid: UInt32
+
+        public init(destination: String, content: [UInt8], mode: UInt32 = 0o400, uid: UInt32 = 0, gid: UInt32 = 0) {
+            self.destination = destination
+            self.content = content
+            self.mode = mode
+            self.uid = uid
+            self.gid = gid
+        }
+    }
+
     /// Upper bounds; `nil` is unlimited.
     public struct Limits: Codable, Sendable, Hashable {
         /// Memory and swap together, in bytes.
@@ -63,12 +95,20 @@ public struct ContainerSpec: Codable, Sendable, Hashable {
     public var hostname: String?
     /// Linux capabilities, with or without `CAP_`: ``stepCapabilities``, ``instanceCapabilities`` or your own.
     public var capabilities: [String]
+    public var memoryMounts: [MemoryMount]
+    public var memoryFiles: [MemoryFile]
+    /// Programs with a setuid bit get their owner's rights (`sudo`, `su`).
+    public var allowsNewPrivileges: Bool
+    /// What is mounted leaves no trace in ``ContainerRuntime/changes(of:)``: mount points that the layers lack are made
+    /// in a layer of their own.
+    public var hidesMountPoints: Bool
 
     public init(
         id: String, layers: [String], arguments: [String], environment: [String] = [], workingDirectory: String = "",
         user: String = "", mounts: [Mount] = [], limits: Limits = Limits(), readOnlyRoot: Bool = false,
         network: Network = .none, labels: [String: String] = [:], hostname: String? = nil,
-        capabilities: [String] = ContainerSpec.instanceCapabilities
+        capabilities: [String] = ContainerSpec.instanceCapabilities, memoryMounts: [MemoryMount] = [],
+        memoryFiles: [MemoryFile] = [], allowsNewPrivileges: Bool = false, hidesMountPoints: Bool = false
     ) {
         self.id = id
         self.layers = layers
@@ -83,12 +123,19 @@ public struct ContainerSpec: Codable, Sendable, Hashable {
         self.labels = labels
         self.hostname = hostname
         self.capabilities = capabilities
+        self.memoryMounts = memoryMounts
+        self.memoryFiles = memoryFiles
+        self.allowsNewPrivileges = allowsNewPrivileges
+        self.hidesMountPoints = hidesMountPoints
     }
 
     /// Enough for a build step that installs packages and changes owners as root.
     public static let stepCapabilities = [
         "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP", "KILL", "NET_BIND_SERVICE",
     ]
+    /// What image builds are used to: package managers, `mknod`, `chroot`, `setcap`.
+    public static let buildCapabilities =
+        stepCapabilities + ["AUDIT_WRITE", "MKNOD", "NET_RAW", "SETPCAP", "SYS_CHROOT"]
     /// Enough for a service that listens on port 80.
     public static let instanceCapabilities = ["NET_BIND_SERVICE"]
 }
@@ -119,13 +166,14 @@ extension ContainerSpec {
         guard let program = arguments.first, !program.isEmpty else {
             throw refuse("nothing to run", "give a command, or use an image with an entrypoint")
         }
-        guard (arguments + environment + mounts.map(\.destination)).allSatisfy({ !$0.utf8.contains(0) }) else {
+        let destinations = mounts.map(\.destination) + memoryMounts.map(\.destination) + memoryFiles.map(\.destination)
+        guard (arguments + environment + destinations).allSatisfy({ !$0.utf8.contains(0) }) else {
             throw refuse("a zero byte in an argument", "remove it")
         }
         for entry in environment where !entry.contains("=") || entry.hasPrefix("=") {
             throw refuse("'\(entry.prefix(40))' is not an environment entry", "write KEY=value")
         }
-        for path in layers + mounts.flatMap({ [$0.source, $0.destination] }) where !path.hasPrefix("/") {
+        for path in layers + mounts.map(\.source) + destinations where !path.hasPrefix("/") {
             throw refuse("'\(path)' is not an absolute path", "begin it with /")
         }
         guard workingDirectory.isEmpty || workingDirectory.hasPrefix("/") else {

@@ -7,15 +7,19 @@ enum Overlay {
     /// overlayfs takes 500 lower layers.
     static let limit = 500
 
-    static func mount(_ spec: ContainerSpec, _ paths: ContainerPaths) throws(ContainerError) {
+    /// - Parameter top: one more layer above the spec's; nothing may have been written yet.
+    static func mount(_ spec: ContainerSpec, _ paths: ContainerPaths, top: FilePath? = nil) throws(ContainerError) {
+        // overlayfs marks both as used by a "volatile" mount, and links are made anew.
+        for folder in [paths.upper, paths.work, paths.layers] { try Files.removeTree(folder) }
         for folder in [paths.rootFolder, paths.upper, paths.work, paths.layers] { try Files.makeFolder(folder, mode: 0o755) }
-        guard spec.layers.count <= limit else {
+        let layers = spec.layers + (top.map { [$0.string] } ?? [])
+        guard layers.count <= limit else {
             throw ContainerError(
-                .mountFailed, "the image has \(spec.layers.count) layers, overlayfs takes \(limit)",
+                .mountFailed, "the image has \(layers.count) layers, overlayfs takes \(limit)",
                 hint: "flatten the image")
         }
         var names: [String] = []
-        for (index, layer) in spec.layers.enumerated() {
+        for (index, layer) in layers.enumerated() {
             guard Files.exists(FilePath(layer)) else {
                 throw ContainerError(.mountFailed, "layer \(layer) is not there", hint: "unpack the image again")
             }
@@ -28,7 +32,8 @@ enum Overlay {
             try Files.makeFolder(paths.layers.appending("empty"), mode: 0o755)
             names = ["l/empty"]
         }
-        let options = "lowerdir=\(names.joined(separator: ":")),upperdir=upper,workdir=work"
+        let options = "lowerdir=\(names.joined(separator: ":")),upperdir=upper,workdir=work,redirect_dir=off,metacopy=off,index=off"
+        // What is written must be whole in `upper`, however the kernel is set up: it may become a layer.
         // "volatile": the folder is thrown away with the container, unmounting need not flush it. Linux 5.10.
         var result = mount(in: paths.folder, options: options + ",volatile")
         if result == EINVAL { result = mount(in: paths.folder, options: options) }

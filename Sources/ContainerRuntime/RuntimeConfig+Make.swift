@@ -15,7 +15,7 @@ extension RuntimeConfig {
             rlimits: [
                 .openFiles,
                 ResourceLimit(type: "RLIMIT_CORE", hard: 0, soft: 0),
-            ])
+            ], noNewPrivileges: !spec.allowsNewPrivileges)
         root = Root(path: paths.rootFolder.string, readonly: spec.readOnlyRoot)
         hostname = spec.usableHostname
         mounts = Self.mounts(spec, paths)
@@ -30,7 +30,7 @@ extension RuntimeConfig {
             seccomp: .standard)
     }
 
-    private static func mounts(_ spec: ContainerSpec, _ paths: ContainerPaths) -> [Mount] {
+    static func mounts(_ spec: ContainerSpec, _ paths: ContainerPaths) -> [Mount] {
         let memory = ["nosuid", "nodev", "mode=1777"]
         var mounts = [
             Mount(destination: "/proc", type: "proc", source: "proc"),
@@ -57,9 +57,18 @@ extension RuntimeConfig {
         ] {
             mounts.append(.bind(file.string, to: destination, readOnly: spec.readOnlyRoot))
         }
-        for mount in spec.mounts {
-            mounts.append(.bind(mount.source, to: mount.destination, readOnly: mount.readOnly))
+        var given = spec.memoryMounts.map { mount in
+            let size = mount.sizeBytes.map { ["size=\($0)"] } ?? []
+            return Mount(
+                destination: mount.destination, type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "mode=1777"] + size)
         }
+        given += spec.mounts.map { .bind($0.source, to: $0.destination, readOnly: $0.readOnly) }
+        for (index, file) in spec.memoryFiles.enumerated() {
+            given.append(.bind(paths.memory.appending("\(index)").string, to: file.destination, readOnly: true))
+        }
+        // What lies in another mount comes after it.
+        func depth(_ mount: Mount) -> Int { mount.destination.split(separator: "/").count }
+        mounts += given.enumerated().sorted { (depth($0.element), $0.offset) < (depth($1.element), $1.offset) }.map(\.element)
         return mounts
     }
 

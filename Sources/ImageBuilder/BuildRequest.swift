@@ -112,6 +112,8 @@ public struct ImageBuilderError: Error, Sendable, Hashable, CustomStringConverti
         case platformMismatch
         /// A layer would hold the value of a secret.
         case secretFound
+        /// The image cannot be moved onto another base without building it again.
+        case baseConflict
     }
 
     public let code: Code

@@ -87,23 +87,22 @@ struct CopySource: Sendable {
     }
 
     /// Reads the files whose content is not known.
-    mutating func readFiles(_ isCancelled: @escaping () -> Bool) throws {
+    mutating func readFiles(_ key: FileHasher.Key, _ isCancelled: @escaping () -> Bool) throws {
         if nodes == nil { try look(nil, isCancelled) }
         for position in (nodes ?? []).indices where nodes?[position].content == nil {
             if isCancelled() { throw CancellationError() }
             guard let node = nodes?[position] else { continue }
             let file = node.path.isEmpty ? path : path.pushing(FilePath(node.path))
-            nodes?[position].content = ContentHash(try SourceFiles.digest(file))
+            nodes?[position].content = try SourceFiles.hash(file, key)
         }
         contentKey = nodes?.contentKey
     }
 
-    /// What was learned while the files went into an archive.
-    mutating func take(_ hashes: ContentHashes) {
-        for position in (nodes ?? []).indices where nodes?[position].content == nil {
-            guard let node = nodes?[position] else { continue }
-            let file = node.path.isEmpty ? path : path.pushing(FilePath(node.path))
-            nodes?[position].content = hashes.found[file]
+    /// What was learned while the files went into an archive, whose entries were made of `items`.
+    mutating func take(_ hashes: ContentHashes, _ items: [LayerPlan.Item]) {
+        for (item, content) in zip(items, hashes.found) {
+            guard let node = item.node, nodes?[Int(node)].kind == .file else { continue }
+            nodes?[Int(node)].content = content
         }
         contentKey = nodes?.contentKey
     }
@@ -111,25 +110,5 @@ struct CopySource: Sendable {
     func keepIndex(in cache: LayerCache) {
         guard isIndexStale, copy.identity == nil, let nodes, let contentKey else { return }
         SourceIndex.write(nodes, key: contentKey, of: path, begun: begun, to: cache.sourceIndex(of: path))
-    }
-}
-
-/// Hashes the files that go into an archive, each by itself.
-final class ContentHashes: TarObserver {
-    private(set) var found: [FilePath: ContentHash] = [:]
-    private var hasher = Digest.Hasher()
-    private var file: FilePath?
-
-    func begin(_ entry: TarEntry, index: Int) {
-        guard case .file(let path) = entry.content else { return }
-        file = path
-        hasher = Digest.Hasher()
-    }
-
-    func content(_ bytes: UnsafeRawBufferPointer) { hasher.update(bytes) }
-
-    func end() {
-        if let file { found[file] = ContentHash(hasher.finalize()) }
-        file = nil
     }
 }

@@ -28,23 +28,41 @@ extension ImageBuilder {
                 return tree
             }
         }
-        var made = MadeLayers()
-        for (number, source) in sources.enumerated() {
-            let isLast = number == sources.count - 1
-            let below = tree
-            let one = try await queue.run { cancellation in
-                try layer(source, request, over: below, workingDirectory, isLast: isLast, listener) { cancellation.isCancelled }
+        let bottom = tree
+        // A layer goes to disk while the next one is made.
+        return try await withThrowingTaskGroup(of: Bool.self) { group in
+            var tree = bottom
+            var made = MadeLayers()
+            for (number, source) in sources.enumerated() {
+                let isLast = number == sources.count - 1
+                let below = tree
+                var one = try await queue.run { cancellation in
+                    try layer(source, request, over: below, workingDirectory, isLast: isLast, listener) { cancellation.isCancelled }
+                }
+                if one.file == nil, try await store.renew(one.layer.descriptor.digest) == nil {
+                    // Collected since it was looked up.
+                    one = try await queue.run { cancellation in
+                        try layer(source, request, over: below, workingDirectory, isLast: isLast, listener, mayReuse: false) {
+                            cancellation.isCancelled
+                        }
+                    }
+                }
+                let finished = one
+                if !isLast, let index = finished.index { tree.add(index) }
+                made.layers.append(finished.layer)
+                made.sources.append(finished.source)
+                guard let file = finished.file else { continue }
+                group.addTask {
+                    let layer = finished.layer.descriptor
+                    let isNew = try store.size(of: layer.digest) == nil
+                    try await store.ingest(file: file, digest: layer.digest, size: layer.size)
+                    try await queue.run { _ in finished.keep(in: cache) }
+                    return isNew
+                }
             }
-            if let file = one.file {
-                if try store.size(of: one.layer.descriptor.digest) == nil { made.written += 1 }
-                try await store.ingest(file: file, digest: one.layer.descriptor.digest, size: one.layer.descriptor.size)
-            }
-            try await queue.run { _ in one.keep(in: cache) }
-            if !isLast, let index = one.index { tree.add(index) }
-            made.layers.append(one.layer)
-            made.sources.append(one.source)
+            for try await isNew in group where isNew { made.written += 1 }
+            return made
         }
-        return made
     }
 
     /// A layer that is in the store, or in a file that is to go there.
@@ -69,7 +87,7 @@ extension ImageBuilder {
     /// Blocking.
     private func layer(
         _ given: CopySource, _ request: BuildRequest, over given_tree: BaseTree, _ workingDirectory: String, isLast: Bool,
-        _ listener: (any LayerListener)?, isCancelled: @escaping () -> Bool
+        _ listener: (any LayerListener)?, mayReuse: Bool = true, isCancelled: @escaping () -> Bool
     ) throws -> OneLayer {
         var source = given
         var tree = given_tree
@@ -79,19 +97,21 @@ extension ImageBuilder {
         try tree.addTraits(of: BaseTree.normal(destination), to: &place)
         let settings = place.finalize()
         // Where layers of these settings are known, reading the files may save compressing them.
-        if source.contentKey == nil, cache.hasSeen(settings) { try source.readFiles(isCancelled) }
+        if source.contentKey == nil, cache.hasSeen(settings) { try source.readFiles(cache.hashKey(), isCancelled) }
         if let content = source.contentKey {
             let key = Self.key(place, content)
-            if let known = cache.layer(key) {
+            if mayReuse, let known = cache.layer(key) {
                 source.keepIndex(in: cache)
                 let index = isLast ? nil : try cache.index(of: known.descriptor, known.diffID)
                 return OneLayer(layer: known, source: source, index: index, settings: settings, key: key)
             }
         }
         let nodes = try source.scan(cache, isCancelled)
-        let entries = try LayerPlan.entries(nodes, of: source.path, to: destination, source.copy, over: tree)
+        let path = source.path
+        let items = try LayerPlan.items(nodes, of: path, to: destination, source.copy, over: tree)
+        let entries = items.lazy.map { LayerPlan.entry($0, nodes, of: path) }
         var observers: [any TarObserver] = []
-        let hashes = source.contentKey == nil ? ContentHashes() : nil
+        let hashes = source.contentKey == nil ? ContentHashes(try cache.hashKey()) : nil
         if let hashes { observers.append(hashes) }
         if let search = SecretSearch(forms: request.secrets.flatMap(SecretForms.forms)) { observers.append(search) }
         let file = store.temporaryPath()
@@ -111,10 +131,10 @@ extension ImageBuilder {
             CacheFiles.remove(file)
             throw error
         }
-        if let hashes { source.take(hashes) }
+        if let hashes { source.take(hashes, items) }
         let layer = LayerCache.Layer(descriptor: summary.descriptor, diffID: summary.diffID)
         return OneLayer(
-            layer: layer, source: source, file: file, index: LayerIndex(entries, over: tree), settings: settings,
+            layer: layer, source: source, file: file, index: isLast ? nil : LayerIndex(entries, over: tree), settings: settings,
             key: source.contentKey.map { Self.key(place, $0) })
     }
 

@@ -29,7 +29,7 @@ public struct ImageBuilder: Sendable {
             let sources = try request.copies.map { try CopySource($0, request, cache) { cancellation.isCancelled } }
             return (sources, try imageKey(request, sources))
         }
-        if let key, let known = try await queue.run({ _ in cache.image(key) }) { return known }
+        if let key, let known = try await queue.run({ _ in cache.image(key) }), try await renew(known) { return known }
         return try await assemble(request, sources, listener)
     }
 
@@ -70,6 +70,16 @@ public struct ImageBuilder: Sendable {
             if let key = try imageKey(request, finished) { cache.keep(image, config: config, baseLayers: baseLayers, as: key) }
         }
         return image
+    }
+
+    /// Tells a garbage collection that an image's content is needed again; false when some of it is gone already. The base's
+    /// layers need not be here.
+    private func renew(_ image: BuiltImage) async throws -> Bool {
+        for digest in [image.manifest.digest, image.config] { if try await store.renew(digest) == nil { return false } }
+        for layer in image.layers where try store.size(of: layer.digest) != nil {
+            if try await store.renew(layer.digest) == nil { return false }
+        }
+        return true
     }
 
     func write(_ bytes: [UInt8], as mediaType: String) async throws -> (Descriptor, Bool) {

@@ -10,7 +10,7 @@ import TarArchive
 ///     layer-cache/images/<key>          one image: manifest, config and layers
 ///     layer-cache/sources/<path hash>   what is known about the files of a source (see `SourceIndex`)
 ///     layer-cache/seen/<key>            a layer with these settings was built, whatever its content
-///     layer-cache/secret                mixed into keys that depend on secrets
+///     layer-cache/secret                32 random bytes: mixed into what must mean nothing outside this store
 ///     indexes/<diffID>                  folders and links of a layer (see `LayerIndex`)
 ///
 /// Everything here may be removed at any time. An entry counts only while every blob it names exists. Blocking.
@@ -99,25 +99,29 @@ struct LayerCache: Sendable {
 
     // MARK: Secrets
 
-    /// Stands for a list of secrets in a key: a layer found free of some secrets is not known to be free of others. Keyed with
-    /// random bytes of this store, so that the cache tells nothing about them.
-    func fingerprint(of secrets: [String]) throws -> String {
+    /// 32 random bytes of this store, made when first needed.
+    private func secret() throws -> [UInt8] {
         let file = folder.appending("secret")
-        var key = CacheFiles.read(file, limit: 32)
-        if key?.count != 32 {
-            var random = SystemRandomNumberGenerator()
-            CacheFiles.write((0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }, to: file)
-            // Another process may have been faster: what lies there now counts.
-            key = CacheFiles.read(file, limit: 32)
-        }
-        guard let key, key.count == 32 else {
+        if let key = CacheFiles.read(file, limit: 32), key.count == 32 { return key }
+        var random = SystemRandomNumberGenerator()
+        CacheFiles.write((0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }, to: file)
+        // Another process may have been faster: what lies there now counts.
+        guard let key = CacheFiles.read(file, limit: 32), key.count == 32 else {
             throw ImageStoreError(
                 code: .fileSystem, message: "cannot write \(file)", hint: "check the data directory, or free some disk space")
         }
+        return key
+    }
+
+    func hashKey() throws -> FileHasher.Key { try FileHasher.Key(secret()) }
+
+    /// Stands for a list of secrets in a key: a layer found free of some secrets is not known to be free of others. Keyed with
+    /// random bytes of this store, so that the cache tells nothing about them.
+    func fingerprint(of secrets: [String]) throws -> String {
         var list = CacheKey("secrets")
         for secret in Set(secrets).sorted() { list.add(secret) }
         // Both parts have a fixed length.
-        return Digest.sha256(key + Array(list.finalize().hex.utf8)).hex
+        return Digest.sha256(try secret() + Array(list.finalize().hex.utf8)).hex
     }
 
     // MARK: Files of lines, the last one a digest of the others
@@ -143,7 +147,8 @@ struct LayerCache: Sendable {
     private func descriptor(_ words: ArraySlice<String>, mustExist: Bool = true) -> Descriptor? {
         let words = Array(words)
         guard words.count == 3, let digest = try? Digest(parsing: words[1]), let size = Int64(words[2]) else { return nil }
-        if mustExist { guard (try? store.size(of: digest)) == size else { return nil } }
+        // A hit refers to the blob from now on: no garbage collection may take it.
+        if mustExist { guard (try? store.renewed(digest)) == size else { return nil } }
         return Descriptor(mediaType: words[0], digest: digest, size: size)
     }
 }

@@ -22,7 +22,7 @@ struct LayerIndex: Sendable {
     init() {}
 
     /// Of a layer that is about to be written over `base`.
-    init(_ entries: [TarEntry], over base: BaseTree) {
+    init(_ entries: some Sequence<TarEntry>, over base: BaseTree) {
         for entry in entries {
             switch entry.content {
             case .directory:

@@ -3,20 +3,44 @@ import TarArchive
 
 /// Turns the nodes of a source into the entries of a layer over a base.
 struct LayerPlan {
+    /// An entry to be; small, as there is one for every file of a tree of any size.
+    struct Item: Sendable {
+        let path: String
+        /// Position of the file or link in the source's nodes; nil for a folder.
+        let node: Int32?
+        let mode: UInt16
+        let uid: UInt32
+        let gid: UInt32
+    }
+
     private(set) var base: BaseTree
     private let copy: BuildRequest.Copy
-    private var entries: [TarEntry] = []
-    private var positions: [String: Int] = [:]
+    private var items: [Item] = []
+    private var positions: [String: Int32] = [:]
 
-    /// `source` is real; `destination` absolute.
-    static func entries(
+    /// In archive order. `source` is real; `destination` absolute.
+    static func items(
         _ nodes: [SourceNode], of source: FilePath, to destination: String, _ copy: BuildRequest.Copy, over base: BaseTree
-    ) throws -> [TarEntry] {
+    ) throws -> [Item] {
         var plan = LayerPlan(base: base, copy: copy)
         plan.positions.reserveCapacity(nodes.count + 8)
-        plan.entries.reserveCapacity(nodes.count + 8)
+        plan.items.reserveCapacity(nodes.count + 8)
         try plan.add(nodes, source, destination)
-        return plan.entries.sortedForArchive()
+        plan.items.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+        return plan.items
+    }
+
+    /// The entry, made when it is needed.
+    static func entry(_ item: Item, _ nodes: [SourceNode], of source: FilePath) -> TarEntry {
+        let content: TarEntry.Content
+        if let position = item.node {
+            let node = nodes[Int(position)]
+            content =
+                if let target = node.target { .symlink(target) } else { .file(node.path.isEmpty ? source : source.pushing(FilePath(node.path))) }
+        } else {
+            content = .directory
+        }
+        return TarEntry(path: item.path, content: content, mode: item.mode, uid: Int(item.uid), gid: Int(item.gid))
     }
 
     private init(base: BaseTree, copy: BuildRequest.Copy) {
@@ -45,18 +69,18 @@ struct LayerPlan {
             } else {
                 target = BaseTree.normal(destination)
             }
-            return try addFile(root, source, target)
+            return try addFile(root, 0, target)
         }
         try addParents(of: target)
         if !target.isEmpty { try addFolder(target) }
         /// Where the folders of the source really go.
         var places = ["": target]
-        for node in nodes.dropFirst() {
+        for (position, node) in nodes.enumerated().dropFirst() {
             let (parent, name) = BaseTree.split(node.path)
             let folder = places[parent] ?? target
             let inside = folder.isEmpty ? name : "\(folder)/\(name)"
             guard node.kind == .folder else {
-                try addFile(node, source.pushing(FilePath(node.path)), inside)
+                try addFile(node, Int32(clamping: position), inside)
                 continue
             }
             let real = try base.realPath(inside)
@@ -66,7 +90,7 @@ struct LayerPlan {
         }
     }
 
-    private mutating func addFile(_ node: SourceNode, _ source: FilePath, _ target: String) throws {
+    private mutating func addFile(_ node: SourceNode, _ position: Int32, _ target: String) throws {
         let (parent, name) = BaseTree.split(target)
         let folder = try base.realPath(parent)
         let path = folder.isEmpty ? name : "\(folder)/\(name)"
@@ -76,18 +100,14 @@ struct LayerPlan {
                 code: .invalidSource, message: "/\(path) is a folder in the image below, the copy has a file there",
                 hint: "choose another destination")
         }
-        if let target = node.target {
-            try put(TarEntry(path: path, content: .symlink(target), mode: 0o777, uid: copy.uid, gid: copy.gid))
-        } else {
-            let mode = copy.mode ?? (node.isExecutable ? 0o755 : 0o644)
-            try put(TarEntry(path: path, content: .file(source), mode: mode, uid: copy.uid, gid: copy.gid))
-        }
+        let mode = node.kind == .link ? 0o777 : copy.mode ?? (node.isExecutable ? 0o755 : 0o644)
+        try put(Item(path: path, node: position, mode: mode, uid: UInt32(clamping: copy.uid), gid: UInt32(clamping: copy.gid)))
     }
 
     private mutating func addFolder(_ path: String) throws {
         guard !path.isEmpty else { return }
         let mode = base.folders[path]?.mode ?? 0o755
-        try put(TarEntry(path: path, content: .directory, mode: mode, uid: copy.uid, gid: copy.gid))
+        try put(Item(path: path, node: nil, mode: mode, uid: UInt32(clamping: copy.uid), gid: UInt32(clamping: copy.gid)))
     }
 
     /// Folders on the way keep what the base says about them.
@@ -95,29 +115,22 @@ struct LayerPlan {
         var parent = BaseTree.split(path).parent
         while !parent.isEmpty {
             if let known = positions[parent] {
-                guard case .directory = entries[known].content else { throw Self.conflict(parent) }
+                guard items[Int(known)].node == nil else { throw Self.conflict(parent) }
                 return
             }
             let folder = base.folders[parent]
-            try put(
-                TarEntry(
-                    path: parent, content: .directory, mode: folder?.mode ?? 0o755, uid: Int(folder?.uid ?? 0),
-                    gid: Int(folder?.gid ?? 0)))
+            try put(Item(path: parent, node: nil, mode: folder?.mode ?? 0o755, uid: folder?.uid ?? 0, gid: folder?.gid ?? 0))
             parent = BaseTree.split(parent).parent
         }
     }
 
-    private mutating func put(_ entry: TarEntry) throws {
-        guard let known = positions[entry.path] else {
-            positions[entry.path] = entries.count
-            return entries.append(entry)
+    private mutating func put(_ item: Item) throws {
+        guard let known = positions[item.path] else {
+            positions[item.path] = Int32(clamping: items.count)
+            return items.append(item)
         }
-        switch (entries[known].content, entry.content) {
-        case (.directory, .directory): break
-        case (.directory, _), (_, .directory): throw Self.conflict(entry.path)
-        default: break
-        }
-        entries[known] = entry
+        guard (items[Int(known)].node == nil) == (item.node == nil) else { throw Self.conflict(item.path) }
+        items[Int(known)] = item
     }
 
     private static func conflict(_ path: String) -> ImageBuilderError {

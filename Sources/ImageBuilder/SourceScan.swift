@@ -78,21 +78,26 @@ enum SourceFiles {
         return FilePath(platformString: resolved)
     }
 
-    /// The SHA-256 of a regular file.
-    static func digest(_ file: FilePath) throws -> Digest {
+    /// The hash of a regular file's content.
+    static func hash(_ file: FilePath, _ key: FileHasher.Key) throws -> ContentHash {
         let descriptor = file.withPlatformString { open($0, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) }
         guard descriptor >= 0 else { throw failure("read", file) }
         defer { close(descriptor) }
-        var hasher = Digest.Hasher()
-        try withUnsafeTemporaryAllocation(byteCount: 1 << 17, alignment: 64) { buffer in
+        var hasher = FileHasher(key)
+        try withUnsafeTemporaryAllocation(byteCount: FileHasher.pieceSize, alignment: 64) { buffer in
+            var filled = 0
             while true {
-                let count = read(descriptor, buffer.baseAddress, buffer.count)
-                if count == 0 { return }
-                if count > 0 {
-                    hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-                } else if errno != EINTR {
+                let count = read(descriptor, buffer.baseAddress?.advanced(by: filled), buffer.count - filled)
+                if count < 0 {
+                    if errno == EINTR { continue }
                     throw failure("read", file)
                 }
+                filled += count
+                if filled == buffer.count || count == 0 {
+                    if filled > 0 { try hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<filled])) }
+                    filled = 0
+                }
+                if count == 0 { return }
             }
         }
         return hasher.finalize()

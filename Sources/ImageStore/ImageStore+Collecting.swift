@@ -28,8 +28,11 @@ extension ImageStore {
     /// leaves it alone for its period of grace. Returns the size in bytes; nil when the blob is absent.
     @discardableResult
     public func renew(_ digest: Digest) async throws -> Int64? {
-        try await queue.run { _ in try sharing { try renewNow(digest) } }
+        try await queue.run { _ in try renewed(digest) }
     }
+
+    /// The same for callers that are on a `BlockingQueue` already. Blocking.
+    public func renewed(_ digest: Digest) throws -> Int64? { try sharing { try renewNow(digest) } }
 
     /// Under the shared lock.
     @discardableResult

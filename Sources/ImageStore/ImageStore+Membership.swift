@@ -56,7 +56,8 @@ extension ImageStore {
             _ = try Files.touch(manifests.appending(related.hex))
         }
         if let subject = links.subject { try mark(referrers(of: subject, in: repository), manifest.hex) }
-        if !links.blobs.isEmpty, try Files.modified(folder(repository, "_blobs")) != nil {
+        let isNew = try text(manifests.appending(manifest.hex)) != mediaType
+        if isNew, !links.blobs.isEmpty, try Files.modified(folder(repository, "_blobs")) != nil {
             try Files.syncFolder(folder(repository, "_blobs"))
         }
         try point(manifests, manifest.hex, to: mediaType)

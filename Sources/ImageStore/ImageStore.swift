@@ -148,7 +148,10 @@ public struct ImageStore: Sendable {
 
     /// Bytes of all blobs.
     public func totalBytes() async throws -> Int64 {
-        try await blobDigests().reduce(0) { try $0 + (size(of: $1) ?? 0) }
+        try await queue.run { _ in
+            try DigestAlgorithm.allCases.flatMap { try Files.names(in: blobs($0)) ?? [] }
+                .reduce(0) { try $0 + (Digest(hex: $1).flatMap { try size(of: $0) } ?? 0) }
+        }
     }
 
     /// Every stored blob, sorted: the input of a garbage collection.

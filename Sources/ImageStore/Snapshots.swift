@@ -42,20 +42,26 @@ public struct Snapshots: Sendable {
     /// chooses. Throws `ImageStoreError` or `TarError`.
     public func prepare(_ image: Digest, platform: Platform? = nil) async throws -> UnpackedImage {
         let loaded = try await store.load(image, platform: platform)
-        var layers: [FilePath] = []
+        let layers = try await prepare(zip(loaded.manifest.layers, loaded.config.rootfs.diffIDs).map { ($0, $1) })
+        return UnpackedImage(manifest: loaded.digest, config: loaded.config, layers: layers)
+    }
+
+    /// Unpacks what is missing of layers, lowest first, and returns where they are. Otherwise as ``prepare(_:platform:)``.
+    public func prepare(_ layers: [(layer: Descriptor, diffID: Digest)]) async throws -> [FilePath] {
+        var folders: [FilePath] = []
         var chain: Digest?
-        for (layer, diffID) in zip(loaded.manifest.layers, loaded.config.rootfs.diffIDs) {
+        for (layer, diffID) in layers {
             // ChainID (image-spec, config.md, "Layer ChainID").
             let next = chain.map { Digest.sha256(Array("\($0) \(diffID)".utf8)) } ?? diffID
             let place = Place(root: root, diffID: diffID, chain: next)
             if let path = try await queue.run({ _ in try renewed(place) }) {
-                layers.append(path)
+                folders.append(path)
             } else {
-                layers.append(try await unpack(layer, diffID, place, over: layers))
+                folders.append(try await unpack(layer, diffID, place, over: folders))
             }
             chain = next
         }
-        return UnpackedImage(manifest: loaded.digest, config: loaded.config, layers: layers)
+        return folders
     }
 
     /// Removes the unpacked layer, over whatever it was unpacked. The caller knows that no container uses it. False when it

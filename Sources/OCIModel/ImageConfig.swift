@@ -71,6 +71,39 @@ public struct History: Codable, Hashable, Sendable {
 public struct ExecutionConfig: Codable, Hashable, Sendable {
     public struct Empty: Codable, Hashable, Sendable { public init() {} }
 
+    /// How a runtime asks whether the service is well: not in the OCI specification, but Docker's and Podman's.
+    public struct Healthcheck: Codable, Hashable, Sendable {
+        /// `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", "…"]`.
+        public var test: [String]?
+        /// Nanoseconds, as the other times; nil or 0 is the runtime's default.
+        public var interval: Int64?
+        public var timeout: Int64?
+        public var startPeriod: Int64?
+        public var startInterval: Int64?
+        public var retries: Int?
+
+        enum CodingKeys: String, CodingKey {
+            case test = "Test"
+            case interval = "Interval"
+            case timeout = "Timeout"
+            case startPeriod = "StartPeriod"
+            case startInterval = "StartInterval"
+            case retries = "Retries"
+        }
+
+        public init(
+            test: [String]? = nil, interval: Int64? = nil, timeout: Int64? = nil, startPeriod: Int64? = nil,
+            startInterval: Int64? = nil, retries: Int? = nil
+        ) {
+            self.test = test
+            self.interval = interval
+            self.timeout = timeout
+            self.startPeriod = startPeriod
+            self.startInterval = startInterval
+            self.retries = retries
+        }
+    }
+
     public var user: String?
     public var exposedPorts: [String: Empty]?
     public var env: [String]?
@@ -80,8 +113,16 @@ public struct ExecutionConfig: Codable, Hashable, Sendable {
     public var workingDir: String?
     public var labels: [String: String]?
     public var stopSignal: String?
+    public var healthcheck: Healthcheck?
+    /// Instructions for whoever builds on the image; Docker's, not in the OCI specification, as is `shell`.
+    public var onBuild: [String]?
+    /// What runs the shell form of instructions built on the image.
+    public var shell: [String]?
 
     enum CodingKeys: String, CodingKey {
+        case healthcheck = "Healthcheck"
+        case onBuild = "OnBuild"
+        case shell = "Shell"
         case user = "User"
         case exposedPorts = "ExposedPorts"
         case env = "Env"
@@ -96,7 +137,8 @@ public struct ExecutionConfig: Codable, Hashable, Sendable {
     public init(
         user: String? = nil, exposedPorts: [String: Empty]? = nil, env: [String]? = nil, entrypoint: [String]? = nil,
         cmd: [String]? = nil, volumes: [String: Empty]? = nil, workingDir: String? = nil,
-        labels: [String: String]? = nil, stopSignal: String? = nil
+        labels: [String: String]? = nil, stopSignal: String? = nil, healthcheck: Healthcheck? = nil,
+        onBuild: [String]? = nil, shell: [String]? = nil
     ) {
         self.user = user
         self.exposedPorts = exposedPorts
@@ -107,5 +149,8 @@ public struct ExecutionConfig: Codable, Hashable, Sendable {
         self.workingDir = workingDir
         self.labels = labels
         self.stopSignal = stopSignal
+        self.healthcheck = healthcheck
+        self.onBuild = onBuild
+        self.shell = shell
     }
 }

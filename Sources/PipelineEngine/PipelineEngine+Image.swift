@@ -1,4 +1,5 @@
 import FoundationEssentials
+import GitRepository
 import ImageBuilder
 import ImageStore
 import Logging
@@ -32,22 +33,37 @@ extension PipelineEngine {
         }
     }
 
-    func buildImage(_ run: Run, _ plan: BuildPlan, workspace: FilePath) async throws -> Digest {
+    /// - Parameter isAsCommitted: no step could write to the workspace: git knows what is in it, nobody need look.
+    func buildImage(_ run: Run, _ plan: BuildPlan, workspace: FilePath, isAsCommitted: Bool) async throws -> Digest {
+        if let containerfile = plan.containerfile {
+            return try await buildImage(run, plan, containerfile, workspace: workspace)
+        }
         var base: Digest?
         if let name = plan.base { base = try await localImage(name, for: "build.base", of: run) }
         var labels = plan.labels
         labels.merge(["org.opencontainers.image.revision": run.commit]) { given, _ in given }
-        let request = BuildRequest(
-            base: base,
-            copies: plan.copy.map {
+        let commit = try CommitID(parsing: run.commit)
+        var copies: [BuildRequest.Copy] = []
+        for copy in plan.copy {
+            copies.append(
                 BuildRequest.Copy(
-                    source: workspace.appending($0.from), destination: $0.to, mode: $0.mode)
-            },
-            context: workspace, entrypoint: plan.entrypoint, cmd: plan.cmd, environment: plan.environment,
+                    source: workspace.appending(copy.from), destination: copy.to, mode: copy.mode,
+                    identity: isAsCommitted ? try await mirror(run.project).identity(of: copy.from, at: commit) : nil))
+        }
+        let request = BuildRequest(
+            base: base, copies: copies, context: workspace, entrypoint: plan.entrypoint, cmd: plan.cmd, environment: plan.environment,
             user: plan.user, workingDirectory: plan.workdir, ports: plan.ports, labels: labels,
             annotations: ["org.opencontainers.image.revision": run.commit], timestamp: run.commitTime,
-            platform: .current)
+            // The same files, the same layer, whatever the commit: the image as a whole carries its time.
+            fileTimestamp: 0, platform: .current, baseName: plan.base, secrets: try await openSecrets(run.project))
         return try await parts.builder.build(request).manifest.digest
+    }
+
+    /// Every secret of the project: any of them may have reached a step.
+    private func openSecrets(_ project: String) async throws -> [String] {
+        try await parts.store.secrets(project: project).sorted { $0.key < $1.key }.map { name, sealed in
+            try parts.secrets.open(sealed, context: "\(project)/\(name)")
+        }
     }
 
     /// Makes the image known under its name: blobs first, manifest by digest, tag last.

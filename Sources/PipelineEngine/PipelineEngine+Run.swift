@@ -93,7 +93,7 @@ extension PipelineEngine {
         let reference = try ImageReference(parsing: build.image)
         var digest = run.digest
         if digest == nil || run.phase == .checkout || run.phase == .steps || run.phase == .build {
-            let image = try await buildImage(run, build, workspace: workspace)
+            let image = try await buildImage(run, build, workspace: workspace, isAsCommitted: plan.steps.isEmpty)
             guard try await parts.store.setDigest(image, ofRun: run.id, epoch: run.epoch) else { throw LeaseLost() }
             digest = image
             try await enter(.push, run)

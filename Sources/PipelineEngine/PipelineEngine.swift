@@ -1,5 +1,6 @@
 public import BlockingQueue
 public import ContainerRuntime
+public import ContainerfileBuild
 public import Deployer
 import GitRepository
 public import ImageBuilder
@@ -21,6 +22,8 @@ public struct PipelineEngine: Service {
         public var images: ImageStore
         public var snapshots: Snapshots
         public var builder: ImageBuilder
+        /// Makes what builds from Containerfiles; the images they name come from the given source.
+        public var containerfileBuilder: @Sendable (any BaseImages) -> ContainerfileBuilder
         public var runtime: ContainerRuntime
         public var rollout: Rollout
         public var supervisor: any Service
@@ -29,7 +32,8 @@ public struct PipelineEngine: Service {
 
         public init(
             store: any StateStore, secrets: SecretBox, images: ImageStore, snapshots: Snapshots,
-            builder: ImageBuilder, runtime: ContainerRuntime, rollout: Rollout, supervisor: any Service,
+            builder: ImageBuilder, containerfileBuilder: @escaping @Sendable (any BaseImages) -> ContainerfileBuilder,
+            runtime: ContainerRuntime, rollout: Rollout, supervisor: any Service,
             registries: any Registries, gitQueue: BlockingQueue
         ) {
             self.store = store
@@ -37,6 +41,7 @@ public struct PipelineEngine: Service {
             self.images = images
             self.snapshots = snapshots
             self.builder = builder
+            self.containerfileBuilder = containerfileBuilder
             self.runtime = runtime
             self.rollout = rollout
             self.supervisor = supervisor

@@ -36,8 +36,15 @@ struct KeySet: Sendable {
     static let secret = KeySet("secret", title: "a value from a secret", ["from_secret"], required: ["from_secret"])
     static let limits = KeySet("limits", ["memory", "cpus", "pids"])
     static let build = KeySet(
-        "build", ["image", "base", "copy", "entrypoint", "cmd", "environment", "user", "workdir", "ports", "labels"],
-        required: ["image"], synonyms: ["env": "environment"], notYet: ["file"])
+        "build",
+        [
+            "image", "base", "copy", "entrypoint", "cmd", "environment", "user", "workdir", "ports", "labels", "file",
+            "target", "arguments", "secrets",
+        ],
+        required: ["image"], synonyms: ["env": "environment", "args": "arguments"])
+    /// Of ``build``: what stands in the Containerfile when there is one, and what goes with one only.
+    static let besideContainerfile = ["base", "copy", "entrypoint", "cmd", "environment", "user", "workdir", "ports"]
+    static let withContainerfile = ["target", "arguments", "secrets"]
     static let copy = KeySet("copy", title: "an entry of copy", ["from", "to", "mode"], required: ["from", "to"])
     static let service = KeySet(
         "service", ["command", "environment", "port", "health", "limits", "replicas"], required: ["port"],

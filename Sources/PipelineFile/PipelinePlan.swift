@@ -33,6 +33,7 @@ public struct PipelinePlan: Codable, Sendable, Equatable {
         let values = steps.flatMap { $0.environment.values } + stages.flatMap { $0.environment.values }
         var names: Set<String> = []
         for case .secret(let name) in values { names.insert(name) }
+        names.formUnion(build?.containerfile?.secrets ?? [])
         return names.sorted()
     }
 }
@@ -87,6 +88,8 @@ public struct BuildPlan: Codable, Sendable, Equatable {
     /// `80/tcp`, `53/udp`: always with the protocol.
     public var ports: [String]
     public var labels: [String: String]
+    /// The image is made by a Containerfile; then base, copies and configuration stand there.
+    public var containerfile: ContainerfilePlan?
 
     public init(
         image: String, base: String? = nil, copy: [CopyPlan] = [], entrypoint: [String]? = nil,
@@ -103,6 +106,25 @@ public struct BuildPlan: Codable, Sendable, Equatable {
         self.workdir = workdir
         self.ports = ports
         self.labels = labels
+    }
+}
+
+/// A Containerfile of the workspace and what it is given; the workspace is its build context.
+public struct ContainerfilePlan: Codable, Sendable, Equatable {
+    /// Relative to the workspace, without `..`.
+    public var file: String
+    /// The stage to build; nil is the last.
+    public var target: String?
+    /// Values of ARG instructions.
+    public var arguments: [String: String]
+    /// Secrets of the project for `RUN --mount=type=secret,id=NAME`.
+    public var secrets: [String]
+
+    public init(file: String, target: String? = nil, arguments: [String: String] = [:], secrets: [String] = []) {
+        self.file = file
+        self.target = target
+        self.arguments = arguments
+        self.secrets = secrets
     }
 }
 

@@ -15,6 +15,31 @@ extension Reader {
         plan.workdir = fields["workdir"].flatMap { absolutePath($0, "workdir") }
         plan.ports = fields["ports"].map { ports($0) } ?? []
         plan.labels = fields["labels"].map { labels($0) } ?? [:]
+        plan.containerfile = containerfile(fields)
+        return plan
+    }
+
+    private func containerfile(_ fields: Fields) -> ContainerfilePlan? {
+        guard let file = fields["file"] else {
+            for key in KeySet.withContainerfile {
+                if let node = fields[key] { report(node, "'\(key)' goes with 'file' only", "add file: Containerfile, or remove it") }
+            }
+            return nil
+        }
+        for key in KeySet.besideContainerfile {
+            if let node = fields[key] { report(node, "'\(key)' does not go with 'file'", "say it in the Containerfile") }
+        }
+        guard let path = relativePath(file, "file") else { return nil }
+        var plan = ContainerfilePlan(file: path)
+        plan.target = fields["target"].flatMap { text($0, "target") }
+        plan.arguments = fields["arguments"].map { literals($0) } ?? [:]
+        plan.secrets = fields["secrets"].flatMap { texts($0, "secrets", single: true) } ?? []
+        for name in plan.secrets where !Names.isSecret(name) {
+            if let node = fields["secrets"] {
+                report(
+                    node, "'\(name.prefix(80))' is not the name of a secret", "use letters, digits, '_' and '-', not beginning with a digit or '-'")
+            }
+        }
         return plan
     }
 

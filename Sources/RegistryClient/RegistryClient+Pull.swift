@@ -115,7 +115,7 @@ struct Pull: Sendable {
 
     /// From the store when it is there by digest, else from the registry or a mirror.
     func manifest(_ reference: ManifestReference) async throws -> ManifestContent {
-        if case .digest(let digest) = reference, try store.size(of: digest) != nil,
+        if case .digest(let digest) = reference, try await store.renew(digest) != nil,
             let bytes = try? await store.read(digest, limit: RegistryClient.manifestLimit)
         {
             return try ManifestContent(bytes, mediaType: nil, algorithm: digest.algorithm)

@@ -21,6 +21,7 @@ extension Registry {
             return uploadResponse(.accepted, name, id, size: 0)
         }
         let digest = try Digest(parsing: announced)
+        if try await passOver(request, digest, name) { return created(name, digest) }
         let id = try await store.beginUpload(algorithm: digest.algorithm)
         do {
             try await receive(request, into: id, of: name, at: 0)
@@ -56,7 +57,8 @@ extension Registry {
         }
         for repository in candidates {
             guard let size = try await store.holds(digest, in: repository) else { continue }
-            // A refusal, however it is put, only means that the client has to send the bytes.
+            // A refusal, however it is put, only means that the client has to send the bytes: some clients cannot widen
+            // the token they have.
             if (try? await authorize(request, .pull, repository)) == true { return size }
         }
         return nil
@@ -80,9 +82,37 @@ extension Registry {
         let digest = try Digest(parsing: announced)
         let size = try await knownSize(id)
         try checkContentRange(request, name, id, size: size)
+        if size == 0, try await passOver(request, digest, name) {
+            try await store.cancelUpload(id)
+            return created(name, digest)
+        }
         try await receive(request, into: id, of: name, at: size)
         try await finish(id, digest, name)
         return created(name, digest)
+    }
+
+    /// Takes a blob that the store has already without writing it again. The client has to prove that it has the bytes:
+    /// knowing a digest does not let anybody read. False, and nothing was read, when the blob has to be stored.
+    private func passOver(_ request: Request, _ digest: Digest, _ name: RepositoryName) async throws -> Bool {
+        guard let length = request.headers[.contentLength].flatMap({ Int64($0) }), length > 0,
+            try await store.renew(digest) == length
+        else { return false }
+        if try await store.holds(digest, in: name) == nil { try await gate.checkQuota(adding: length, to: name, in: store) }
+        let (found, size) = try await gate.transfer {
+            var hasher = Digest.Hasher(digest.algorithm)
+            var size: Int64 = 0
+            for try await buffer in request.body {
+                buffer.readableBytesView.withUnsafeBytes { hasher.update($0) }
+                size += Int64(buffer.readableBytes)
+            }
+            return (hasher.finalize(), size)
+        }
+        metrics.received(size)
+        guard found == digest else {
+            throw RegistryFailure(.badRequest, .digestInvalid, "the content has digest \(found), not \(digest)")
+        }
+        try await store.add(digest, to: name)
+        return true
     }
 
     /// Verifies what arrived and puts it into the repository.

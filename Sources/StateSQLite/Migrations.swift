@@ -11,6 +11,15 @@ enum Migrations {
             try db.execute(
                 sql: "ALTER TABLE event ADD COLUMN state TEXT; ALTER TABLE approval ADD COLUMN comment TEXT;")
         }
+        migrator.registerMigration("0003-access-token") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE accessToken (
+                        name TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, pull TEXT NOT NULL, push TEXT NOT NULL,
+                        createdBy TEXT NOT NULL, createdAt DOUBLE NOT NULL, expiresAt DOUBLE
+                    );
+                    """)
+        }
         return migrator
     }
 

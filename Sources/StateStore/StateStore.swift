@@ -74,6 +74,18 @@ public protocol StateStore: Sendable {
     func secrets(project: String) async throws -> [String: [UInt8]]
     func removeSecret(_ name: String, project: String) async throws -> Bool
 
+    // The registry's access and images
+    /// Throws ``StateError`` with `exists` when there is one with the name.
+    func add(_ token: AccessToken) async throws
+    /// By name.
+    func tokens() async throws -> [AccessToken]
+    func token(hash: String) async throws -> AccessToken?
+    /// False when there is none.
+    func removeToken(_ name: String) async throws -> Bool
+    /// Images that runs and stages need: of runs and deployments under way or waiting, what is live, the two
+    /// images before it at each stage, and each pipeline's newest release.
+    func digestsInUse() async throws -> Set<Digest>
+
     /// One cheap query: throws when the store cannot be used.
     func ping() async throws
 }

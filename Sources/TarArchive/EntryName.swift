@@ -1,10 +1,10 @@
 import Glibc
-import SystemPackage
+public import SystemPackage
 
 /// The name of an entry, made safe: components below the root, within the limits, and what a `.wh.` in it means
 /// (image-spec, layer.md, "Whiteouts").
-struct EntryName {
-    enum Meaning: Equatable {
+public struct EntryName {
+    public enum Meaning: Equatable {
         case file
         /// Hides this name of lower layers.
         case whiteout(FilePath.Component)
@@ -14,12 +14,14 @@ struct EntryName {
         case bookkeeping
     }
 
-    let components: [FilePath.Component]
-    let meaning: Meaning
+    public let components: [FilePath.Component]
+    public let meaning: Meaning
 
-    var parents: [FilePath.Component] { Array(components.dropLast()) }
+    /// The folder it stands in.
+    public var parents: [FilePath.Component] { Array(components.dropLast()) }
 
-    init(_ path: FilePath, _ limits: LayerLimits) throws {
+    /// Throws `.unsafeEntry` for names that lead out or whiteouts that name nothing, `.limitExceeded`.
+    public init(_ path: FilePath, _ limits: LayerLimits) throws {
         components = try Self.components(path, limits)
         for name in components.dropLast() where name.hasPrefix(Self.prefix) {
             guard name.hasPrefix(Self.metaPrefix) else { throw Self.unsafe(path, "lies below a whiteout") }
@@ -76,7 +78,7 @@ struct EntryName {
 
 extension FilePath.Component {
     /// The name as it is, whatever its encoding.
-    var bytes: [UInt8] { withPlatformString { UnsafeRawBufferPointer(start: $0, count: strlen($0)).map { $0 } } }
+    public var bytes: [UInt8] { withPlatformString { UnsafeRawBufferPointer(start: $0, count: strlen($0)).map { $0 } } }
 
     func hasPrefix(_ prefix: [UInt8]) -> Bool {
         withPlatformString { strncmp($0, String(decoding: prefix, as: UTF8.self), prefix.count) == 0 }

@@ -1,4 +1,5 @@
 import CLibarchive
+import Glibc
 public import SystemPackage
 
 /// Extended attributes of files to be archived, and of those an image brings.
@@ -37,6 +38,29 @@ public enum ExtendedAttributes {
             guard size >= 0, size <= 1 << 16 else { return nil }
             var value = [UInt8](repeating: 0, count: size)
             return fgetxattr(descriptor, name, &value, size) == size ? (name, value) : nil
+        }
+    }
+
+    /// The same of a file by name; of a link itself, not of its target. Blocking.
+    public static func kept(of path: FilePath) throws -> [String: [UInt8]] {
+        try path.withPlatformString { file in
+            let size = llistxattr(file, nil, 0)
+            if size < 0, errno == ENOTSUP || errno == ENOENT { return [:] }
+            guard size >= 0 else { throw systemFailure("list attributes of", path.string) }
+            guard size > 0 else { return [:] }
+            var list = [CChar](repeating: 0, count: size)
+            let count = llistxattr(file, &list, list.count)
+            guard count >= 0 else { throw systemFailure("list attributes of", path.string) }
+            var kept: [String: [UInt8]] = [:]
+            for raw in list[..<count].split(separator: 0) {
+                let name = String(decoding: raw.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+                guard isKept(name) else { continue }
+                let size = lgetxattr(file, name, nil, 0)
+                guard size >= 0, size <= 1 << 16 else { continue }
+                var value = [UInt8](repeating: 0, count: size)
+                if lgetxattr(file, name, &value, size) == size { kept[name] = value }
+            }
+            return kept
         }
     }
 }

@@ -40,7 +40,7 @@ extension Extraction {
             return
         }
         guard errno == ENOENT else { throw systemFailure("look at", target.string) }
-        guard !OverlayMark.isOpaque(folder), let lower = try root.findBelow(real) else { throw Self.missing(name, target) }
+        guard try root.seesBelow(Array(real.dropLast())), let lower = try root.findBelow(real) else { throw Self.missing(name, target) }
         try count(Int64(lower.status.st_size))
         try lower.copy(to: folder, asRoot: asRoot)
     }

@@ -48,7 +48,7 @@ final class ExtractionRoot {
             cached = direct
             real = names
         } else {
-            var walk = try Walk(self)
+            var walk = try FolderWalk(self)
             try walk.go(names)
             (cached, real) = walk.finish()
         }
@@ -77,6 +77,18 @@ final class ExtractionRoot {
     /// Must be called when a file appeared: it may stand before a link of a lower layer that the cached way took.
     func fileAppeared() {
         if real != cachedNames { forget() }
+    }
+
+    /// Whether lower layers shine through everything on the way to a real folder of this layer, and through itself.
+    func seesBelow(_ names: [FilePath.Component]) throws -> Bool {
+        for count in 0...names.count {
+            guard let descriptor = existing(Array(names.prefix(count))) else {
+                throw systemFailure("open folder", names.last?.string ?? "/", ENOENT)
+            }
+            let folder = OpenFile(adopting: descriptor)
+            if OverlayMark.isOpaque(folder.descriptor) { return false }
+        }
+        return true
     }
 
     func findBelow(_ names: [FilePath.Component]) throws -> LowerFile? {
@@ -114,7 +126,7 @@ final class ExtractionRoot {
     // MARK: Folders on the way
 
     /// Makes a folder nobody described: 0755 of root, from 1970.
-    fileprivate func make(_ folder: Int32, _ real: [FilePath.Component]) throws -> Int32 {
+    func make(_ folder: Int32, _ real: [FilePath.Component]) throws -> Int32 {
         try makeFolder(folder, real) { new in
             guard fchmod(new, 0o755) == 0 else { throw systemFailure("set the mode of", real.last?.string ?? "/") }
             return timespec()
@@ -122,7 +134,7 @@ final class ExtractionRoot {
     }
 
     /// Makes a folder as a lower layer has it.
-    fileprivate func make(_ folder: Int32, _ real: [FilePath.Component], like lower: borrowing LowerFile) throws -> Int32 {
+    func make(_ folder: Int32, _ real: [FilePath.Component], like lower: borrowing LowerFile) throws -> Int32 {
         try makeFolder(folder, real) { new in
             try lower.describe(new, asRoot: asRoot)
             return lower.status.st_mtim
@@ -154,114 +166,5 @@ public struct FolderOpener: Sendable {
     /// openat2(2) with RESOLVE_IN_ROOT and RESOLVE_NO_SYMLINKS, in Linux since 5.6.
     public static let kernel = FolderOpener { root, path in
         slipway_open_in_root(root, path, UInt64(O_RDONLY | O_DIRECTORY | O_CLOEXEC))
-    }
-}
-
-/// Goes from the root to a folder, one component at a time.
-private struct Walk: ~Copyable {
-    private let place: ExtractionRoot
-    private var current: Int32
-    private var real: [FilePath.Component] = []
-    /// For the root and every folder of `real`: whether lower layers shine through.
-    private var seesBelow: [Bool]
-    private var links = 0
-
-    init(_ place: ExtractionRoot) throws {
-        self.place = place
-        current = dup(place.root)
-        guard current >= 0 else { throw systemFailure("open", "the folder") }
-        seesBelow = [!OverlayMark.isOpaque(current)]
-    }
-
-    deinit { if current >= 0 { close(current) } }
-
-    consuming func finish() -> (Int32, [FilePath.Component]) {
-        let result = (current, real)
-        current = -1
-        return result
-    }
-
-    mutating func go(_ names: [FilePath.Component]) throws {
-        var pending = Array(names.reversed())
-        while let name = pending.popLast() {
-            switch name.kind {
-            case .currentDirectory: continue
-            case .parentDirectory: try up()
-            case .regular:
-                guard let target = try step(name) else { continue }
-                links += 1
-                guard links <= 40 else {
-                    throw TarError(
-                        code: .unsafeEntry, message: "there are too many symbolic links on the way to '\(name)'",
-                        hint: "the links of the image run in a circle")
-                }
-                if target.isAbsolute { try reset(to: []) }
-                pending.append(contentsOf: target.components.reversed())
-            }
-        }
-    }
-
-    private mutating func up() throws {
-        guard !real.isEmpty else { return }
-        try reset(to: Array(real.dropLast()))
-    }
-
-    /// Walks down from the root again; the components are known to be real folders.
-    private mutating func reset(to names: [FilePath.Component]) throws {
-        guard let folder = place.existing(names) else { throw systemFailure("open folder", names.last?.string ?? "/") }
-        close(current)
-        current = folder
-        real = names
-        seesBelow.removeLast(seesBelow.count - names.count - 1)
-    }
-
-    private mutating func enter(_ folder: Int32, _ name: FilePath.Component, seesBelow sees: Bool) {
-        close(current)
-        current = folder
-        real.append(name)
-        seesBelow.append(sees)
-    }
-
-    /// Enters the folder, or returns where the link of that name leads.
-    private mutating func step(_ name: FilePath.Component) throws -> FilePath? {
-        let sees = seesBelow.last ?? false
-        let next = ExtractionRoot.open(current, name)
-        if next >= 0 {
-            enter(next, name, seesBelow: sees && !OverlayMark.isOpaque(next))
-            return nil
-        }
-        guard errno != ENOENT else { return try stepBelow(name, sees) }
-        guard errno == ENOTDIR || errno == ELOOP else { throw systemFailure("open folder", name.string) }
-        if let target = ExtractionRoot.readLink(current, name) { return target }
-        var status = stat()
-        guard name.withPlatformString({ fstatat(current, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0, status.isWhiteout else {
-            throw Self.notAFolder(real, name)
-        }
-        // The layer hides what was there and puts something new in its place.
-        guard name.withPlatformString({ unlinkat(current, $0, 0) }) == 0 else { throw systemFailure("replace", name.string) }
-        let new = try place.make(current, real + [name])
-        enter(new, name, seesBelow: false)
-        try OverlayMark.makeOpaque(new)
-        return nil
-    }
-
-    /// The layer itself has nothing of that name.
-    private mutating func stepBelow(_ name: FilePath.Component, _ sees: Bool) throws -> FilePath? {
-        guard sees, let lower = try place.findBelow(real + [name]) else {
-            enter(try place.make(current, real + [name]), name, seesBelow: false)
-            return nil
-        }
-        if let target = lower.link { return target }
-        guard lower.isFolder else { throw Self.notAFolder(real, name) }
-        let new = try place.make(current, real + [name], like: lower)
-        enter(new, name, seesBelow: true)
-        return nil
-    }
-
-    private static func notAFolder(_ real: [FilePath.Component], _ name: FilePath.Component) -> TarError {
-        let path = (real + [name]).map(\.string).joined(separator: "/")
-        return TarError(
-            code: .invalidArchive, message: "an entry lies below '\(path)', which is not a folder",
-            hint: "the layer is malformed or made for another base; build the image again")
     }
 }

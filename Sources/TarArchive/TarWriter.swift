@@ -23,10 +23,10 @@ public enum TarWriter {
     /// Part of every cache key: goes up when the same entries begin to give other bytes.
     public static let version = 1
 
-    /// Blocking: call on a `BlockingQueue`. `isCancelled` is asked once per entry and per 256 KiB. What an observer
+    /// Blocking: call on a `BlockingQueue`. Entries are asked for one at a time, so they need not all exist at once. `isCancelled` is asked once per entry and per 256 KiB. What an observer
     /// throws ends the work.
     public static func write(
-        _ entries: [TarEntry], timestamp: Int64, to sink: any TarSink, observers: [any TarObserver] = [],
+        _ entries: some Sequence<TarEntry>, timestamp: Int64, to sink: any TarSink, observers: [any TarObserver] = [],
         isCancelled: () -> Bool = { false }
     ) throws {
         try withUTF8Names {

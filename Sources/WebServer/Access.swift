@@ -12,7 +12,7 @@ public struct Access: Sendable {
     private let tokenHash: SHA256Digest
     private let key: SymmetricKey
     private let readersNeedToken: Bool
-    private let clock: @Sendable () -> Double
+    let clock: @Sendable () -> Double
 
     /// - Parameters:
     ///   - readersNeedToken: false lets everybody who reaches the port read pages and pull images.
@@ -60,20 +60,9 @@ public struct Access: Sendable {
         guard parts.count == 2 else { return false }
         switch parts[0].lowercased() {
         case "bearer": return isToken(String(parts[1]))
-        case "basic": return token(inBasic: header) != nil
+        case "basic": return RegistryIdentities.password(inBasic: header).map(isToken) ?? false
         default: return false
         }
-    }
-
-    /// The administrator's token when it is the password of an `Authorization: Basic` header.
-    func token(inBasic header: String) -> String? {
-        let parts = header.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "basic", let data = Data(base64Encoded: String(parts[1]))
-        else { return nil }
-        let pair = String(decoding: data, as: UTF8.self).split(
-            separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-        guard pair.count == 2, isToken(String(pair[1])) else { return nil }
-        return String(pair[1])
     }
 
     // MARK: Sessions: `<expiry>.<nonce>.<hmac>`

@@ -14,6 +14,7 @@ public struct WebParts: Sendable {
     public var images: ImageStore
     public var secrets: SecretBox
     public var access: Access
+    public var registry: RegistryParts
     /// The address users reach this server at, without a slash at the end.
     public var publicURL: String
     /// Binds the registry's upload addresses to their repository; the same at every start, so that uploads go on.
@@ -26,13 +27,14 @@ public struct WebParts: Sendable {
 
     public init(
         store: any StateStore, engine: PipelineEngine, images: ImageStore, secrets: SecretBox, access: Access,
-        publicURL: String, uploadKey: [UInt8], routerPort: Int, tokenFile: String, logger: Logger
+        registry: RegistryParts, publicURL: String, uploadKey: [UInt8], routerPort: Int, tokenFile: String, logger: Logger
     ) {
         self.store = store
         self.engine = engine
         self.images = images
         self.secrets = secrets
         self.access = access
+        self.registry = registry
         self.publicURL = publicURL
         self.uploadKey = uploadKey
         self.routerPort = routerPort
@@ -53,6 +55,8 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     addAssetRoutes(to: router)
     addWebhookRoutes(to: router, parts)
     addRegistryAccess(to: router, parts)
+    addTokenAPI(to: router, parts)
+    addRegistryCare(to: router, parts)
     addProjectAPI(to: router, parts)
     addRunAPI(to: router, parts)
     addStageAPI(to: router, parts)

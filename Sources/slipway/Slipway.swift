@@ -16,12 +16,22 @@ struct Slipway: AsyncParsableCommand {
         subcommands: [
             Serve.self, Doctor.self, Lint.self, ProjectCommand.self, Runs.self, Show.self, Logs.self, Cancel.self,
             Trigger.self, Status.self, Promote.self, Approve.self, Reject.self, Rollback.self, SecretCommand.self,
-            ImageCommand.self,
+            ImageCommand.self, TokenCommand.self,
         ])
+
+    /// Building up the tree of all commands takes longer than many a build: the one that scripts run all day is found without
+    /// it. What it does not understand, help and mistakes, is for the whole tree, which knows its full name.
+    private static func parse() throws -> any ParsableCommand {
+        let arguments = CommandLine.arguments.dropFirst()
+        if arguments.starts(with: ["image", "build"]), let build = try? ImageCommand.Build.parse(Array(arguments.dropFirst(2))) {
+            return build
+        }
+        return try parseAsRoot()
+    }
 
     static func main() async {
         do {
-            var command = try parseAsRoot()
+            var command = try parse()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

@@ -5,14 +5,15 @@ import Testing
 @Suite struct ModuleGraphTests {
     static let layers: [String: Int] = [
         "CIsal": 0, "CLibarchive": 0, "CLibgit2": 0, "CLinux": 0, "CZstd": 0, "BlockingQueue": 0, "OCIModel": 0,
-        "DeliveryModel": 1, "GitRepository": 1, "TarArchive": 1, "ImageStore": 1, "RegistryClient": 1,
+        "DeliveryModel": 1, "GitRepository": 1, "TarArchive": 1, "ImageStore": 1, "RegistryClient": 1, "Containerfile": 1,
         "ImageBuilder": 2, "RegistryServer": 2, "ContainerRuntime": 2, "PipelineFile": 2, "StateStore": 2,
-        "Deployer": 2,
+        "Deployer": 2, "ContainerfileBuild": 2,
         "StateSQLite": 3, "PipelineEngine": 3,
         "WebAssets": 3, "WebServer": 4, "slipway": 5,
     ]
     static let sameLayer: Set<[String]> = [
         ["ImageStore", "TarArchive"], ["RegistryClient", "ImageStore"], ["Deployer", "ContainerRuntime"],
+        ["ContainerfileBuild", "ContainerRuntime"],
     ]
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()

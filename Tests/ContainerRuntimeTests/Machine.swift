@@ -86,7 +86,7 @@ struct Machine {
 
 /// Polls until `condition` holds, at most 10 s.
 func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
-    let deadline = ContinuousClock.now + .seconds(10)
+    let deadline = ContinuousClock.now + .seconds(60)
     while ContinuousClock.now < deadline {
         if try await condition() { return true }
         try await Task.sleep(for: .milliseconds(5))
@@ -94,4 +94,9 @@ func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
     return false
 }
 
-func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+/// Read to its end: files of /proc have no size, and what Foundation reads of those in one go ends after a page.
+func text(_ path: String) -> String {
+    let handle = FileHandle(forReadingAtPath: path)
+    defer { try? handle?.close() }
+    return (try? handle?.readToEnd()).map { String(decoding: $0, as: UTF8.self) } ?? ""
+}

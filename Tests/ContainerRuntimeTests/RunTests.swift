@@ -26,23 +26,6 @@ import struct ContainerRuntime.ExitStatus
         }
     }
 
-    @Test func startToExitTime() async throws {
-        try await Machine.with { machine async throws in
-            var times: [Duration] = []
-            for round in 0..<5 {
-                let spec = ContainerSpec(id: "t\(round)", layers: [machine.layer], arguments: ["true"])
-                times.append(
-                    try await ContinuousClock().measure {
-                        _ = try await machine.runtime.start(spec)
-                        #expect(try await machine.runtime.waitForExit(spec.id).code == 0)
-                    })
-                let removal = try await ContinuousClock().measure { try await machine.runtime.remove(spec.id) }
-                print("start to exit:", times[round], "remove:", removal)
-            }
-            #expect(try #require(times.min()) < .milliseconds(500))
-        }
-    }
-
     @Test func layersAndMounts() async throws {
         try await Machine.with { machine async throws in
             let manager = FileManager.default

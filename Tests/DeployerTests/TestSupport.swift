@@ -16,7 +16,7 @@ func withTemporaryFolder<R>(_ body: (FilePath) async throws -> R) async throws -
 }
 
 /// Asks until the answer is yes, at most `seconds`.
-func eventually(_ seconds: Double = 10, _ question: () async throws -> Bool) async throws -> Bool {
+func eventually(_ seconds: Double = 60, _ question: () async throws -> Bool) async throws -> Bool {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while ContinuousClock.now < deadline {
         if try await question() { return true }

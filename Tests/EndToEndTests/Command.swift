@@ -55,8 +55,11 @@ private func streams(_ folder: URL, _ input: Data) throws -> (FileHandle, FileHa
     )
 }
 
+/// Read to its end: files of /proc have no size, and what Foundation reads of those in one go ends after a page.
 func text(_ folder: URL, _ name: String) -> String {
-    (try? Data(contentsOf: folder.appendingPathComponent(name))).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let handle = FileHandle(forReadingAtPath: folder.appendingPathComponent(name).path)
+    defer { try? handle?.close() }
+    return (try? handle?.readToEnd()).map { String(decoding: $0, as: UTF8.self) } ?? ""
 }
 
 /// Asks until there is an answer, at most `seconds`.

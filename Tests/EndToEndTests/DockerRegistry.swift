@@ -27,7 +27,7 @@ final class DockerRegistry {
         let configuration = folder.appendingPathComponent("config.yml")
         try """
         version: 0.1
-        log: {level: error, accesslog: {disabled: true}}
+        log: {level: error}
         storage: {filesystem: {rootdirectory: \(folder.path)/data}}
         http: {addr: "\(host)"}
         """.write(to: configuration, atomically: true, encoding: .utf8)
@@ -35,7 +35,11 @@ final class DockerRegistry {
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = ["serve", configuration.path]
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
+        let log = folder.appendingPathComponent("requests")
+        try Data().write(to: log)
+        let requests = try FileHandle(forWritingTo: log)
+        defer { try? requests.close() }
+        process.standardOutput = requests
         process.standardError = FileHandle.nullDevice
         try process.run()
         self.process = process
@@ -45,6 +49,14 @@ final class DockerRegistry {
     /// Freezes it: connections stay, nothing is answered.
     func freeze() { if let process { kill(process.processIdentifier, SIGSTOP) } }
     func thaw() { if let process { kill(process.processIdentifier, SIGCONT) } }
+
+    /// Method and path of every request it has answered so far.
+    func requests() -> [String] {
+        text(folder, "requests").split(separator: "\n").compactMap { line in
+            let parts = line.split(separator: "\"")
+            return parts.count > 1 ? parts[1].split(separator: " ").prefix(2).joined(separator: " ") : nil
+        }
+    }
 
     /// The digest a tag names, nil when there is no such tag.
     func digest(_ repository: String, _ tag: String) async throws -> String? {

@@ -72,3 +72,37 @@ import Testing
         #expect(try await box.mirror.changedPaths(from: first, to: first) == [])
     }
 }
+
+@Suite struct IdentityTests {
+    @Test func contentIsNamedWhereverItLies() async throws {
+        let box = try Sandbox(commits: ["one"])
+        let first = try box.commit(["src/a": "1", "src/b/c": "2", "other/a": "1", "other/b/c": "2", "x": "1"], message: "files")
+        let second = try box.commit(["x": "changed"], message: "x only")
+        let third = try box.commit(["src/b/c": "3"], message: "src")
+        _ = try await box.fetch()
+        let mirror = box.mirror
+        let source = try await mirror.identity(of: "src", at: first)
+        #expect(try source == "git tree \(box.git("rev-parse", "\(first.hex):src"))")
+        for path in ["src/", "./src", "other"] { #expect(try await mirror.identity(of: path, at: second) == source) }
+        #expect(try await mirror.identity(of: "src", at: third) != source)
+        #expect(try await mirror.identity(of: ".", at: first) != mirror.identity(of: "", at: second))
+        #expect(try await mirror.identity(of: "src/b/c", at: first) == "git blob \(box.git("rev-parse", "\(first.hex):src/b/c"))")
+        for path in ["none", "src/none", "src/a/b", "../src"] { #expect(try await mirror.identity(of: path, at: first) == nil) }
+    }
+
+    @Test func executablesAndLinksAreToldApart() async throws {
+        let box = try Sandbox(commits: ["one"])
+        let plain = try box.commit(["run": "#!/bin/sh"], message: "plain")
+        try box.git("update-index", "--chmod=+x", "run")
+        try box.git("commit", "-q", "-m", "executable")
+        let executable = try box.head()
+        let target = try box.git("hash-object", "-w", "run")
+        try box.git("update-index", "--add", "--cacheinfo", "120000,\(target),link")
+        try box.git("commit", "-q", "-m", "link")
+        let linked = try box.head()
+        _ = try await box.fetch()
+        let ids = [try await box.mirror.identity(of: "run", at: plain), try await box.mirror.identity(of: "run", at: executable)]
+        #expect(ids[0] != nil && ids[1] != nil && ids[0] != ids[1])
+        #expect(try await box.mirror.identity(of: "link", at: linked) == nil)
+    }
+}

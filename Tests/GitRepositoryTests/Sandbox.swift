@@ -102,7 +102,7 @@ struct Unexpected: Error, CustomStringConvertible {
 }
 
 /// Waits for a condition; the deadline is generous, the pause short.
-func eventually(_ what: String, within seconds: Double = 10, _ condition: () async throws -> Bool) async throws {
+func eventually(_ what: String, within seconds: Double = 60, _ condition: () async throws -> Bool) async throws {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while try await !condition() {
         guard ContinuousClock.now < deadline else { throw Unexpected("timed out: \(what)") }

@@ -88,7 +88,7 @@ import Testing
 
     @Test(arguments: [
         ("matrix: {A: [1]}", "matrix"), ("cache: []", "cache"), ("services: []", "services"),
-        ("concurrency: {limit: 1}", "concurrency"), ("build: {image: a, file: Containerfile}", "file"),
+        ("concurrency: {limit: 1}", "concurrency"),
         ("service: {port: 1, cron: []}", "cron"), ("stages: [{name: a, freeze: []}]", "freeze"),
         ("stages: [{name: a, strategy: {canary: {}}}]", "strategy 'canary'"),
         ("stages: [{name: a, strategy: rolling}]", "strategy 'rolling'"),
@@ -162,5 +162,16 @@ import Testing
     @Test func theFileNamesThePipeline() throws {
         let found = try Self.diagnostics("steps: [{name: a, image: i, commands: [x]}]", file: "pipelines/my file.yaml")
         #expect(found.map(\.message) == ["'my file' cannot name a pipeline"])
+    }
+
+    @Test(arguments: [
+        ("build: {image: a, file: C, base: b}", "'base' does not go with 'file'"), ("build: {image: a, file: /C}", "file is not a path"),
+        ("build: {image: a, file: C, copy: [{from: a, to: /a}]}", "'copy' does not go with 'file'"),
+        ("build: {image: a, target: x}", "'target' goes with 'file' only"), ("build: {image: a, secrets: [s]}", "'secrets' goes with 'file' only"),
+        ("build: {image: a, file: C, secrets: [1x]}", "'1x' is not the name of a secret"),
+    ])
+    func aContainerfileSaysWhatIsInTheImage(text: String, message: String) throws {
+        let found = try Self.diagnostics(text)
+        #expect(found.contains { $0.message.hasPrefix(message) }, "\(found)")
     }
 }

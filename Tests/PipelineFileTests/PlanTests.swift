@@ -154,4 +154,14 @@ import Testing
         let windows = "steps:\r\n  - name: a\r\n    image: i\r\n    commands: [x]\r\n"
         #expect(try PipelineParser.parse("\u{FEFF}" + windows, file: "p.yaml").steps.count == 1)
     }
+
+    @Test func aContainerfileWithWhatItIsGiven() throws {
+        let plan = try PipelineParser.parse(
+            "build: {image: a, file: docker/Containerfile, target: app, args: {V: 1.20}, secrets: npm, labels: {l: x}}", file: "p.yaml")
+        #expect(
+            plan.build?.containerfile
+                == ContainerfilePlan(file: "docker/Containerfile", target: "app", arguments: ["V": "1.20"], secrets: ["npm"]))
+        #expect(plan.secretNames == ["npm"])
+        #expect(plan.build?.labels == ["l": "x"])
+    }
 }

@@ -45,7 +45,7 @@ struct HelperTests {
                 let error = await #expect(throws: RegistryError.self) { try await config.login(at: "a.example.com") }
                 #expect(error?.code == .invalidCredentials && error?.message.contains("docker-credential-\(name)") == true, "\(name)")
                 #expect(error?.description.contains("s3cret") == false)
-                #expect(ContinuousClock.now - start < .seconds(15))
+                #expect(ContinuousClock.now - start < .seconds(60))
             }
         }
     }

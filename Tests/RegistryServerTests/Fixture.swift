@@ -21,14 +21,15 @@ struct Fixture: Sendable {
     }
 
     static func run(
-        uploadKey: [UInt8]? = nil, authorize: @escaping RegistryAuthorization = { _, _, _ in true },
+        uploadKey: [UInt8]? = nil, limits: RegistryLimits = RegistryLimits(), metrics: RegistryMetrics = RegistryMetrics(),
+        authorize: @escaping RegistryAuthorization = { _, _, _ in true },
         _ body: @escaping @Sendable (Fixture) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("registry-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
         let store = try ImageStore(root: FilePath(folder.path))
         let router = Router()
-        addRegistryRoutes(to: router, store: store, uploadKey: uploadKey, authorize: authorize)
+        addRegistryRoutes(to: router, store: store, uploadKey: uploadKey, limits: limits, metrics: metrics, authorize: authorize)
         let (ports, report) = AsyncStream<Int>.makeStream()
         let app = Application(
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),

@@ -32,8 +32,10 @@ private func document<Document: Codable & Equatable>(_ type: Document.Type, _ by
     }
     do {
         let written = try OCIJSON.encode(value)
-        precondition(try OCIJSON.decode(type, from: written) == value)
-        precondition(try OCIJSON.encode(value) == written)
+        let again = try OCIJSON.decode(type, from: written)
+        precondition(again == value, "\(value)")
+        let twice = try OCIJSON.encode(again)
+        precondition(twice == written, "\(value)")
     } catch {
         preconditionFailure("\(error)")
     }

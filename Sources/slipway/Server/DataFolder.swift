@@ -14,7 +14,9 @@ struct DataFolder {
     var tokenFile: FilePath { path.appending("admin-token") }
 
     /// Makes the folder when it is missing and locks it: one server at a time.
-    init(_ path: FilePath) throws {
+    ///
+    /// - Parameter busy: thrown when a server has it.
+    init(_ path: FilePath, ifBusy busy: Failure? = nil) throws {
         self.path = path
         do {
             try FileManager.default.createDirectory(
@@ -28,8 +30,9 @@ struct DataFolder {
                 hint: "choose another with --data, or give this user the right to write there")
         }
         guard flock(lock.rawValue, LOCK_EX | LOCK_NB) == 0 else {
-            throw Failure(
-                "another server uses the data directory \(path)", hint: "stop it first, or choose another with --data")
+            throw busy
+                ?? Failure(
+                    "another server uses the data directory \(path)", hint: "stop it first, or choose another with --data")
         }
     }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import AsyncHTTPClient
 import BlockingQueue
 import ContainerRuntime
+import ContainerfileBuild
 import Deployer
 import Foundation
 import GitRepository
@@ -11,6 +12,7 @@ import ImageStore
 import Logging
 import PipelineEngine
 import RegistryClient
+import RegistryServer
 import ServiceLifecycle
 import StateSQLite
 import StateStore
@@ -100,14 +102,16 @@ struct Server {
         let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
         let store = try SQLiteStore(file: folder.database, clock: clock)
         let secrets = try folder.secrets()
-        var images = try ImageStore(root: folder.path)
-        images.limits = settings.layers
+        var opened = try ImageStore(root: folder.path)
+        opened.limits = settings.layers
+        let images = opened
         let snapshots = Snapshots(root: folder.snapshots, store: images)
-        var runtimeSettings = RuntimeSettings()
-        runtimeSettings.runtime = settings.runtime
-        runtimeSettings.bridge = settings.bridge
-        runtimeSettings.networkName = settings.bridge
-        runtimeSettings.subnet = settings.subnet
+        var given = RuntimeSettings()
+        given.runtime = settings.runtime
+        given.bridge = settings.bridge
+        given.networkName = settings.bridge
+        given.subnet = settings.subnet
+        let runtimeSettings = given
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
         let client = OutsideRegistries.makeClient()
         let probe = HTTPClientProbe(client: client)
@@ -130,7 +134,12 @@ struct Server {
         let engine = PipelineEngine(
             parts: .init(
                 store: store, secrets: secrets, images: images, snapshots: snapshots,
-                builder: ImageBuilder(store: images), runtime: runtime,
+                builder: ImageBuilder(store: images),
+                containerfileBuilder: { source in
+                    ContainerfileBuilder(
+                        store: images, folder: folder.path, images: source, client: client, settings: runtimeSettings)
+                },
+                runtime: runtime,
                 rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,
                 registries: registries, gitQueue: BlockingQueue(label: "git", width: 4)),
             settings: .init(
@@ -138,9 +147,16 @@ struct Server {
                 dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
                 concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve), logger: logger)
         declaration.set { try await engine.declaredOrders() }
+        let keeper = StoreKeeper(
+            images: images, store: store, snapshots: snapshots, containers: folder.containers,
+            policy: settings.registry.policy, every: settings.registry.collectEvery, history: CollectionHistory(), logger: logger)
         let web = WebParts(
             store: store, engine: engine, images: images, secrets: secrets,
             access: Access(token: token, readersNeedToken: settings.readersNeedToken, clock: clock),
+            registry: RegistryParts(
+                tokenKey: secrets.derivedKey(for: "registry tokens"), anonymousPull: settings.registry.anonymousPull,
+                limits: settings.registry.limits, metrics: RegistryMetrics(), history: keeper.history,
+                collect: { try await keeper.collect(dryRun: $0) }),
             publicURL: settings.publicURL, uploadKey: secrets.derivedKey(for: "registry uploads"), routerPort: settings.routerPort,
             tokenFile: folder.tokenFile.string,
             logger: logger)
@@ -150,7 +166,8 @@ struct Server {
             logger: logger)
         self.runtime = runtime
         services = [
-            HTTPClientService(client: client, connections: connections), RouterService(router: router, logger: logger), engine, application,
+            HTTPClientService(client: client, connections: connections), RouterService(router: router, logger: logger), engine,
+            keeper, application,
         ]
     }
 }

@@ -23,6 +23,7 @@ struct ServerSettings {
     var readersNeedToken: Bool
     var dockerConfig: String?
     var registries: RegistryFile
+    var registry: EmbeddedRegistrySettings
     var logLevel: String
 
     static let defaultData = "/var/lib/slipway"
@@ -65,6 +66,7 @@ struct ServerSettings {
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
             registries: try path.map { try RegistryFile(file: $0) } ?? .none,
+            registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
     }
 

@@ -12,7 +12,9 @@ import TarArchive
 struct ImageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "image", abstract: "Build, move and look into images. Needs no server.",
-        subcommands: [Build.self, Import.self, Export.self, Push.self, Pull.self, Copy.self, Inspect.self])
+        subcommands: [
+            Build.self, Import.self, Export.self, Push.self, Pull.self, Copy.self, Inspect.self, Rebase.self, GC.self,
+        ])
 }
 
 /// The store the image commands work on.
@@ -20,9 +22,10 @@ struct StoreOption: ParsableArguments {
     @Option(help: "The data directory (default: SLIPWAY_DATA, or \(ServerSettings.defaultData)).") var data: String?
     @Flag(help: "Print one JSON document.") var json = false
 
+    var folder: FilePath { absolute(data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData) }
+
     func open() throws -> ImageStore {
-        let folder = data ?? ProcessInfo.processInfo.environment["SLIPWAY_DATA"] ?? ServerSettings.defaultData
-        var store = try ImageStore(root: absolute(folder))
+        var store = try ImageStore(root: folder)
         store.limits = try LayerLimits.read(environment: ProcessInfo.processInfo.environment)
         return store
     }

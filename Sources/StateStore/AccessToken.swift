@@ -1,0 +1,46 @@
+public import OCIModel
+
+/// A token that lets a machine pull from and push to some repositories. Only its hash is kept.
+public struct AccessToken: Codable, Hashable, Sendable {
+    /// Unique among the tokens that exist.
+    public var name: String
+    /// The SHA-256 of the secret, in hexadecimal. The secret has 256 random bits: no salt, no slow hash.
+    public var hash: String
+    public var pull: [RepositoryPattern]
+    /// Pushing and deleting; pulling with it.
+    public var push: [RepositoryPattern]
+    public var createdBy: String
+    /// Seconds since 1970.
+    public var createdAt: Double
+    /// Nil: it does not expire.
+    public var expiresAt: Double?
+
+    public init(
+        name: String, hash: String, pull: [RepositoryPattern], push: [RepositoryPattern], createdBy: String,
+        createdAt: Double, expiresAt: Double? = nil
+    ) {
+        self.name = name
+        self.hash = hash
+        self.pull = pull
+        self.push = push
+        self.createdBy = createdBy
+        self.createdAt = createdAt
+        self.expiresAt = expiresAt
+    }
+
+    /// A new secret, to be shown once, and its hash.
+    public static func newSecret() -> (secret: String, hash: String) {
+        let secret = "slipway_" + SecretBox.newKey().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        return (secret, hash(of: secret))
+    }
+
+    public static func hash(of secret: String) -> String { Digest.sha256(Array(secret.utf8)).hex }
+
+    public func mayPull(_ repository: RepositoryName) -> Bool {
+        pull.contains { $0.matches(repository) } || mayPush(repository)
+    }
+
+    public func mayPush(_ repository: RepositoryName) -> Bool { push.contains { $0.matches(repository) } }
+
+    public func isExpired(at time: Double) -> Bool { expiresAt.map { $0 <= time } ?? false }
+}

@@ -1,0 +1,109 @@
+import FoundationEssentials
+import Hummingbird
+import ImageStore
+import Logging
+public import OCIModel
+import RegistryServer
+import StateStore
+
+/// A token about to be made.
+public struct TokenRequest: Codable, Sendable {
+    public var name: String
+    public var pull: [RepositoryPattern]
+    public var push: [RepositoryPattern]
+    /// Seconds from now; nil: never.
+    public var expiresIn: Double?
+
+    public init(name: String, pull: [RepositoryPattern], push: [RepositoryPattern], expiresIn: Double?) {
+        self.name = name
+        self.pull = pull
+        self.push = push
+        self.expiresIn = expiresIn
+    }
+}
+
+/// A token as listed.
+public struct TokenValue: Codable, Sendable {
+    public var name: String
+    public var pull: [RepositoryPattern]
+    public var push: [RepositoryPattern]
+    public var createdBy: String
+    public var createdAt: Double
+    public var expiresAt: Double?
+    /// Only in the answer to its creation.
+    public var secret: String?
+
+    init(_ token: AccessToken, secret: String? = nil) {
+        name = token.name
+        pull = token.pull
+        push = token.push
+        createdBy = token.createdBy
+        createdAt = token.createdAt
+        expiresAt = token.expiresAt
+        self.secret = secret
+    }
+}
+
+/// `/api/v1/tokens…`: who may pull and push where. For the administrator.
+func addTokenAPI(to router: Router<WebContext>, _ parts: WebParts) {
+    router.get("/api/v1/tokens") { request, _ -> Response in
+        _ = try parts.access.requireActor(request)
+        return try json(try await parts.store.tokens().map { TokenValue($0) })
+    }
+    router.post("/api/v1/tokens") { request, _ -> Response in
+        let actor = try parts.access.requireActor(request)
+        let wanted = try await decodeBody(TokenRequest.self, request)
+        try checkName(wanted.name, of: "token")
+        guard !wanted.pull.isEmpty || !wanted.push.isEmpty else {
+            throw RequestProblem(.badRequest, "the token would allow nothing", hint: "name repositories with --pull or --push")
+        }
+        guard wanted.pull.count + wanted.push.count <= 100, wanted.expiresIn.map({ $0 > 0 && $0 < 1e10 }) ?? true else {
+            throw RequestProblem(
+                .badRequest, "a token has at most 100 patterns and a time to live above zero", hint: "make several tokens")
+        }
+        let now = parts.access.clock()
+        let (secret, hash) = AccessToken.newSecret()
+        let token = AccessToken(
+            name: wanted.name, hash: hash, pull: wanted.pull, push: wanted.push, createdBy: actor, createdAt: now,
+            expiresAt: wanted.expiresIn.map { now + $0 })
+        try await parts.store.add(token)
+        parts.logger.info("token \(token.name) created by \(actor)")
+        var response = try json(TokenValue(token, secret: secret), status: .created)
+        response.headers[.cacheControl] = "no-store"
+        return response
+    }
+    router.delete("/api/v1/tokens/:token") { request, context -> Response in
+        let actor = try parts.access.requireActor(request)
+        let name = try context.parameters.require("token")
+        guard try await parts.store.removeToken(name) else {
+            throw RequestProblem.unknown("token", name, hint: "see them with: slipway token list")
+        }
+        parts.logger.info("token \(name) revoked by \(actor)")
+        return Response(status: .noContent)
+    }
+}
+
+/// `/api/v1/registry/collect` and `/metrics`.
+func addRegistryCare(to router: Router<WebContext>, _ parts: WebParts) {
+    router.post("/api/v1/registry/collect") { request, _ -> Response in
+        _ = try parts.access.requireActor(request)
+        return try json(try await parts.registry.collect(request.uri.queryParameters["dry_run"] == "true"))
+    }
+    router.get("/metrics") { request, _ -> Response in
+        try parts.access.requireReader(request)
+        let blobs = try await parts.images.blobDigests().count
+        let bytes = try await parts.images.totalBytes()
+        let store = """
+            # HELP slipway_store_blobs Blobs in the image store.
+            # TYPE slipway_store_blobs gauge
+            slipway_store_blobs \(blobs)
+            # HELP slipway_store_bytes Bytes of all blobs.
+            # TYPE slipway_store_bytes gauge
+            slipway_store_bytes \(bytes)
+
+            """
+        var response = plainText(parts.registry.metrics.text + store + parts.registry.history.text)
+        response.headers[.contentType] = "text/plain; version=0.0.4; charset=utf-8"
+        return response
+    }
+}
