@@ -27,6 +27,7 @@ public final class RegistryConnections: Sendable {
     private let lent: HTTPClient?
     private let configuration: HTTPClient.Configuration
     private let state = Mutex(State())
+    private let publicOnly = AddressGuard(registryHost: "", allowsPrivate: false)
 
     /// - Parameters:
     ///   - connectTimeout: until a connection stands.
@@ -49,6 +50,21 @@ public final class RegistryConnections: Sendable {
         proxies = .none
         lent = client
         configuration = HTTPClient.Configuration()
+    }
+
+    /// Sends one request for something that is no registry's, such as a file a build names. Redirects are answers.
+    ///
+    /// - Parameter allowsPrivate: whether it may lead to this machine and into private networks.
+    /// - Throws: ``RegistryError`` with code `addressRefused` when it may not, and does.
+    public func execute(
+        _ request: HTTPClientRequest, allowsPrivate: Bool, timeout: Duration, task: String
+    ) async throws -> HTTPClientResponse {
+        guard let url = URL(string: request.url), let host = url.host() else {
+            throw RegistryError(.invalidResponse, "\(task): '\(request.url.prefix(200))' is no address", hint: "write https://HOST/PATH")
+        }
+        let name = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
+        let address = allowsPrivate ? nil : try await publicOnly.check(name, isProxied: isProxied(url), task: task)
+        return try await client(for: url, at: address).execute(request, timeout: TimeAmount(timeout))
     }
 
     /// Whether requests to this address go through a proxy.

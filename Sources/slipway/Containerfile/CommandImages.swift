@@ -1,10 +1,10 @@
-import AsyncHTTPClient
 import BlockingQueue
 import ContainerRuntime
 import ContainerfileBuild
 import ImageStore
 import OCIModel
 import PipelineEngine
+import RegistryClient
 import SystemPackage
 
 /// The images a Containerfile names, for commands: from the store, or pulled from the registry they name.
@@ -28,19 +28,16 @@ struct CommandImages: BaseImages {
 
 extension ContainerfileBuilder {
     /// A builder over a data directory, whose containers are apart from the server's.
-    init(store: ImageStore, folder: FilePath, images: any BaseImages, client: HTTPClient, threads: Int? = nil) {
-        self.init(
-            store: store, folder: folder, images: images, client: client, settings: RuntimeSettings(), threads: threads)
-    }
-
+    /// - Parameter allowsPrivate: whether `ADD` may fetch from this machine and private networks.
     init(
-        store: ImageStore, folder: FilePath, images: any BaseImages, client: HTTPClient, settings: RuntimeSettings,
-        threads: Int? = nil
+        store: ImageStore, folder: FilePath, images: any BaseImages, connections: RegistryConnections, allowsPrivate: Bool,
+        settings: RuntimeSettings = RuntimeSettings(), threads: Int? = nil
     ) {
         let builds = folder.appending("builds")
         self.init(
             store: store, snapshots: Snapshots(root: folder.appending("snapshots"), store: store),
             runtime: ContainerRuntime(root: builds.appending("containers"), settings: settings), folder: builds, images: images,
-            files: HTTPFiles(client: client), repositories: GitFiles(folder: builds.appending("mirrors")), threads: threads)
+            files: HTTPFiles(connections: connections, allowsPrivate: allowsPrivate), repositories: GitFiles(folder: builds.appending("mirrors")),
+            threads: threads)
     }
 }

@@ -137,7 +137,8 @@ struct Server {
                 builder: ImageBuilder(store: images),
                 containerfileBuilder: { source in
                     ContainerfileBuilder(
-                        store: images, folder: folder.path, images: source, client: client, settings: runtimeSettings)
+                        store: images, folder: folder.path, images: source, connections: connections,
+                        allowsPrivate: settings.buildsReachPrivate, settings: runtimeSettings)
                 },
                 runtime: runtime,
                 rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,

@@ -23,6 +23,8 @@ struct ServerSettings {
     var readersNeedToken: Bool
     var dockerConfig: String?
     var registries: RegistryFile
+    /// Whether `ADD` of a Containerfile may fetch from this machine and private networks.
+    var buildsReachPrivate: Bool
     var registry: EmbeddedRegistrySettings
     var logLevel: String
 
@@ -66,6 +68,7 @@ struct ServerSettings {
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
             registries: try path.map { try RegistryFile(file: $0) } ?? .none,
+            buildsReachPrivate: reader.bool(forKey: "build.private_addresses", default: false),
             registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
     }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import AsyncHTTPClient
 import ContainerRuntime
 import ContainerfileBuild
 import Foundation
@@ -35,24 +34,9 @@ struct ContainerfileOptions: ParsableArguments {
         _ request: ContainerfileBuildRequest, _ options: StoreOption, _ store: ImageStore, _ registries: OutsideRegistries,
         threads: Int?
     ) async throws -> Descriptor {
-        let client = OutsideRegistries.makeClient()
-        let result: Result<Descriptor, any Error>
-        do {
-            let builder = ContainerfileBuilder(
-                store: store, folder: options.folder, images: CommandImages(store: store, registries: registries),
-                client: client, threads: threads)
-            result = .success(try await build(request, with: builder, options, store, registries))
-        } catch {
-            result = .failure(error)
-        }
-        try await client.shutdown()
-        return try result.get()
-    }
-
-    private func build(
-        _ request: ContainerfileBuildRequest, with builder: ContainerfileBuilder, _ options: StoreOption, _ store: ImageStore,
-        _ registries: OutsideRegistries
-    ) async throws -> Descriptor {
+        let builder = ContainerfileBuilder(
+            store: store, folder: options.folder, images: CommandImages(store: store, registries: registries),
+            connections: registries.connections, allowsPrivate: true, threads: threads)
         for name in cacheFrom { try await importCache(name, registries, store, builder) }
         let image = try await Self.cancellable {
             try await builder.build(request, report: BuildProgress(isQuiet: options.json).report)
