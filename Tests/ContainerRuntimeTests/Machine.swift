@@ -94,9 +94,11 @@ func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
     return false
 }
 
-/// Read to its end: files of /proc have no size, and what Foundation reads of those in one go ends after a page.
+/// Read to its end: files of /proc have no size, and what Foundation reads of those in one go ends after a page. A pipe
+/// nobody writes to is empty.
 func text(_ path: String) -> String {
-    let handle = FileHandle(forReadingAtPath: path)
-    defer { try? handle?.close() }
-    return (try? handle?.readToEnd()).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else { return "" }
+    let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    return (try? handle.readToEnd()).map { String(decoding: $0, as: UTF8.self) } ?? ""
 }

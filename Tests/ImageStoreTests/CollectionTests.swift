@@ -238,7 +238,7 @@ private struct Shop: Sendable {
                     manifest: digest, mediaType: MediaType.ociManifest, in: repository,
                     requiring: [.sha256(config), .sha256(layer)])
                 break
-            } catch let error as ImageStoreError where [.notFound, .incomplete].contains(error.code) && attempt < 10_000 {
+            } catch let error as ImageStoreError where [.notFound, .incomplete, .busy].contains(error.code) && attempt < 10_000 {
                 continue
             }
         }
