@@ -90,6 +90,7 @@ let package = Package(
             .systemLibrary(name: "CLinux"),
         ],
         room("BlockingQueue", []),
+        room("Diagnostics", []),
         room("OCIModel", [crypto]),
         room("DeliveryModel", []),
         room("GitRepository", ["BlockingQueue", "CLibgit2", system], tests: []),
@@ -106,12 +107,12 @@ let package = Package(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
             tests: [asyncHTTPClient, nioHTTP1, nioPosix]),
         room("ContainerRuntime", ["BlockingQueue", "CLinux", system], tests: []),
-        room("Containerfile", ["OCIModel"], tests: []),
+        room("Containerfile", ["Diagnostics", "OCIModel"], tests: []),
         room(
             "ContainerfileBuild",
             ["BlockingQueue", "CLinux", "Containerfile", "ContainerRuntime", "ImageStore", "OCIModel", "TarArchive", system],
             tests: []),
-        room("PipelineFile", ["DeliveryModel", "OCIModel", yams], tests: []),
+        room("PipelineFile", ["DeliveryModel", "Diagnostics", "OCIModel", yams], tests: []),
         room("StateStore", ["DeliveryModel", "OCIModel", crypto]),
         room(
             "Deployer",

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// One mistake, or one warning, in a Containerfile or an ignore file.
 public struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     public enum Severity: String, Sendable, Hashable {
@@ -38,16 +40,10 @@ public struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
 
     /// `file:line:column: error: message`, the source line with a caret below, and the suggestion.
     public var description: String {
-        let number = String(line)
-        let margin = String(repeating: " ", count: number.count)
-        // Tabs stay tabs, so that the caret stands below its character.
-        let indent = source.unicodeScalars.prefix(max(0, caret - 1)).map { $0 == "\t" ? "\t" : " " }.joined()
-        var text = "\(file):\(line):\(column): \(severity.rawValue): \(message)"
-        text += check.map { " [\($0.rawValue)]\n" } ?? "\n"
-        text += " \(number) | \(source)\n"
-        text += " \(margin) | \(indent)^"
-        if let suggestion { text += "\n \(margin) = \(suggestion)" }
-        return text
+        let name = check.map { " [\($0.rawValue)]" } ?? ""
+        return SourceExcerpt.text(
+            "\(file):\(line):\(column): \(severity.rawValue): \(message)\(name)", line: line, source: source, caret: caret,
+            suggestion: suggestion)
     }
 }
 

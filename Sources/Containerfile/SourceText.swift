@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The lines of a file, for positions and for the lines shown in diagnostics.
 ///
 /// A class, so that every word can point at it without a copy; immutable.
@@ -21,20 +23,11 @@ public final class SourceText: Sendable {
         _ severity: Diagnostic.Severity = .error, check: Check? = nil, line: Int, column: Int, _ message: String,
         suggestion: String? = nil
     ) -> Diagnostic {
-        let line = max(1, min(line, lines.count))
-        let scalars = Array((lines.isEmpty ? "" : lines[line - 1]).unicodeScalars)
-        let column = max(1, min(column, scalars.count + 1))
-        // A window of 120 characters around the place.
-        let start = scalars.count > 120 ? max(0, min(column - 60, scalars.count - 120)) : 0
-        let end = min(scalars.count, start + 120)
-        var shown = String.UnicodeScalarView()
-        if start > 0 { shown.append("…") }
-        for scalar in scalars[start..<end] { shown.append(Self.isControl(scalar) ? "\u{FFFD}" : scalar) }
-        if end < scalars.count { shown.append("…") }
+        let place = SourceExcerpt(of: lines, line: line, column: column, isControl: Self.isControl)
         return Diagnostic(
-            severity: severity, check: check, file: file, line: line, column: column, message: Self.printable(message),
-            source: String(shown),
-            caret: column - start + (start > 0 ? 1 : 0), suggestion: suggestion.map(Self.printable))
+            severity: severity, check: check, file: file, line: place.line, column: place.column,
+            message: Self.printable(message), source: place.source, caret: place.caret,
+            suggestion: suggestion.map(Self.printable))
     }
 
     /// Without characters that must not reach a terminal: messages quote what files and other rooms say.

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// One mistake in a pipeline file.
 public struct Diagnostic: Sendable, Hashable, Codable, CustomStringConvertible {
     public var file: String
@@ -27,15 +29,8 @@ public struct Diagnostic: Sendable, Hashable, Codable, CustomStringConvertible {
 
     /// `file:line:column: error: message`, the source line with a caret below, and the suggestion.
     public var description: String {
-        let number = String(line)
-        let margin = String(repeating: " ", count: number.count)
-        // Tabs stay tabs, so that the caret stands below its character.
-        let indent = source.unicodeScalars.prefix(max(0, caret - 1)).map { $0 == "\t" ? "\t" : " " }.joined()
-        var text = "\(file):\(line):\(column): error: \(message)\n"
-        text += " \(number) | \(source)\n"
-        text += " \(margin) | \(indent)^"
-        if let suggestion { text += "\n \(margin) = \(suggestion)" }
-        return text
+        SourceExcerpt.text(
+            "\(file):\(line):\(column): error: \(message)", line: line, source: source, caret: caret, suggestion: suggestion)
     }
 }
 

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The text of a pipeline file, for positions and for the lines shown in diagnostics.
 struct SourceText {
     let file: String
@@ -29,19 +31,10 @@ struct SourceText {
     func line(_ number: Int) -> String { lines.indices.contains(number - 1) ? lines[number - 1] : "" }
 
     func diagnostic(line: Int, column: Int, _ message: String, suggestion: String?) -> Diagnostic {
-        let line = max(1, min(line, lines.count))
-        let scalars = Array(self.line(line).unicodeScalars)
-        let column = max(1, min(column, scalars.count + 1))
-        // A window of 120 characters around the mistake.
-        let start = scalars.count > 120 ? max(0, min(column - 60, scalars.count - 120)) : 0
-        let end = min(scalars.count, start + 120)
-        var shown = String.UnicodeScalarView()
-        if start > 0 { shown.append("…") }
-        for scalar in scalars[start..<end] { shown.append(Self.isControl(scalar) ? "\u{FFFD}" : scalar) }
-        if end < scalars.count { shown.append("…") }
+        let place = SourceExcerpt(of: lines, line: line, column: column, isControl: Self.isControl)
         return Diagnostic(
-            file: file, line: line, column: column, message: message, source: String(shown),
-            caret: column - start + (start > 0 ? 1 : 0), suggestion: suggestion)
+            file: file, line: place.line, column: place.column, message: message, source: place.source, caret: place.caret,
+            suggestion: suggestion)
     }
 
     /// Characters that YAML forbids and that must not reach a terminal.

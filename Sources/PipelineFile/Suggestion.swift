@@ -1,37 +1,9 @@
-/// "Did you mean …" by edit distance.
-enum Suggestion {
-    /// The candidate nearest to `word`, when near enough to be what was meant.
-    static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
-        guard word.utf8.count <= 64 else { return nil }
-        let lowered = word.lowercased().replacing("-", with: "_")
-        var best: (candidate: String, distance: Int)?
-        for candidate in candidates {
-            let distance = editDistance(lowered, candidate)
-            let longest = max(word.count, candidate.count)
-            if distance <= max(1, min(3, longest / 3)), distance * 2 < longest, distance < best?.distance ?? .max {
-                best = (candidate, distance)
-            }
-        }
-        return best?.candidate
-    }
+import Diagnostics
 
-    /// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
-    static func editDistance(_ left: String, _ right: String) -> Int {
-        let left = Array(left.unicodeScalars), right = Array(right.unicodeScalars)
-        var before: [Int] = [], previous = Array(0...right.count)
-        for row in 0..<left.count {
-            var current = [row + 1]
-            for column in 0..<right.count {
-                let replaced = previous[column] + (left[row] == right[column] ? 0 : 1)
-                var cost = min(replaced, previous[column + 1] + 1, current[column] + 1)
-                if row > 0, column > 0, left[row] == right[column - 1], left[row - 1] == right[column] {
-                    cost = min(cost, before[column - 1] + 1)
-                }
-                current.append(cost)
-            }
-            before = previous
-            previous = current
-        }
-        return previous[right.count]
+/// "Did you mean …" for the keys and names of a pipeline file.
+enum Suggestion {
+    /// The candidate nearest to `word`, whose case and dashes do not count.
+    static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
+        NearestWord.nearest(to: word.lowercased().replacing("-", with: "_"), among: candidates)
     }
 }
