@@ -5,38 +5,17 @@ import NIOPosix
 func cutting(
     _ upstream: Int, after limits: Locked<[Int]>, _ body: @escaping @Sendable (Int) async throws -> Void
 ) async throws {
-    let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-        .bind(host: "127.0.0.1", port: 0) { channel in
-            channel.eventLoop.makeCompletedFuture {
-                try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-            }
-        }
-    let port = server.channel.localAddress?.port ?? 0
-    try await withThrowingDiscardingTaskGroup { group in
-        group.addTask {
-            try? await server.executeThenClose { connections in
-                try await withThrowingDiscardingTaskGroup { group in
-                    for try await connection in connections {
-                        let limit = limits.with { $0.isEmpty ? Int.max : $0.removeFirst() }
-                        group.addTask { try? await forward(connection, to: upstream, limit: limit) }
-                    }
-                }
-            }
-        }
-        try await body(port)
-        group.cancelAll()
-    }
+    try await listening(
+        { connection in
+            let limit = limits.with { $0.isEmpty ? Int.max : $0.removeFirst() }
+            return { try await forward(connection, to: upstream, limit: limit) }
+        }, body)
 }
 
 private struct Cut: Error {}
 
 private func forward(_ near: NIOAsyncChannel<ByteBuffer, ByteBuffer>, to upstream: Int, limit: Int) async throws {
-    let far = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-        .connect(host: "127.0.0.1", port: upstream) { channel in
-            channel.eventLoop.makeCompletedFuture {
-                try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-            }
-        }
+    let far = try await connect(to: upstream)
     try await near.executeThenClose { nearIn, nearOut in
         try await far.executeThenClose { farIn, farOut in
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -62,35 +41,11 @@ private func forward(_ near: NIOAsyncChannel<ByteBuffer, ByteBuffer>, to upstrea
 func connectProxy(
     to upstream: Int, asked: Locked<[String]>, _ body: @escaping @Sendable (Int) async throws -> Void
 ) async throws {
-    let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-        .bind(host: "127.0.0.1", port: 0) { channel in
-            channel.eventLoop.makeCompletedFuture {
-                try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-            }
-        }
-    let port = server.channel.localAddress?.port ?? 0
-    try await withThrowingDiscardingTaskGroup { group in
-        group.addTask {
-            try? await server.executeThenClose { connections in
-                try await withThrowingDiscardingTaskGroup { group in
-                    for try await connection in connections {
-                        group.addTask { try? await tunnel(connection, to: upstream, asked: asked) }
-                    }
-                }
-            }
-        }
-        try await body(port)
-        group.cancelAll()
-    }
+    try await listening({ connection in { try await tunnel(connection, to: upstream, asked: asked) } }, body)
 }
 
 private func tunnel(_ near: NIOAsyncChannel<ByteBuffer, ByteBuffer>, to upstream: Int, asked: Locked<[String]>) async throws {
-    let far = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-        .connect(host: "127.0.0.1", port: upstream) { channel in
-            channel.eventLoop.makeCompletedFuture {
-                try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-            }
-        }
+    let far = try await connect(to: upstream)
     try await near.executeThenClose { nearIn, nearOut in
         try await far.executeThenClose { farIn, farOut in
             try await withThrowingTaskGroup(of: Void.self) { group in

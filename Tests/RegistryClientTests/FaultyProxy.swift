@@ -63,24 +63,7 @@ final class FaultyProxy: Sendable {
 
     /// Serves on a loopback port while `body` runs.
     func serve(_ body: @escaping @Sendable (Int) async throws -> Void) async throws {
-        let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-            .bind(host: "127.0.0.1", port: 0) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-                }
-            }
-        let port = server.channel.localAddress?.port ?? 0
-        try await withThrowingDiscardingTaskGroup { group in
-            group.addTask {
-                try? await server.executeThenClose { connections in
-                    try await withThrowingDiscardingTaskGroup { group in
-                        for try await connection in connections { group.addTask { try? await self.connection(connection) } }
-                    }
-                }
-            }
-            try await body(port)
-            group.cancelAll()
-        }
+        try await listening({ connection in { try await self.connection(connection) } }, body)
     }
 
     private struct Reset: Error {}
@@ -115,12 +98,7 @@ final class FaultyProxy: Sendable {
             return
         default: break
         }
-        let far = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-            .connect(host: "127.0.0.1", port: upstream) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-                }
-            }
+        let far = try await connect(to: upstream)
         let response = try await far.executeThenClose { farInput, farOutput -> ByteBuffer in
             try await farOutput.write(ByteBuffer(string: head.forwarded))
             var left = fault == .resetInside ? head.length / 2 : head.length

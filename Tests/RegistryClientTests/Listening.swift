@@ -1,0 +1,37 @@
+import NIOCore
+import NIOPosix
+
+typealias Connection = NIOAsyncChannel<ByteBuffer, ByteBuffer>
+
+/// Listens on a free loopback port while `body` runs. `accept` is asked in the order in which connections come; what it
+/// returns runs beside the others, and ends however it likes.
+func listening(
+    _ accept: @escaping @Sendable (Connection) -> @Sendable () async throws -> Void, _ body: @escaping @Sendable (Int) async throws -> Void
+) async throws {
+    let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        .bind(host: "127.0.0.1", port: 0) { channel in
+            channel.eventLoop.makeCompletedFuture { try Connection(wrappingChannelSynchronously: channel) }
+        }
+    let port = server.channel.localAddress?.port ?? 0
+    try await withThrowingDiscardingTaskGroup { group in
+        group.addTask {
+            try? await server.executeThenClose { connections in
+                try await withThrowingDiscardingTaskGroup { group in
+                    for try await connection in connections {
+                        let handle = accept(connection)
+                        group.addTask { try? await handle() }
+                    }
+                }
+            }
+        }
+        try await body(port)
+        group.cancelAll()
+    }
+}
+
+func connect(to port: Int) async throws -> Connection {
+    try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        .connect(host: "127.0.0.1", port: port) { channel in
+            channel.eventLoop.makeCompletedFuture { try Connection(wrappingChannelSynchronously: channel) }
+        }
+}
