@@ -48,6 +48,7 @@ struct BuildPlace: Sendable {
 
     /// Takes away everything of this build but what it built, also when it was cancelled.
     func close() async throws {
+        // A task of its own, awaited at once: this one may be cancelled, and what it made must go all the same.
         let result: Result<Void, any Error> = await Task {
             do { return .success(try await remove(id)) } catch { return .failure(error) }
         }.value

@@ -102,7 +102,6 @@ public struct PipelineEngine: Service {
     public func run() async throws {
         // A predecessor of the same name that was killed cannot give back what it had.
         try await parts.store.releaseLeases(holder: settings.holder)
-        do { try await removeOrphans() } catch { logger.error("leftovers could not be removed: \(error)") }
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await cancelWhenGracefulShutdown { await loop("intake") { try await intake() } } }
@@ -118,6 +117,7 @@ public struct PipelineEngine: Service {
                         }
                     }
                 }
+                group.addTask { await cancelWhenGracefulShutdown { await sweep() } }
                 group.addTask { await cancelWhenGracefulShutdown { await watchDisk() } }
                 group.addTask { try await parts.supervisor.run() }
                 try await group.waitForAll()
@@ -130,6 +130,13 @@ public struct PipelineEngine: Service {
 
     /// The disk of the data directory; while it is full no run begins.
     public var diskSpace: DiskSpace { DiskSpace(folder: settings.dataFolder, reserve: settings.diskReserve) }
+
+    /// Beside the work, not before it: a server that comes back takes up its runs at once, however many folders there are.
+    private func sweep() async {
+        do { try await removeOrphans() } catch  where !(error is CancellationError) {
+            logger.error("leftovers could not be removed: \(error)")
+        } catch {}
+    }
 
     /// Says once that the disk is full, and once that there is room again.
     private func watchDisk() async {

@@ -1,8 +1,6 @@
-import AsyncHTTPClient
 import Foundation
 import ImageStore
 import Logging
-import NIOCore
 import OCIModel
 import PipelineEngine
 import RegistryClient
@@ -45,15 +43,6 @@ struct OutsideRegistries: Registries {
         return try RegistryClient(
             host: host, settings: own, credentials: given, dockerConfig: credentials, mirrors: mirrors,
             connections: connections, logger: logger)
-    }
-
-    /// For health probes and routers on this machine. The client must be shut down.
-    static func makeClient() -> HTTPClient {
-        // A health path that redirects must not be judged by the page behind it.
-        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-        configuration.timeout = .init(connect: .seconds(5), read: .seconds(60))
-        configuration.connectionPool.retryConnectionEstablishment = false
-        return HTTPClient(configuration: configuration)
     }
 
     func pull(_ reference: ImageReference, into store: ImageStore) async throws -> Digest {

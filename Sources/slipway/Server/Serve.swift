@@ -113,7 +113,7 @@ struct Server {
         given.subnet = settings.subnet
         let runtimeSettings = given
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
-        let client = OutsideRegistries.makeClient()
+        let client = HTTPClientService.makeProbeClient()
         let probe = HTTPClientProbe(client: client)
         let target = HostTarget(runtime: runtime, snapshots: snapshots)
         let router = try NginxRouter(
@@ -175,6 +175,15 @@ struct Server {
 
 /// Closes the connections when everything else has stopped.
 struct HTTPClientService: Service {
+    /// For health probes and the router on this machine.
+    static func makeProbeClient() -> HTTPClient {
+        // A health path that redirects must not be judged by the page behind it.
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        configuration.timeout = .init(connect: .seconds(5), read: .seconds(60))
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(configuration: configuration)
+    }
+
     let client: HTTPClient
     let connections: RegistryConnections
 
