@@ -89,7 +89,7 @@ let package = Package(
             library("CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
             .systemLibrary(name: "CLinux"),
         ],
-        room("BlockingQueue", []),
+        room("BlockingQueue", [], tests: []),
         room("Diagnostics", []),
         room("OCIModel", [crypto]),
         room("DeliveryModel", []),
@@ -99,9 +99,9 @@ let package = Package(
         room(
             "RegistryClient",
             [
-                "BlockingQueue", "CLinux", "ImageStore", "OCIModel", asyncHTTPClient, logging, nioCore, nioFileSystem, nioHTTP1,
-                nioPosix, nioSSL, system,
-            ], tests: ["RegistryServer", "slipway", httpTypes, hummingbird]),
+                "BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", asyncHTTPClient, logging, nioCore,
+                nioFileSystem, nioHTTP1, nioPosix, nioSSL, system,
+            ], tests: ["ImageBuilder", "RegistryServer", "slipway", httpTypes, hummingbird]),
         room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", crypto, system], tests: []),
         room(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
@@ -125,7 +125,8 @@ let package = Package(
             "PipelineEngine",
             [
                 "BlockingQueue", "ContainerRuntime", "ContainerfileBuild", "DeliveryModel", "Deployer", "GitRepository",
-                "ImageBuilder", "ImageStore", "OCIModel", "PipelineFile", "StateStore", logging, serviceLifecycle, system,
+                "ImageBuilder", "ImageStore", "OCIModel", "PipelineFile", "RegistryClient", "StateStore", logging,
+                serviceLifecycle, system,
             ], tests: []),
         [
             .target(

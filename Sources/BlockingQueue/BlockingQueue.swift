@@ -5,23 +5,24 @@ import Synchronization
 ///
 /// A queue owns at most `width` threads at a time; further work waits in order of arrival. A stalled
 /// call therefore delays its own queue, never the rest of the server.
+///
+/// The threads are those of serial dispatch queues: libdispatch gives each a thread at once. Concurrent queues share their
+/// threads, as many as there are processors, with Swift's cooperative pool, and would keep tasks waiting.
 public final class BlockingQueue: Sendable {
     private struct State {
-        var running = 0
+        /// Threads with nothing to do.
+        var idle: [DispatchQueue]
         var waiting: [@Sendable () -> Void] = []
         var head = 0
     }
 
-    private let threads: DispatchQueue
-    private let width: Int
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// - Parameters:
     ///   - label: shown in debuggers and profilers.
     ///   - width: how many bodies may run at once, at least one.
     public init(label: String, width: Int) {
-        self.threads = DispatchQueue(label: label, attributes: .concurrent)
-        self.width = max(1, width)
+        state = Mutex(State(idle: (0..<max(1, width)).map { _ in DispatchQueue(label: label) }))
     }
 
     /// Runs `body` on a thread of the queue and returns its result.
@@ -48,30 +49,27 @@ public final class BlockingQueue: Sendable {
     }
 
     private func submit(_ work: @escaping @Sendable () -> Void) {
-        let startNow = state.withLock { state in
-            if state.running < width {
-                state.running += 1
-                return true
-            }
-            state.waiting.append(work)
-            return false
+        let thread = state.withLock { state in
+            let thread = state.idle.popLast()
+            if thread == nil { state.waiting.append(work) }
+            return thread
         }
-        if startNow { dispatch(work) }
+        if let thread { run(work, on: thread) }
     }
 
-    private func dispatch(_ work: @escaping @Sendable () -> Void) {
-        threads.async {
+    private func run(_ work: @escaping @Sendable () -> Void, on thread: DispatchQueue) {
+        thread.async {
             work()
-            if let next = self.next() { self.dispatch(next) }
+            if let next = self.next(thread) { self.run(next, on: thread) }
         }
     }
 
-    private func next() -> (@Sendable () -> Void)? {
+    private func next(_ thread: DispatchQueue) -> (@Sendable () -> Void)? {
         state.withLock { state in
             guard state.head < state.waiting.count else {
                 state.waiting.removeAll(keepingCapacity: true)
                 state.head = 0
-                state.running -= 1
+                state.idle.append(thread)
                 return nil
             }
             defer { state.head += 1 }

@@ -51,7 +51,10 @@ extension ImageBuilder {
                 if !isLast, let index = finished.index { tree.add(index) }
                 made.layers.append(finished.layer)
                 made.sources.append(finished.source)
-                guard let file = finished.file else { continue }
+                guard let file = finished.file else {
+                    listener?.reuse(finished.layer.descriptor)
+                    continue
+                }
                 group.addTask {
                     let layer = finished.layer.descriptor
                     let isNew = try store.size(of: layer.digest) == nil
@@ -115,7 +118,7 @@ extension ImageBuilder {
         if let hashes { observers.append(hashes) }
         if let search = SecretSearch(forms: request.secrets.flatMap(SecretForms.forms)) { observers.append(search) }
         let file = store.temporaryPath()
-        let sink = try listener?.begin()
+        let sink = listener?.begin()
         let summary: LayerSummary
         do {
             summary = try LayerCompressor.compress(
@@ -125,9 +128,9 @@ extension ImageBuilder {
                     entries, timestamp: request.fileTimestamp ?? request.timestamp, to: archive, observers: observers,
                     isCancelled: isCancelled)
             }
-            if sink != nil { try listener?.finish(summary.descriptor) }
+            sink?.finish(summary.descriptor)
         } catch {
-            if sink != nil { listener?.discard() }
+            sink?.discard()
             CacheFiles.remove(file)
             throw error
         }

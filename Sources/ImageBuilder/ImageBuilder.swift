@@ -48,6 +48,7 @@ public struct ImageBuilder: Sendable {
         var document = try ConfigMerge.config(request, base: base)
         var layers = try (base?.manifest.layers ?? []).map(ConfigMerge.ociLayer)
         let baseLayers = layers.count
+        for layer in layers { listener?.reuse(layer) }
         let workingDirectory = document.config?.workingDir ?? "/"
         let made = try await write(sources, request, over: base, workingDirectory: workingDirectory, listener)
         layers += made.layers.map(\.descriptor)
@@ -113,14 +114,4 @@ public struct ImageBuilder: Sendable {
         key.add(request.platform.description)
         return key.finalize()
     }
-}
-
-/// Looks on while the layers of an image are written. Called from threads that may block.
-public protocol LayerListener: Sendable {
-    /// A layer is about to be written: where its bytes are to go as well, in order; nil when nowhere.
-    func begin() throws -> (any TarSink)?
-    /// All its bytes went to the sink; this is what they are.
-    func finish(_ layer: Descriptor) throws
-    /// The layer was not needed or could not be written.
-    func discard()
 }

@@ -5,6 +5,7 @@ import ImageStore
 import Logging
 import OCIModel
 import PipelineFile
+import RegistryClient
 import StateStore
 import SystemPackage
 
@@ -34,9 +35,12 @@ extension PipelineEngine {
     }
 
     /// - Parameter isAsCommitted: no step could write to the workspace: git knows what is in it, nobody need look.
-    func buildImage(_ run: Run, _ plan: BuildPlan, workspace: FilePath, isAsCommitted: Bool) async throws -> Digest {
+    /// - Returns: and what was sent to its registry already.
+    func buildImage(
+        _ run: Run, _ plan: BuildPlan, workspace: FilePath, isAsCommitted: Bool
+    ) async throws -> (Digest, LayerUploads?) {
         if let containerfile = plan.containerfile {
-            return try await buildImage(run, plan, containerfile, workspace: workspace)
+            return (try await buildImage(run, plan, containerfile, workspace: workspace), nil)
         }
         var base: Digest?
         if let name = plan.base { base = try await localImage(name, for: "build.base", of: run) }
@@ -56,7 +60,9 @@ extension PipelineEngine {
             annotations: ["org.opencontainers.image.revision": run.commit], timestamp: run.commitTime,
             // The same files, the same layer, whatever the commit: the image as a whole carries its time.
             fileTimestamp: 0, platform: .current, baseName: plan.base, secrets: try await openSecrets(run.project))
-        return try await parts.builder.build(request).manifest.digest
+        let uploads = try parts.registries.uploads(
+            from: parts.images, to: try ImageReference(parsing: plan.image), base: try plan.base.map { try ImageReference(parsing: $0) })
+        return (try await parts.builder.build(request, layers: uploads).manifest.digest, uploads)
     }
 
     /// Every secret of the project: any of them may have reached a step.
@@ -67,7 +73,7 @@ extension PipelineEngine {
     }
 
     /// Makes the image known under its name: blobs first, manifest by digest, tag last.
-    func publish(_ run: Run, _ digest: Digest, as reference: ImageReference) async throws {
+    func publish(_ run: Run, _ digest: Digest, as reference: ImageReference, ahead: LayerUploads?) async throws {
         let tag = try reference.tag ?? Tag(parsing: String(run.commit.prefix(12)))
         // Kept here in any case, so that a registry that is down loses nothing.
         try await parts.images.record(manifest: digest, mediaType: MediaType.ociManifest, in: reference.repository)
@@ -76,7 +82,7 @@ extension PipelineEngine {
         let target = ImageReference(registry: registry, repository: reference.repository, tag: tag, digest: nil)
         do {
             try await patiently("push of \(target)", run) {
-                try await parts.registries.push(digest, from: parts.images, to: target)
+                try await parts.registries.push(digest, from: parts.images, to: target, ahead: ahead)
             }
         } catch let error where !(error is CancellationError) {
             throw EngineError(

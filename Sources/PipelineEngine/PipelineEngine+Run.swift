@@ -4,6 +4,7 @@ import GitRepository
 import Logging
 import OCIModel
 import PipelineFile
+import RegistryClient
 import StateStore
 import SystemPackage
 
@@ -92,15 +93,17 @@ extension PipelineEngine {
         }
         let reference = try ImageReference(parsing: build.image)
         var digest = run.digest
+        var ahead: LayerUploads?
         if digest == nil || run.phase == .checkout || run.phase == .steps || run.phase == .build {
-            let image = try await buildImage(run, build, workspace: workspace, isAsCommitted: plan.steps.isEmpty)
+            let image: Digest
+            (image, ahead) = try await buildImage(run, build, workspace: workspace, isAsCommitted: plan.steps.isEmpty)
             guard try await parts.store.setDigest(image, ofRun: run.id, epoch: run.epoch) else { throw LeaseLost() }
             digest = image
             try await enter(.push, run)
         }
         guard let digest else { throw RunFailed(reason: "the run's image was not recorded") }
         if run.phase != .release {
-            try await publish(run, digest, as: reference)
+            try await publish(run, digest, as: reference, ahead: ahead)
             try await enter(.release, run)
         }
         try await release(run, plan, digest: digest, reference: reference)

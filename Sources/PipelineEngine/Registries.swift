@@ -1,13 +1,16 @@
 public import ImageStore
 public import OCIModel
+public import RegistryClient
 
 /// The registries outside: where images named with a host come from and go to. What may pass, because the registry is
 /// down say, is thrown as ``EngineError/Code/registryUnreachable``.
 public protocol Registries: Sendable {
     /// Fetches an image into the store under its repository and returns the digest of its manifest.
     func pull(_ reference: ImageReference, into store: ImageStore) async throws -> Digest
+    /// Sends layers there while they are built, ahead of the push; nil for an image that names no registry.
+    func uploads(from store: ImageStore, to reference: ImageReference, base: ImageReference?) throws -> LayerUploads?
     /// Sends an image: blobs, manifest by digest, tag last.
-    func push(_ image: Digest, from store: ImageStore, to reference: ImageReference) async throws
+    func push(_ image: Digest, from store: ImageStore, to reference: ImageReference, ahead: LayerUploads?) async throws
 }
 
 /// Why the engine could not go on, in words for the user.

@@ -93,11 +93,13 @@ struct BlobTransfer {
                 let opening = try await UploadSession.open(
                     push.client, push.repository, push.scope, task: task, mounting: (digest: descriptor.digest, from: from))
                 guard case .opened(let session) = opening else { return nil }
+                try push.source.check(descriptor, task: task)
                 return session
             } catch let error as RegistryError where error.status.map({ (400..<500).contains($0) }) == true {
                 push.transport.logger.info("\(task): no mount from \(from): \(error)")
             }
         }
+        try push.source.check(descriptor, task: task)
         guard case .opened(let session) = try await UploadSession.open(push.client, push.repository, push.scope, task: task) else {
             return nil
         }

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 public import ImageStore
+import Logging
 import NIOCore
 public import OCIModel
 import Synchronization
@@ -7,7 +8,7 @@ import Synchronization
 extension RegistryClient {
     /// Opens an upload of a blob whose digest and size are not known yet, to be sent while it is made.
     ///
-    /// One PATCH request carries everything. End it with ``BlobUpload/commit(_:size:from:)`` or
+    /// One PATCH request carries everything. End it with ``BlobUpload/commit(_:size:)`` or
     /// ``BlobUpload/cancel()``; an upload that is let go without either is abandoned and its connection closed.
     ///
     /// - Parameter mountFrom: a repository that a later ``push(_:from:to:tag:mountFrom:progress:)`` mounts from; one
@@ -25,8 +26,8 @@ extension RegistryClient {
 
 /// A blob on its way to a registry while it is being made. Its methods are called one after the other.
 ///
-/// A connection that breaks does not stop the work: ``append(_:)`` goes on counting, and
-/// ``commit(_:size:from:)`` sends what the registry has not got from the store, where the blob is complete by then.
+/// A connection that breaks does not stop the work: ``append(_:)`` throws nothing then, ``commit(_:size:)`` says so, and
+/// ``mend(from:)`` sends what the registry has not got from the store, where the blob is complete by then.
 /// A pause of minutes between two pieces counts as a broken connection.
 public actor BlobUpload {
     private let body: Handoff
@@ -34,8 +35,12 @@ public actor BlobUpload {
     private let request: Task<UploadSession, any Error>
     /// As it was opened; the address may have changed since.
     private let opened: UploadSession
-    private var broken: Interruption?
+    /// The connection ended before the blob did.
+    private var isBroken = false
     private var isOver = false
+    /// What `commit` could not end.
+    private var unfinished: (UploadSession, Descriptor)?
+    private var logger: Logger { opened.client.transport.logger }
 
     /// Bytes handed to the connection, written by the request's task.
     private final class Count: Sendable {
@@ -65,27 +70,26 @@ public actor BlobUpload {
     /// Adds bytes; waits while the registry is slower than we are. At most two pieces are in memory.
     ///
     /// - Throws: ``RegistryError`` when the registry refuses the upload. A broken connection throws nothing.
-    public func append(_ bytes: [UInt8]) async throws {
+    public func append(_ bytes: [UInt8]) async throws { try await append(ByteBuffer(bytes: bytes)) }
+
+    func append(_ piece: ByteBuffer) async throws {
         try checkOpen()
-        guard broken == nil, !bytes.isEmpty else { return }
+        guard !isBroken, piece.readableBytes > 0 else { return }
         do {
-            try await body.give(ByteBuffer(bytes: bytes))
-            count.add(Int64(bytes.count))
+            try await body.give(piece)
+            count.add(Int64(piece.readableBytes))
         } catch is Handoff.Closed {
             try Task.checkCancellation()
             try await noteEnd()
         }
     }
 
-    /// Whether the connection broke, so that ``commit(_:size:from:)`` needs the store.
-    public var isBroken: Bool { broken != nil }
-
     /// Ends the upload and lets the registry verify it.
     ///
-    /// - Parameters:
-    ///   - size: in bytes.
-    ///   - store: has the blob; what a broken connection did not carry is sent from there. With nil such an upload throws.
-    public func commit(_ digest: Digest, size: Int64, from store: ImageStore? = nil) async throws {
+    /// - Parameter size: in bytes.
+    /// - Returns: false when the connection broke; ``mend(from:)`` sends the rest then.
+    /// - Throws: ``RegistryError`` when the registry refuses the blob.
+    public func commit(_ digest: Digest, size: Int64) async throws -> Bool {
         try checkOpen()
         isOver = true
         body.finish()
@@ -96,25 +100,29 @@ public actor BlobUpload {
             } onCancel: {
                 request.cancel()
             }
+            if count.bytes == size, session.offset == size {
+                try await session.finish(digest)
+                return true
+            }
         } catch let interruption as Interruption {
-            broken = interruption
+            logger.info("\(session.task): \(interruption.error)")
         } catch {
             throw Self.meaningful(error)
         }
-        if broken == nil, count.bytes == size, session.offset == size {
-            do { return try await session.finish(digest) } catch let interruption as Interruption { broken = interruption }
-        }
-        guard let store else {
-            await session.cancel()
-            throw broken?.error
-                ?? RegistryError(
-                    .sizeMismatch, "\(session.task): the registry has \(session.offset) of \(size) bytes", hint: "push it again")
-        }
-        let repair = Push(
+        unfinished = (session, Descriptor(mediaType: MediaType.ociLayer, digest: digest, size: size))
+        return false
+    }
+
+    /// After a ``commit(_:size:)`` that returned false: sends what the registry has not got.
+    ///
+    /// - Parameter store: has the blob.
+    public func mend(from store: ImageStore) async throws {
+        guard let (session, blob) = unfinished else { return }
+        unfinished = nil
+        let push = Push(
             client: session.client, source: StoreSource(store: store), repository: session.repository, scope: session.scope,
-            mountFrom: nil, task: session.task, progress: nil, result: PushTally(digest))
-        try await repair.blob(
-            Descriptor(mediaType: MediaType.ociLayer, digest: digest, size: size), continuing: session)
+            mountFrom: nil, task: session.task, progress: nil, result: PushTally(blob.digest))
+        try await push.blob(blob, continuing: session)
     }
 
     /// Gives the upload up and tells the registry so.
@@ -133,18 +141,14 @@ public actor BlobUpload {
         }
     }
 
-    /// The request ended before the body did: an interruption is kept for `commit`, everything else is thrown.
+    /// The request ended before the body did: an interruption is left to `commit`, everything else is thrown.
     private func noteEnd() async throws {
-        do {
-            _ = try await request.value
-            broken = Interruption(
-                error: RegistryError(
-                    .unreachable, "\(opened.task): the registry answered before it had everything", hint: "push it again"))
-        } catch let interruption as Interruption {
-            broken = interruption
+        do { _ = try await request.value } catch is Interruption {
+            // Said by `commit`, which waits for the request as well.
         } catch {
             throw Self.meaningful(error)
         }
+        isBroken = true
     }
 
     private static func meaningful(_ error: any Error) -> any Error { error is Handoff.Closed ? CancellationError() : error }

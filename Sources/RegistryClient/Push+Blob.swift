@@ -8,7 +8,7 @@ extension Push {
     ///
     /// - Parameter session: an upload that holds the first bytes of this blob already.
     func blob(_ descriptor: Descriptor, continuing session: UploadSession? = nil) async throws {
-        try source.check(descriptor, task: task)
+        if there.contains(descriptor.digest) { return result.alreadyThere() }
         let note = client.chunks.isLarge(descriptor.size) ? await claimNote(descriptor) : nil
         var transfer = BlobTransfer(push: self, descriptor: descriptor, note: note, session: session ?? note?.record.map(continued))
         var highest: Int64 = 0

@@ -18,36 +18,41 @@ public struct PushResult: Sendable, Hashable {
 }
 
 extension RegistryClient {
-    /// Pushes an image or index from the store: blobs (in parallel, those missing only), manifests by digest with
-    /// children first, the tag last. Safe to repeat after any failure.
+    /// Pushes an image or index from the store: blobs (in parallel, those missing only), then manifests, children
+    /// first, the image itself under its tag last. Safe to repeat after any failure.
     ///
     /// - Parameters:
     ///   - tag: nil pushes by digest only; see ``tag(_:as:in:from:)`` to name it later.
     ///   - mountFrom: a repository of the same registry that may share its blobs.
+    ///   - ahead: what was sent while the image was built; waited for, and not sent again.
     ///   - progress: called per chunk, from several tasks at once.
     public func push(
         _ image: Digest, from store: ImageStore, to repository: RepositoryName, tag: Tag?,
-        mountFrom: RepositoryName? = nil, progress: (@Sendable (RegistryProgress) -> Void)? = nil
+        mountFrom: RepositoryName? = nil, ahead: LayerUploads? = nil,
+        progress: (@Sendable (RegistryProgress) -> Void)? = nil
     ) async throws -> PushResult {
         try await push(
-            image, from: StoreSource(store: store), to: repository, tag: tag, mountFrom: mountFrom, task: "pushing",
-            progress: progress)
+            image, from: StoreSource(store: store), to: repository, tag: tag, mountFrom: mountFrom, ahead: ahead,
+            task: "pushing", progress: progress)
     }
 
     func push(
         _ image: Digest, from source: any PushSource, to repository: RepositoryName, tag: Tag?, mountFrom: RepositoryName?,
-        task: String, progress: (@Sendable (RegistryProgress) -> Void)?
+        ahead: LayerUploads? = nil, task: String, progress: (@Sendable (RegistryProgress) -> Void)?
     ) async throws -> PushResult {
         let reference: ManifestReference = tag.map { .tag($0) } ?? .digest(image)
         let scope = Scope.push(repository.rawValue, mounting: mountFrom?.rawValue)
-        let push = Push(
+        async let there = ahead?.arrived() ?? []
+        var push = Push(
             client: self, source: source, repository: repository, scope: scope, mountFrom: mountFrom,
             task: "\(task) \(host)/\(repository)\(reference)", progress: progress, result: PushTally(image))
         if try await resolve(repository, reference, scope: scope, task: task)?.digest == image {
             return PushResult(digest: image, wasUpToDate: true)
         }
-        try await push.tree(image, knownMissing: tag == nil, depth: 0)
-        if tag != nil { try await push.manifest(try await push.content(image), as: reference) }
+        var isThere = false
+        if tag != nil { isThere = try await resolve(repository, .digest(image), scope: scope, task: task) != nil }
+        push.there = await there
+        try await push.tree(image, as: reference, isThere: isThere, depth: 0)
         return push.result.value
     }
 
@@ -78,8 +83,10 @@ struct Push: Sendable {
     let source: any PushSource
     let repository: RepositoryName
     var scope: Scope
-    /// Asked for by the caller; else the repository of the image's base, see ``tree(_:knownMissing:depth:)``.
+    /// Asked for by the caller; else the repository of the image's base, see ``baseRepository(_:)``.
     var mountFrom: RepositoryName?
+    /// Blobs that need not be asked for.
+    var there: Set<Digest> = []
     let task: String
     let progress: (@Sendable (RegistryProgress) -> Void)?
     let result: PushTally
@@ -90,16 +97,27 @@ struct Push: Sendable {
         try ManifestContent(try await read(digest), mediaType: nil, algorithm: digest.algorithm)
     }
 
-    /// Pushes a manifest by digest, after everything it refers to.
-    func tree(_ digest: Digest, knownMissing: Bool, depth: Int) async throws {
+    /// Pushes a manifest, after everything it refers to.
+    ///
+    /// - Parameter isThere: the repository has it, under another name.
+    func tree(_ digest: Digest, as reference: ManifestReference, isThere: Bool, depth: Int) async throws {
         guard depth < 8 else {
             throw RegistryError(.unsupported, "\(task): indexes are nested too deep", hint: "push the inner image itself")
         }
-        if !knownMissing, try await client.resolve(repository, .digest(digest), scope: scope, task: "pushing") != nil { return }
         let content = try await self.content(digest)
+        if !isThere { try await parts(of: content, depth) }
+        let isListed = try await manifest(content, as: reference)
+        if let subject = content.subject, !isListed { try await refer(content, to: subject) }
+    }
+
+    private func parts(of content: ManifestContent, _ depth: Int) async throws {
         switch content.kind {
         case .index(let index):
-            for child in index.manifests { try await tree(child.digest, knownMissing: false, depth: depth + 1) }
+            for child in index.manifests {
+                let reference = ManifestReference.digest(child.digest)
+                if try await client.resolve(repository, reference, scope: scope, task: "pushing") != nil { continue }
+                try await tree(child.digest, as: reference, isThere: false, depth: depth + 1)
+            }
         case .image(let manifest):
             var push = self
             if mountFrom == nil, let base = baseRepository(manifest) {
@@ -110,8 +128,6 @@ struct Push: Sendable {
                 [push] in try await push.blob($0)
             }
         }
-        let isListed = try await self.manifest(content, as: .digest(digest))
-        if let subject = content.subject, !isListed { try await refer(content, to: subject) }
     }
 
     /// Where this registry may have the blobs of the image this one was built on (image-spec, annotations.md).

@@ -62,8 +62,8 @@ extension LayerCompressor {
             self.consumer = consumer
             self.threads = threads
             for _ in 0..<(2 * threads + 2) { slots.signal() }
-            let queue = DispatchQueue(label: "layer-compressor", attributes: .concurrent)
-            for _ in 0..<threads { queue.async(group: group) { self.work() } }
+            // Serial queues: each has a thread of its own, see `BlockingQueue`.
+            for _ in 0..<threads { DispatchQueue(label: "layer-compressor").async(group: group) { self.work() } }
         }
 
         func freeBlock() throws -> Block {

@@ -12,7 +12,7 @@ import Testing
         "WebAssets": 3, "WebServer": 4, "slipway": 5,
     ]
     static let sameLayer: Set<[String]> = [
-        ["ImageStore", "TarArchive"], ["RegistryClient", "ImageStore"], ["Deployer", "ContainerRuntime"],
+        ["ImageStore", "TarArchive"], ["RegistryClient", "ImageStore"], ["RegistryClient", "TarArchive"], ["Deployer", "ContainerRuntime"],
         ["ContainerfileBuild", "ContainerRuntime"],
     ]
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

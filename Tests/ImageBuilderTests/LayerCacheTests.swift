@@ -11,12 +11,17 @@ import Testing
 
 /// Sees which layers were written.
 private final class Watcher: LayerListener {
-    private final class Null: TarSink { func write(_ bytes: UnsafeRawBufferPointer) {} }
+    private final class Sink: LayerSink {
+        let watcher: Watcher
+        init(_ watcher: Watcher) { self.watcher = watcher }
+        func write(_ bytes: UnsafeRawBufferPointer) {}
+        func finish(_ layer: Descriptor) { watcher.state.withLock { $0.append(layer.digest) } }
+        func discard() {}
+    }
     private let state = Mutex<[Digest]>([])
     var written: [Digest] { state.withLock { $0 } }
-    func begin() -> (any TarSink)? { Null() }
-    func finish(_ layer: Descriptor) { state.withLock { $0.append(layer.digest) } }
-    func discard() {}
+    func reuse(_ layer: Descriptor) {}
+    func begin() -> (any LayerSink)? { Sink(self) }
 }
 
 /// Waits until what was written so far is old enough for its time stamps to be trusted, by the file system's own clock.

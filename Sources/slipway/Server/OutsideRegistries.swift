@@ -62,12 +62,19 @@ struct OutsideRegistries: Registries {
         return try await registry(host).pull(reference.repository, wanted, into: store, as: name, progress: progress)
     }
 
-    func push(_ image: Digest, from store: ImageStore, to reference: ImageReference) async throws {
+    func uploads(from store: ImageStore, to reference: ImageReference, base: ImageReference?) throws -> LayerUploads? {
+        guard let host = reference.registry else { return nil }
+        let sibling = base.flatMap { $0.registry == host && $0.repository != reference.repository ? $0.repository : nil }
+        return LayerUploads(try registry(host), from: store, to: reference.repository, mountFrom: sibling)
+    }
+
+    func push(_ image: Digest, from store: ImageStore, to reference: ImageReference, ahead: LayerUploads?) async throws {
         guard let host = reference.registry else {
             throw EngineError(.imageMissing, "\(reference) names no registry", hint: "write HOST/\(reference)")
         }
         try await sayingWhatMayPass {
-            _ = try await registry(host).push(image, from: store, to: reference.repository, tag: reference.tag)
+            _ = try await registry(host).push(
+                image, from: store, to: reference.repository, tag: reference.tag, ahead: ahead)
         }
     }
 

@@ -40,38 +40,30 @@ extension ImageCommand {
             let store = try options.open()
             let reference = try ImageReference(parsing: to)
             if let file = containerfile.file { return try await build(reference, from: file, in: store) }
-            if let registry = reference.registry {
-                return try await withRegistries { registries in
-                    let client = try registries.registry(registry)
-                    try await build(reference, in: store, registries, sendingTo: client)
-                }
-            }
-            try await build(reference, in: store, nil, sendingTo: nil)
+            if reference.registry == nil { return try await build(reference, in: store, nil) }
+            try await withRegistries { try await build(reference, in: store, $0) }
         }
 
         private func build(
-            _ reference: ImageReference, in store: ImageStore, _ registries: OutsideRegistries?,
-            sendingTo client: RegistryClient?
+            _ reference: ImageReference, in store: ImageStore, _ registries: OutsideRegistries?
         ) async throws {
             let found = try await base.resolve(in: store, options, registries)
             let request = try request(on: found)
             let builder = ImageBuilder(store: store, threads: layers.threads)
             let platforms = try base.platforms()
+            let uploads = try registries?.uploads(from: store, to: reference, base: found?.reference)
             let image =
                 if platforms.count > 1 {
-                    try await builder.buildIndex(request, platforms: platforms)
+                    try await builder.buildIndex(request, platforms: platforms, layers: uploads)
                 } else {
-                    try await builder.build(request).manifest
+                    try await builder.build(request, layers: uploads).manifest
                 }
             let tag = try reference.tag ?? Tag(parsing: "latest")
             try await store.record(manifest: image.digest, mediaType: image.mediaType, in: reference.repository)
             try await store.tag(tag, as: image.digest, in: reference.repository)
-            if let client {
-                // What the base's repository has need not travel within one registry.
-                let from = found?.reference.registry == reference.registry ? found?.reference.repository : nil
-                _ = try await client.push(image.digest, from: store, to: reference.repository, tag: tag, mountFrom: from)
-            }
-            try options.report(client == nil ? "Built" : "Built and pushed", digest: image.digest, reference: reference)
+            let named = ImageReference(registry: reference.registry, repository: reference.repository, tag: tag, digest: nil)
+            try await registries?.push(image.digest, from: store, to: named, ahead: uploads)
+            try options.report(registries == nil ? "Built" : "Built and pushed", digest: image.digest, reference: reference)
         }
 
         private func request(on base: BaseOptions.Found?) throws -> BuildRequest {

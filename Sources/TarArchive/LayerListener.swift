@@ -1,0 +1,17 @@
+public import OCIModel
+
+/// Looks on while the layers of an image are written, for instance to send them on. Called from threads that may block.
+public protocol LayerListener: Sendable {
+    /// The image has this layer, which existed before.
+    func reuse(_ layer: Descriptor)
+    /// A layer is about to be written; returns who takes its bytes, nil when nobody does.
+    func begin() -> (any LayerSink)?
+}
+
+/// Takes the bytes of one layer in order, then one call of `finish` or `discard`.
+public protocol LayerSink: TarSink {
+    /// All bytes were written; this is what they are.
+    func finish(_ layer: Descriptor)
+    /// The layer could not be written.
+    func discard()
+}
