@@ -10,6 +10,12 @@ enum FileSystem {
         exists(folder) ? try FileManager.default.contentsOfDirectory(atPath: folder.string) : []
     }
 
+    /// When a file was written last, in seconds since 1970; nil when there is none.
+    static func modified(_ file: FilePath) -> Double? {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: file.string)
+        return (attributes?[.modificationDate] as? Date)?.timeIntervalSince1970
+    }
+
     static func makeFolder(_ path: FilePath) throws {
         try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
     }

@@ -1,9 +1,10 @@
 import ContainerRuntime
 import ContainerfileBuild
+import DeliveryModel
 import Foundation
 import OCIModel
 import PipelineFile
-import StateStore
+public import StateStore
 import SystemPackage
 
 /// The images a Containerfile names, as any other image of a run.
@@ -17,8 +18,35 @@ private struct RunImages: BaseImages {
 }
 
 extension PipelineEngine {
-    /// The log of a build from a Containerfile, beside those of the steps.
-    func buildLog(run: Int64) -> FilePath { runFolder(run).appending("image-build.log") }
+    /// What a build from a Containerfile is called among the steps. No step of a pipeline has a capital letter in its name.
+    static let buildStep = "Containerfile"
+
+    /// The steps of a run as people see them: those of its pipeline, then the build of its Containerfile, which has a log too.
+    public func shownSteps(of run: Run) async throws -> [Step] {
+        let steps = try await parts.store.steps(of: run.id)
+        guard let text = run.plan, let build = try OCIJSON.decode(PipelinePlan.self, from: Array(text.utf8)).build,
+            let containerfile = build.containerfile
+        else { return steps }
+        let depended = Set(steps.flatMap(\.dependsOn))
+        let log = keptLog(run: run.id, step: Self.buildStep)
+        let isBuilding = run.phase == .build && !run.state.isTerminal
+        let state: StepState =
+            switch (run.digest, run.state) {
+            case (.some, _): .succeeded
+            case (_, .cancelled): .cancelled
+            case (_, .failed), (_, .invalid): run.phase == .build ? .failed : .skipped
+            default: isBuilding ? .running : .waiting
+            }
+        return steps + [
+            Step(
+                run: run.id, ordinal: steps.count, name: Self.buildStep, image: containerfile.file,
+                dependsOn: steps.map(\.name).filter { !depended.contains($0) }, state: state,
+                startedAt: try await LogReader(file: log).lines(from: 0, limit: 1).first.flatMap { seconds($0.time) },
+                finishedAt: isBuilding ? nil : FileSystem.modified(log))
+        ]
+    }
+
+    private func seconds(_ time: String) -> Double? { try? Date(time, strategy: .iso8601).timeIntervalSince1970 }
 
     func buildImage(
         _ run: Run, _ plan: BuildPlan, _ containerfile: ContainerfilePlan, workspace: FilePath
@@ -32,7 +60,8 @@ extension PipelineEngine {
             arguments: containerfile.arguments, secrets: secrets.mapValues { Array($0.utf8) }, labels: labels,
             annotations: ["org.opencontainers.image.revision": run.commit], timestamp: run.commitTime,
             network: settings.stepNetwork == .none ? .none : .bridge)
-        let log = try BuildLog(file: buildLog(run: run.id))
+        try FileSystem.makeFolder(keptLog(run: run.id, step: Self.buildStep).removingLastComponent())
+        let log = try BuildLog(file: keptLog(run: run.id, step: Self.buildStep))
         do {
             let image = try await parts.containerfileBuilder(RunImages(engine: self, run: run)).build(request) { await log.add($0) }
             await log.close()
@@ -45,7 +74,7 @@ extension PipelineEngine {
     }
 }
 
-/// Writes what a build does, and keeps the last lines for whoever asks why it failed.
+/// Writes what a build does in the form of a step's log, and keeps the last lines for whoever asks why it failed.
 private actor BuildLog {
     private let file: FileDescriptor
     private var last: [String] = []
@@ -71,7 +100,11 @@ private actor BuildLog {
     }
 
     /// A log that cannot be written must not end the build: the image is what counts.
-    private func write(_ line: String) { _ = try? file.writeAll(Array("\(line)\n".utf8)) }
+    private func write(_ text: String) {
+        let time = Date.now.formatted(.iso8601)
+        let entries = text.split(separator: "\n", omittingEmptySubsequences: false).map { "\(time) stdout F \($0)\n" }
+        _ = try? file.writeAll(Array(entries.joined().utf8))
+    }
 
     func explained(_ failure: String) -> String {
         last.isEmpty ? failure : "\(failure)\n\(last.joined(separator: "\n"))"

@@ -164,6 +164,22 @@ public struct Step: Codable, Hashable, Sendable {
     public var message: String?
     public var startedAt: Double?
     public var finishedAt: Double?
+
+    public init(
+        run: Int64, ordinal: Int, name: String, image: String, dependsOn: [String], state: StepState, exitCode: Int? = nil,
+        message: String? = nil, startedAt: Double? = nil, finishedAt: Double? = nil
+    ) {
+        self.run = run
+        self.ordinal = ordinal
+        self.name = name
+        self.image = image
+        self.dependsOn = dependsOn
+        self.state = state
+        self.exitCode = exitCode
+        self.message = message
+        self.startedAt = startedAt
+        self.finishedAt = finishedAt
+    }
 }
 
 /// What a run produced to be delivered: frozen, never rebuilt.

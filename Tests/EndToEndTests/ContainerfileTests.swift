@@ -48,6 +48,10 @@ extension EndToEnd {
             let error = try #require(run.error)
             #expect(error.contains("Containerfile:10: the command failed with exit code 3"), "\(error)")
             #expect(error.contains("what is wrong"), "\(error)")
+            let log = try await server.log(of: run.id)
+            #expect(log.contains("[Containerfile] [") && log.contains("| what is wrong"), "\(log)")
+            let page = try await http("GET", "\(server.url)/runs/\(run.id)").body
+            #expect(page.contains("| what is wrong"))
         }
     }
 

@@ -19,7 +19,7 @@ func addRunAPI(to router: Router<WebContext>, _ parts: WebParts) {
         try access.requireReader(request)
         let run = try await findRun(context, parts)
         var value = RunValue(run)
-        value.steps = try await parts.store.steps(of: run.id).map(StepValue.init)
+        value.steps = try await parts.engine.shownSteps(of: run).map(StepValue.init)
         if let release = try await parts.store.release(ofRun: run.id) {
             value.deployments = try await parts.store.deployments(ofRelease: release.id).map(DeploymentValue.init)
         }
@@ -61,7 +61,7 @@ func findRun(_ context: WebContext, _ parts: WebParts) async throws -> Run {
 }
 
 func findStep(_ name: String, of run: Run, _ parts: WebParts) async throws -> Step {
-    guard let step = try await parts.store.steps(of: run.id).first(where: { $0.name == name }) else {
+    guard let step = try await parts.engine.shownSteps(of: run).first(where: { $0.name == name }) else {
         throw RequestProblem.unknown("step", name, hint: "see the steps with: slipway show \(run.id)")
     }
     return step

@@ -64,5 +64,5 @@ private func send(
 
 private func isOver(_ run: Int64, _ step: String, _ parts: WebParts) async throws -> Bool {
     guard let current = try await parts.store.run(run), !current.state.isTerminal else { return true }
-    return try await parts.store.steps(of: run).first { $0.name == step }?.state.isTerminal ?? true
+    return try await parts.engine.shownSteps(of: current).first { $0.name == step }?.state.isTerminal ?? true
 }

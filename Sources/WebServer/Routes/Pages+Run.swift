@@ -22,7 +22,7 @@ extension Pages {
 
     private func run(_ request: Request, _ context: WebContext) async throws -> Response {
         let run = try await findRun(context, parts)
-        let steps = try await parts.store.steps(of: run.id)
+        let steps = try await parts.engine.shownSteps(of: run)
         let release = try await parts.store.release(ofRun: run.id)
         let deployments = try await release.asyncMap { try await parts.store.deployments(ofRelease: $0.id) } ?? []
         let signedIn = parts.access.session(of: request) != nil
