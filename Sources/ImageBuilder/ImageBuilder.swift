@@ -1,7 +1,9 @@
 import BlockingQueue
+import Dispatch
 import FoundationEssentials
 public import ImageStore
 public import OCIModel
+import Synchronization
 import SystemPackage
 public import TarArchive
 
@@ -26,11 +28,21 @@ public struct ImageBuilder: Sendable {
     /// - Parameter layers: sees the layers while they are written, for instance to send them on; nil when nobody does.
     public func build(_ request: BuildRequest, layers listener: (any LayerListener)? = nil) async throws -> BuiltImage {
         let (sources, key): ([CopySource], Digest?) = try await queue.run { cancellation in
-            let sources = try request.copies.map { try CopySource($0, request, cache) { cancellation.isCancelled } }
+            let sources = try look(at: request) { cancellation.isCancelled }
             return (sources, try imageKey(request, sources))
         }
         if let key, let known = try await queue.run({ _ in cache.image(key) }), try await renew(known) { return known }
         return try await assemble(request, sources, listener)
+    }
+
+    /// Finds out what of each copy changed; side by side, as it is the file system that takes the time. Blocking.
+    private func look(at request: BuildRequest, isCancelled: @escaping @Sendable () -> Bool) throws -> [CopySource] {
+        let found = Mutex<[Result<CopySource, any Error>?]>(Array(repeating: nil, count: request.copies.count))
+        DispatchQueue.concurrentPerform(iterations: request.copies.count) { number in
+            let source = Result { try CopySource(request.copies[number], request, cache, isCancelled: isCancelled) }
+            found.withLock { $0[number] = source }
+        }
+        return try found.withLock { $0 }.compactMap { try $0?.get() }
     }
 
     private func assemble(
@@ -48,12 +60,13 @@ public struct ImageBuilder: Sendable {
         var document = try ConfigMerge.config(request, base: base)
         var layers = try (base?.manifest.layers ?? []).map(ConfigMerge.ociLayer)
         let baseLayers = layers.count
-        for layer in layers { listener?.reuse(layer) }
+        for layer in layers { listener?.has(layer) }
         let workingDirectory = document.config?.workingDir ?? "/"
         let made = try await write(sources, request, over: base, workingDirectory: workingDirectory, listener)
         layers += made.layers.map(\.descriptor)
         document.rootfs.diffIDs += made.layers.map(\.diffID)
         let (config, configIsNew) = try await write(try OCIJSON.encode(document), as: MediaType.ociConfig)
+        listener?.has(config)
         var annotations = request.annotations
         if let base {
             annotations["org.opencontainers.image.base.digest"] = base.digest.description

@@ -6,8 +6,8 @@ public import OCIModel
 import Synchronization
 public import TarArchive
 
-/// Brings the layers of an image to a registry while the image is built, so that the push that follows finds them there:
-/// new ones are sent while they are written, known ones are asked for.
+/// Brings the layers and the config of an image to a registry while the image is built, so that the push that follows finds
+/// them there: new layers are sent while they are written, known ones are asked for.
 ///
 /// An advance that nobody depends on: a registry that refuses, breaks off or does not keep up never fails the build, and
 /// delays it by ``patience`` at most. What did not arrive is left to the push, which says what is wrong.
@@ -35,24 +35,24 @@ public final class LayerUploads: LayerListener {
         let push = Push(
             client: client, source: StoreSource(store: store), repository: repository, scope: scope, mountFrom: mountFrom,
             task: "pushing a layer to \(client.host)/\(repository)", progress: nil, result: PushTally(Digest.sha256([])))
-        let (layers, known) = AsyncStream<Descriptor>.makeStream()
+        let (blobs, known) = AsyncStream<Descriptor>.makeStream()
         (self.push, self.store, self.patience, self.known) = (push, store, patience, known)
         asking = Task {
             var there: Set<Digest> = []
             await withTaskGroup(of: Digest?.self) { group in
                 var running = 0
-                for await layer in layers {
+                for await blob in blobs {
                     if running == RegistryClient.parallelBlobs, let one = await group.next() {
                         if let one { there.insert(one) }
                         running -= 1
                     }
                     running += 1
                     group.addTask {
-                        do { try await push.blob(layer) } catch {
+                        do { try await push.blob(blob) } catch {
                             push.note(error)
                             return nil
                         }
-                        return layer.digest
+                        return blob.digest
                     }
                 }
                 for await case let one? in group { there.insert(one) }
@@ -66,7 +66,7 @@ public final class LayerUploads: LayerListener {
         for upload in uploads.withLock({ $0 }) { upload.giveUp() }
     }
 
-    public func reuse(_ layer: Descriptor) { known.yield(layer) }
+    public func has(_ blob: Descriptor) { known.yield(blob) }
 
     public func begin() -> (any LayerSink)? {
         let upload = LayerUpload(push, patience)

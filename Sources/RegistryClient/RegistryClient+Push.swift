@@ -18,8 +18,8 @@ public struct PushResult: Sendable, Hashable {
 }
 
 extension RegistryClient {
-    /// Pushes an image or index from the store: blobs (in parallel, those missing only), then manifests, children
-    /// first, the image itself under its tag last. Safe to repeat after any failure.
+    /// Pushes an image or index from the store: blobs (in parallel, those missing only), manifests by digest with
+    /// children first, the tag last. Safe to repeat after any failure.
     ///
     /// - Parameters:
     ///   - tag: nil pushes by digest only; see ``tag(_:as:in:from:)`` to name it later.
@@ -52,7 +52,8 @@ extension RegistryClient {
         var isThere = false
         if tag != nil { isThere = try await resolve(repository, .digest(image), scope: scope, task: task) != nil }
         push.there = await there
-        try await push.tree(image, as: reference, isThere: isThere, depth: 0)
+        if !isThere { try await push.tree(image, depth: 0) }
+        if tag != nil { try await push.manifest(try await push.content(image), as: reference) }
         return push.result.value
     }
 
@@ -97,26 +98,17 @@ struct Push: Sendable {
         try ManifestContent(try await read(digest), mediaType: nil, algorithm: digest.algorithm)
     }
 
-    /// Pushes a manifest, after everything it refers to.
-    ///
-    /// - Parameter isThere: the repository has it, under another name.
-    func tree(_ digest: Digest, as reference: ManifestReference, isThere: Bool, depth: Int) async throws {
+    /// Pushes a manifest by digest, after everything it refers to.
+    func tree(_ digest: Digest, depth: Int) async throws {
         guard depth < 8 else {
             throw RegistryError(.unsupported, "\(task): indexes are nested too deep", hint: "push the inner image itself")
         }
         let content = try await self.content(digest)
-        if !isThere { try await parts(of: content, depth) }
-        let isListed = try await manifest(content, as: reference)
-        if let subject = content.subject, !isListed { try await refer(content, to: subject) }
-    }
-
-    private func parts(of content: ManifestContent, _ depth: Int) async throws {
         switch content.kind {
         case .index(let index):
-            for child in index.manifests {
-                let reference = ManifestReference.digest(child.digest)
-                if try await client.resolve(repository, reference, scope: scope, task: "pushing") != nil { continue }
-                try await tree(child.digest, as: reference, isThere: false, depth: depth + 1)
+            for child in index.manifests
+            where try await client.resolve(repository, .digest(child.digest), scope: scope, task: "pushing") == nil {
+                try await tree(child.digest, depth: depth + 1)
             }
         case .image(let manifest):
             var push = self
@@ -128,6 +120,8 @@ struct Push: Sendable {
                 [push] in try await push.blob($0)
             }
         }
+        let isListed = try await self.manifest(content, as: .digest(digest))
+        if let subject = content.subject, !isListed { try await refer(content, to: subject) }
     }
 
     /// Where this registry may have the blobs of the image this one was built on (image-spec, annotations.md).

@@ -143,8 +143,12 @@ struct UploadSession: Sendable {
     /// Tells the registry to forget the upload. A failure does no harm: registries forget uploads by themselves.
     func cancel() async {
         let request = Outgoing(method: .DELETE, url: location, scope: scope, task: task, timeout: .seconds(10))
-        guard let response = try? await client.transport.sendOnce(request) else { return }
-        await client.transport.drain(response)
+        for _ in 0..<5 {
+            guard let response = try? await client.transport.sendOnce(request) else { return }
+            await client.transport.drain(response)
+            // It has not noticed yet that the request we broke off is over.
+            guard response.status == .conflict, (try? await Task.sleep(for: .milliseconds(50))) != nil else { return }
+        }
     }
 
     private func protocolError(_ text: String) -> RegistryError {

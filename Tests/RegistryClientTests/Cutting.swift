@@ -15,8 +15,9 @@ func cutting(
 private struct Cut: Error {}
 
 private func forward(_ near: NIOAsyncChannel<ByteBuffer, ByteBuffer>, to upstream: Int, limit: Int) async throws {
-    let far = try await connect(to: upstream)
+    // A channel must be closed whatever happens, so `near` first.
     try await near.executeThenClose { nearIn, nearOut in
+        let far = try await connect(to: upstream)
         try await far.executeThenClose { farIn, farOut in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (source, sink) in [(nearIn, farOut), (farIn, nearOut)] {
@@ -45,8 +46,8 @@ func connectProxy(
 }
 
 private func tunnel(_ near: NIOAsyncChannel<ByteBuffer, ByteBuffer>, to upstream: Int, asked: Locked<[String]>) async throws {
-    let far = try await connect(to: upstream)
     try await near.executeThenClose { nearIn, nearOut in
+        let far = try await connect(to: upstream)
         try await far.executeThenClose { farIn, farOut in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {

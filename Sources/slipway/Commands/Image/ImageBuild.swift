@@ -59,10 +59,19 @@ extension ImageCommand {
                     try await builder.build(request, layers: uploads).manifest
                 }
             let tag = try reference.tag ?? Tag(parsing: "latest")
-            try await store.record(manifest: image.digest, mediaType: image.mediaType, in: reference.repository)
-            try await store.tag(tag, as: image.digest, in: reference.repository)
             let named = ImageReference(registry: reference.registry, repository: reference.repository, tag: tag, digest: nil)
-            try await registries?.push(image.digest, from: store, to: named, ahead: uploads)
+            async let kept: Void = keep(image, as: named, in: store)
+            do {
+                if let host = named.registry {
+                    _ = try await registries?.registry(host).push(
+                        image.digest, from: store, to: named.repository, tag: tag, ahead: uploads)
+                }
+            } catch {
+                // What could not be pushed can be pushed later.
+                try await kept
+                throw error
+            }
+            try await kept
             try options.report(registries == nil ? "Built" : "Built and pushed", digest: image.digest, reference: reference)
         }
 
@@ -99,14 +108,21 @@ extension ImageCommand {
             try await withRegistries { registries in
                 let image = try await containerfile.build(request, options, store, registries, threads: layers.threads)
                 let tag = try reference.tag ?? Tag(parsing: "latest")
-                try await store.record(manifest: image.digest, mediaType: image.mediaType, in: reference.repository)
-                try await store.tag(tag, as: image.digest, in: reference.repository)
+                let named = ImageReference(registry: reference.registry, repository: reference.repository, tag: tag, digest: nil)
+                try await keep(image, as: named, in: store)
                 if let host = reference.registry {
                     _ = try await registries.registry(host).push(image.digest, from: store, to: reference.repository, tag: tag)
                 }
                 try options.report(
                     reference.registry == nil ? "Built" : "Built and pushed", digest: image.digest, reference: reference)
             }
+        }
+
+        /// Gives the image its name in the store.
+        private func keep(_ image: Descriptor, as name: ImageReference, in store: ImageStore) async throws {
+            guard let tag = name.tag else { return }
+            try await store.record(manifest: image.digest, mediaType: image.mediaType, in: name.repository)
+            try await store.tag(tag, as: image.digest, in: name.repository)
         }
 
         private func pairs(_ option: String, _ texts: [String]) throws -> [String: String] {
