@@ -13,19 +13,19 @@ func listening(
             channel.eventLoop.makeCompletedFuture { try Connection(wrappingChannelSynchronously: channel) }
         }
     let port = server.channel.localAddress?.port ?? 0
-    try await withThrowingDiscardingTaskGroup { group in
-        group.addTask {
-            try? await server.executeThenClose { connections in
-                try await withThrowingDiscardingTaskGroup { group in
-                    for try await connection in connections {
-                        let handle = accept(connection)
-                        group.addTask { try? await handle() }
-                    }
-                }
+    try await server.executeThenClose { connections in
+        try await withThrowingDiscardingTaskGroup { group in
+            group.addTask {
+                // The loop below ends by itself then: a connection that nobody took over would end the process.
+                defer { server.channel.close(promise: nil) }
+                try await body(port)
             }
+            for try await connection in connections {
+                let handle = accept(connection)
+                group.addTask { try? await handle() }
+            }
+            group.cancelAll()
         }
-        try await body(port)
-        group.cancelAll()
     }
 }
 
