@@ -37,6 +37,24 @@ import Testing
         #expect(edges > 50)
     }
 
+    /// The package of the fuzz targets links to the rooms it needs; none of those may need a room that it has not.
+    @Test func whatIsFuzzedIsThereWhole() throws {
+        let links = Self.root.appendingPathComponent("Fuzz/Sources")
+        let rooms = Set(try FileManager.default.contentsOfDirectory(atPath: links.path))
+        #expect(rooms.contains("TarArchive") && rooms.contains("Containerfile"))
+        let manifest = try String(contentsOf: Self.root.appendingPathComponent("Fuzz/Package.swift"), encoding: .utf8)
+        for room in rooms {
+            #expect(manifest.contains("\"\(room)\""), "Fuzz/Package.swift does not know \(room)")
+            let folder = Self.root.appendingPathComponent("Sources/\(room)")
+            for case let file as URL in FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil) ?? .init()
+            where file.pathExtension == "swift" {
+                for imported in try Self.imports(of: file) where Self.layers[imported] != nil {
+                    #expect(rooms.contains(imported), "\(room) needs \(imported), which Fuzz/Sources does not link to")
+                }
+            }
+        }
+    }
+
     private static func imports(of file: URL) throws -> [String] {
         try String(contentsOf: file, encoding: .utf8).split(separator: "\n").compactMap { line in
             let words = line.split(separator: " ")
