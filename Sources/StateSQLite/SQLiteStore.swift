@@ -25,6 +25,7 @@ extension RecordedEvent: FetchableRecord {}
 /// power cut. One process may use a file at a time; a lock on the data directory sees to that.
 public struct SQLiteStore: StateStore {
     let database: DatabasePool
+    private let group: GroupCommit
     let clock: @Sendable () -> Double
 
     /// Opens or creates the file and brings its schema up to date.
@@ -47,6 +48,7 @@ public struct SQLiteStore: StateStore {
                 hint: "check that the folder is writable and the disk not full")
         }
         self.clock = clock
+        group = GroupCommit(database)
         let migrator = Migrations.all
         if try database.read({ try migrator.hasBeenSuperseded($0) }) {
             throw StateError(
@@ -65,7 +67,7 @@ public struct SQLiteStore: StateStore {
     }
 
     func write<T: Sendable>(_ body: @escaping @Sendable (GRDB.Database) throws -> T) async throws -> T {
-        try await database.write(body)
+        try await group.write(body)
     }
 }
 

@@ -1,0 +1,151 @@
+"""A `slipway serve` of its own for a benchmark: temporary folder, free ports, one project; stopped and removed at the end."""
+import contextlib
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SLIPWAY = os.path.abspath(os.environ.get("SLIPWAY") or os.path.join(HERE, "../.build/release/slipway"))
+IMAGES = os.path.abspath(os.path.join(HERE, "../.cache/images"))
+# One step that does nothing.
+PIPELINE = "steps:\n  - {name: nothing, image: library/busybox:1, commands: ['true']}\n"
+
+
+def run(*command: str, **options) -> str:
+    done = subprocess.run(command, capture_output=True, timeout=120, **options)
+    if done.returncode != 0:
+        sys.exit(f"bench: {' '.join(command)} failed:\n{done.stderr.decode(errors='replace')[-2000:]}")
+    return done.stdout.decode()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def resident(pid: int) -> float:
+    with open(f"/proc/{pid}/status") as file:
+        kib = next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+    return kib / 1024
+
+
+class Server:
+    """slipway serve in a temporary folder; everything is stopped and removed at the end."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="slipway-bench.")
+        self.data = os.path.join(self.folder, "data")
+        self.port = free_port()
+        self.environment = dict(os.environ, SLIPWAY_URL=f"http://127.0.0.1:{self.port}",
+                                GIT_AUTHOR_NAME="b", GIT_AUTHOR_EMAIL="b@example.org", GIT_COMMITTER_NAME="b",
+                                GIT_COMMITTER_EMAIL="b@example.org", GIT_CONFIG_GLOBAL="/dev/null")
+        self.process = None
+
+    def __enter__(self) -> "Server":
+        os.makedirs(self.data)
+        run(SLIPWAY, "image", "import", f"{IMAGES}/busybox.tar", "library/busybox:1", "--data", self.data)
+        with open(os.path.join(self.folder, "server.log"), "wb") as log:
+            self.process = subprocess.Popen(
+                [SLIPWAY, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--router-port", str(free_port())],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self.get("/readyz")[0] == 200:
+                    break
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.fail("the server did not become ready")
+            time.sleep(0.02)
+        with open(os.path.join(self.data, "admin-token")) as file:
+            self.environment["SLIPWAY_TOKEN"] = file.read().strip()
+        return self
+
+    def fail(self, message: str) -> None:
+        with open(os.path.join(self.folder, "server.log"), errors="replace") as file:
+            sys.exit(f"bench: {message}\n{file.read()[-3000:]}")
+
+    def __exit__(self, *_) -> None:
+        with contextlib.suppress(Exception):
+            subprocess.run([SLIPWAY, "project", "remove", "bench"], env=self.environment, capture_output=True, timeout=30)
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        with contextlib.suppress(OSError, ValueError), open(os.path.join(self.data, "router/nginx.pid")) as file:
+            os.kill(int(file.read()), signal.SIGTERM)
+        with open("/proc/self/mountinfo") as file:
+            points = [line.split()[4] for line in file if line.split()[4].startswith(self.folder + "/")]
+        for point in sorted(points, reverse=True):
+            subprocess.run(["umount", "-l", point], capture_output=True)
+        scope = 0xCBF29CE484222325  # the runtime's state folder is named by FNV-1a of the path of its containers
+        for byte in f"{self.data}/containers".encode():
+            scope = (scope ^ byte) * 0x100000001B3 % 2**64
+        shutil.rmtree(f"/run/slipway/{scope:x}", ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    connection: http.client.HTTPConnection | None = None
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            self.connection.request("GET", path, headers={"Authorization": "Bearer " + self.environment.get("SLIPWAY_TOKEN", "")})
+            answer = self.connection.getresponse()
+            return answer.status, answer.read()
+        except Exception:
+            self.connection.close()
+            self.connection = None
+            raise
+
+    def latest_run(self) -> dict:
+        status, body = self.get("/api/v1/runs?project=bench&limit=1")
+        if status != 200:
+            self.fail(f"the API answered {status}: {body[:300]!r}")
+        runs = json.loads(body)
+        return runs[0] if runs else {"id": 0, "state": "none"}
+
+    def add_project(self, branch: str = "main") -> tuple[dict, str]:
+        """A repository with one pipeline, as the project `bench`; returns the project and the commit."""
+        repository = os.path.join(self.folder, "bench")
+        run("git", "init", "-q", "-b", branch, repository, env=self.environment)
+        os.makedirs(os.path.join(repository, "pipelines"))
+        with open(os.path.join(repository, "pipelines/bench.yaml"), "w") as file:
+            file.write(PIPELINE)
+        run("git", "-C", repository, "add", "-A", env=self.environment)
+        run("git", "-C", repository, "commit", "-q", "-m", "bench", env=self.environment)
+        commit = run("git", "-C", repository, "rev-parse", "HEAD", env=self.environment).strip()
+        return json.loads(run(SLIPWAY, "project", "add", "bench", repository, "--json", env=self.environment)), commit
+
+    def trigger(self, hook: str, secret: str, commit: str, number: int) -> None:
+        body = json.dumps({"ref": "refs/heads/main", "before": "0" * 40, "after": commit}).encode()
+        signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("POST", hook, body, {
+            "Content-Type": "application/json", "X-Slipway-Event": "push", "X-Slipway-Delivery": f"bench-{number}",
+            "X-Slipway-Signature": f"sha256={signature}"})
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        if answer.status != 202:
+            self.fail(f"the webhook answered {answer.status}: {text[:300]!r}")
+
+
+def prepare() -> None:
+    """Becomes root, and makes what a server needs."""
+    if os.geteuid() != 0:
+        os.execvp("sudo", ["sudo", "--preserve-env=SLIPWAY,PATH,TMPDIR", sys.executable, *sys.argv])
+    if shutil.which(SLIPWAY) is None:
+        sys.exit(f"bench: {SLIPWAY} is missing (make release)")
+    run(os.path.join(HERE, "../scripts/base-images"), IMAGES)
