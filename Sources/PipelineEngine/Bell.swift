@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Wakes waiting workers. A ring before the wait is not lost: the waiter names the count it has seen.
-final class Bell: Sendable {
+/// Wakes those who wait. A ring before the wait is not lost: the waiter names the count it has seen.
+public final class Bell: Sendable {
     private struct State {
         var count = 0
         var next = 0
@@ -10,9 +10,12 @@ final class Bell: Sendable {
 
     private let state = Mutex(State())
 
-    var count: Int { state.withLock { $0.count } }
+    public init() {}
 
-    func ring() {
+    /// How often it has rung.
+    public var count: Int { state.withLock { $0.count } }
+
+    public func ring() {
         let waiters = state.withLock { state in
             state.count += 1
             defer { state.waiters.removeAll() }
@@ -22,7 +25,7 @@ final class Bell: Sendable {
     }
 
     /// Returns at the next ring after `seen`, after `limit`, or when the task is cancelled.
-    func wait(after seen: Int, atMost limit: Duration) async {
+    public func wait(after seen: Int, atMost limit: Duration) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.waitForRing(after: seen) }
             group.addTask { try? await Task.sleep(for: limit) }
