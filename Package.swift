@@ -144,8 +144,8 @@ let package = Package(
             .executableTarget(
                 name: "slipway",
                 dependencies: [
-                    "BlockingQueue", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer", "GitRepository",
-                    "ImageBuilder", "ImageStore", "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient",
+                    "BlockingQueue", "CLinux", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer",
+                    "GitRepository", "ImageBuilder", "ImageStore", "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient",
                     "RegistryServer", "StateSQLite", "StateStore", "TarArchive", "WebServer", argumentParser,
                     asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1, serviceLifecycle, system, yams,
                 ],

@@ -12,6 +12,8 @@
 extern int unshare(int flags);
 extern int pipe2(int *fds, int flags);
 extern long syscall(long number, ...);
+/* malloc_trim(3) */
+extern int malloc_trim(size_t pad);
 /* memmem(3) */
 extern void *memmem(const void *text, size_t text_size, const void *word, size_t word_size);
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);

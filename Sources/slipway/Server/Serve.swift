@@ -168,7 +168,7 @@ struct Server {
         self.runtime = runtime
         services = [
             HTTPClientService(client: client, connections: connections), RouterService(router: router, logger: logger), engine,
-            keeper, application,
+            keeper, application, IdleMemory(),
         ]
     }
 }
