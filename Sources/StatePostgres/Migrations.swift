@@ -13,8 +13,8 @@ enum Migrations {
 
     static let all = [Migration(number: 1, name: "first", script: first)]
 
-    /// Holds back a second server that starts at the same moment, for the length of a transaction.
-    private static let lock: Int64 = 0x736c_6970_7761_79
+    /// Holds back whoever else makes or fills the tables at the same moment, for the length of a transaction.
+    static let lock: Int64 = 0x736c_6970_7761_79
 
     /// Brings the schema up to date.
     ///

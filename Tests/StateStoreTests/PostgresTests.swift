@@ -35,7 +35,7 @@ import Testing
         try await cluster.stop()
         try await cluster.start()
         try await store.setSecret("a", project: "gtin", sealed: [1])
-        try await cluster.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'slipway'", in: "test1")
+        try await cluster.run("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'slipway'", in: "test1")
         #expect(try await store.claimRun(holder: "a", leaseSeconds: 1) == nil)
         try await cluster.remove()
     }
