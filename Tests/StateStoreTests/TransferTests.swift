@@ -62,7 +62,7 @@ import Testing
         #expect(try content(target) == before)
         // Numbers go on where they were.
         #expect(try await copy.deliver("new") == origin.deliver("new"))
-        let events = try await (origin.store.events(project: nil, run: nil, deployment: nil, limit: 1), 0).0
+        let events = try await origin.store.events(project: nil, run: nil, deployment: nil, limit: 1)
         try await origin.store.record(project: "gtin", run: nil, deployment: nil, actor: "a", message: "m")
         try await copy.store.record(project: "gtin", run: nil, deployment: nil, actor: "a", message: "m")
         let next = try await origin.store.events(project: nil, run: nil, deployment: nil, limit: 1).map(\.id)
