@@ -86,6 +86,7 @@ let package = Package(
             library("CIsal", pkgConfig: "libisal", package: "libisal-dev"),
             library("CLibarchive", pkgConfig: "libarchive", package: "libarchive-dev"),
             library("CLibgit2", pkgConfig: "libgit2", package: "libgit2-dev"),
+            library("CPostgres", pkgConfig: "libpq", package: "libpq-dev"),
             library("CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
             .systemLibrary(name: "CLinux"),
         ],
@@ -120,7 +121,16 @@ let package = Package(
                 "BlockingQueue", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
                 nioCore, nioHTTP1, serviceLifecycle, subprocess, system,
             ], tests: []),
-        room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system], tests: []),
+        room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
+        room("StatePostgres", ["BlockingQueue", "CPostgres", "DeliveryModel", "OCIModel", "StateStore"]),
+        [
+            .target(name: "PostgresCluster", path: "Tests/Support/PostgresCluster", swiftSettings: settings),
+            .testTarget(
+                name: "StateStoreTests",
+                dependencies: [
+                    "BlockingQueue", "DeliveryModel", "PostgresCluster", "OCIModel", "StatePostgres", "StateSQLite", "StateStore", grdb, system,
+                ], swiftSettings: settings),
+        ],
         room(
             "PipelineEngine",
             [
@@ -146,12 +156,12 @@ let package = Package(
                 dependencies: [
                     "BlockingQueue", "CLinux", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer",
                     "GitRepository", "ImageBuilder", "ImageStore", "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient",
-                    "RegistryServer", "StateSQLite", "StateStore", "TarArchive", "WebServer", argumentParser,
+                    "RegistryServer", "StatePostgres", "StateSQLite", "StateStore", "TarArchive", "WebServer", argumentParser,
                     asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1, serviceLifecycle, system, yams,
                 ],
                 swiftSettings: settings, linkerSettings: selfContained),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),
-            .testTarget(name: "EndToEndTests", dependencies: ["slipway"], swiftSettings: settings),
+            .testTarget(name: "EndToEndTests", dependencies: ["PostgresCluster", "slipway"], swiftSettings: settings),
         ],
     ].flatMap { $0 },
     swiftLanguageModes: [.v6]

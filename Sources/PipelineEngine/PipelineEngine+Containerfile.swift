@@ -53,8 +53,8 @@ extension PipelineEngine {
     ) async throws -> Digest {
         var labels = plan.labels
         labels.merge(["org.opencontainers.image.revision": run.commit]) { given, _ in given }
-        let secrets = try await resolve(
-            Dictionary(containerfile.secrets.map { ($0, Value.secret($0)) }) { first, _ in first }, project: run.project)
+        let named = Dictionary(containerfile.secrets.map { ($0, Value.secret($0)) }) { first, _ in first }
+        let secrets = try await untilAnswered { try await resolve(named, project: run.project) }
         let request = ContainerfileBuildRequest(
             containerfile: workspace.pushing(FilePath(containerfile.file)), context: workspace, target: containerfile.target,
             arguments: containerfile.arguments, secrets: secrets.mapValues { Array($0.utf8) }, labels: labels,

@@ -25,7 +25,7 @@ extension PipelineEngine {
                 try await carryOut(deployment)
             }
         } catch is LeaseLost {
-            logger.warning("deployment \(deployment.id) was taken over by another server")
+            logger.warning("deployment \(deployment.id) is not ours any more: its lease is over, or another server has it")
         }
         return true
     }
@@ -39,7 +39,8 @@ extension PipelineEngine {
             var message: String?
             var tail: String?
             do {
-                guard let order = try await order(for: deployment, withSecrets: phase.mayStartInstances) else {
+                let secretsNeeded = phase.mayStartInstances
+                guard let order = try await untilAnswered({ try await order(for: deployment, withSecrets: secretsNeeded) }) else {
                     throw EngineError(
                         .unknownStage, "the stage '\(deployment.stage)' is not in the release", hint: "push again")
                 }
@@ -59,10 +60,14 @@ extension PipelineEngine {
             if next == .reverting { reason = message }
             if next == .failed, let why = reason { message = message.map { "\(why); \($0)" } ?? why }
             var followers: [NewDeployment] = []
-            if next == .succeeded, deployment.kind != "rollback" { followers = try await self.followers(of: deployment) }
-            let moved = try await parts.store.advanceDeployment(
-                deployment.id, epoch: deployment.epoch, from: phase, to: next, message: message, logTail: tail,
-                followers: followers)
+            if next == .succeeded, deployment.kind != "rollback" {
+                followers = try await untilAnswered { try await self.followers(of: deployment) }
+            }
+            let moved = try await untilAnswered {
+                try await parts.store.advanceDeployment(
+                    deployment.id, epoch: deployment.epoch, from: phase, to: next, message: message, logTail: tail,
+                    followers: followers)
+            }
             guard moved else { throw LeaseLost() }
             logger.info(
                 "deployment advanced",

@@ -67,7 +67,7 @@ extension PipelineEngine {
 
     /// Every secret of the project: any of them may have reached a step.
     private func openSecrets(_ project: String) async throws -> [String] {
-        try await parts.store.secrets(project: project).sorted { $0.key < $1.key }.map { name, sealed in
+        try await untilAnswered { try await parts.store.secrets(project: project) }.sorted { $0.key < $1.key }.map { name, sealed in
             try parts.secrets.open(sealed, context: "\(project)/\(name)")
         }
     }
@@ -105,8 +105,10 @@ extension PipelineEngine {
             {
                 let message = "\(task) failed (attempt \(attempt) of \(settings.registryAttempts)), trying again: \(error)"
                 logger.warning("\(message)", metadata: ["run": "\(run.id)"])
-                try await parts.store.record(
-                    project: run.project, run: run.id, deployment: nil, actor: "slipway", message: message)
+                try await untilAnswered {
+                    try await parts.store.record(
+                        project: run.project, run: run.id, deployment: nil, actor: "slipway", message: message)
+                }
                 bell.ring()
                 try await Task.sleep(for: pause * Double.random(in: 0.8...1.2))
                 pause *= 2

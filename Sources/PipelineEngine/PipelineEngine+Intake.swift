@@ -24,6 +24,8 @@ extension PipelineEngine {
                 if !ids.isEmpty { bell.ring() }
             } catch is CancellationError {
                 throw CancellationError()
+            } catch let error as StateError where error.code == .unavailable {
+                throw error
             } catch {
                 let final = delivery.attempts >= Self.retryDelays.count
                 let delay = final ? 0 : Self.retryDelays[delivery.attempts]

@@ -44,7 +44,7 @@ public struct MaskedLog: Sendable {
 extension PipelineEngine {
     /// A step's log as people may see it, wherever it is now.
     public func maskedLog(run: Run, step: String) async throws -> MaskedLog {
-        let secrets = try await parts.store.secrets(project: run.project).map { name, sealed in
+        let secrets = try await untilAnswered { try await parts.store.secrets(project: run.project) }.map { name, sealed in
             try parts.secrets.open(sealed, context: "\(run.project)/\(name)")
         }
         return MaskedLog(reader: LogReader(file: stepLog(run: run.id, step: step)), secrets: secrets)

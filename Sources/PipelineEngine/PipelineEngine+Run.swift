@@ -30,7 +30,7 @@ extension PipelineEngine {
                 try await carryOut(run)
             }
         } catch is LeaseLost {
-            log.warning("run \(run.id) was taken over by another server")
+            log.warning("run \(run.id) is not ours any more: its lease is over, or another server has it")
         }
         return true
     }
@@ -56,6 +56,9 @@ extension PipelineEngine {
             throw CancellationError()
         } catch let error as LeaseLost {
             throw error
+        } catch let error as StateError where error.code == .unavailable {
+            // Not the run's fault: it is taken up again when its lease is over.
+            throw error
         } catch is RunCancelled {
             try await stopSteps(of: run, as: .cancelled)
             try await finish(run, .cancelled, error: "cancelled")
@@ -71,7 +74,7 @@ extension PipelineEngine {
     private func throwWhenCancelled(_ run: Int64) async throws {
         while true {
             let heard = bell.count
-            if try await parts.store.run(run)?.cancelRequested ?? false { throw RunCancelled() }
+            if try await untilAnswered({ try await parts.store.run(run) })?.cancelRequested ?? false { throw RunCancelled() }
             await bell.wait(after: heard, atMost: .milliseconds(500))
             try Task.checkCancellation()
         }
@@ -97,7 +100,7 @@ extension PipelineEngine {
         if digest == nil || run.phase == .checkout || run.phase == .steps || run.phase == .build {
             let image: Digest
             (image, ahead) = try await buildImage(run, build, workspace: workspace, isAsCommitted: plan.steps.isEmpty)
-            guard try await parts.store.setDigest(image, ofRun: run.id, epoch: run.epoch) else { throw LeaseLost() }
+            guard try await untilAnswered({ try await parts.store.setDigest(image, ofRun: run.id, epoch: run.epoch) }) else { throw LeaseLost() }
             digest = image
             try await enter(.push, run)
         }
@@ -111,7 +114,7 @@ extension PipelineEngine {
     }
 
     private func enter(_ phase: RunPhase, _ run: Run) async throws {
-        guard try await parts.store.setPhase(phase, ofRun: run.id, epoch: run.epoch) else { throw LeaseLost() }
+        guard try await untilAnswered({ try await parts.store.setPhase(phase, ofRun: run.id, epoch: run.epoch) }) else { throw LeaseLost() }
     }
 
     private func checkOut(_ run: Run, to workspace: FilePath) async throws {
@@ -132,15 +135,19 @@ extension PipelineEngine {
         let stages = String(decoding: try OCIJSON.encode(plan.stages), as: UTF8.self)
         let release = NewRelease(image: reference.description, digest: digest, service: service, stages: stages)
         let first = plan.stages.filter { $0.after == nil }.map { newDeployment(to: $0, kind: "automatic", by: "slipway") }
-        let done = try await parts.store.finishRun(
-            run.id, epoch: run.epoch, state: .succeeded, error: nil, release: release, deployments: first)
+        let done = try await untilAnswered {
+            try await parts.store.finishRun(
+                run.id, epoch: run.epoch, state: .succeeded, error: nil, release: release, deployments: first)
+        }
         guard done else { throw LeaseLost() }
         bell.ring()
     }
 
     private func finish(_ run: Run, _ state: RunState, error: String?) async throws {
-        let done = try await parts.store.finishRun(
-            run.id, epoch: run.epoch, state: state, error: error, release: nil, deployments: [])
+        let done = try await untilAnswered {
+            try await parts.store.finishRun(
+                run.id, epoch: run.epoch, state: state, error: error, release: nil, deployments: [])
+        }
         guard done else { throw LeaseLost() }
         logger.info("run finished", metadata: ["run": "\(run.id)", "state": "\(state)", "error": "\(error ?? "")"])
         bell.ring()
@@ -148,12 +155,12 @@ extension PipelineEngine {
 
     /// Ends what still runs and marks what never ran.
     private func stopSteps(of run: Run, as state: StepState) async throws {
-        for step in try await parts.store.steps(of: run.id) where !step.state.isTerminal {
+        for step in try await untilAnswered({ try await parts.store.steps(of: run.id) }) where !step.state.isTerminal {
             if step.state == .running {
                 try await discardContainer(run: run.id, step: step.name)
             }
             let change = StepChange(step.state == .running ? .cancelled : state)
-            _ = try await parts.store.setStep(step.name, ofRun: run.id, epoch: run.epoch, to: change)
+            _ = try await untilAnswered { try await parts.store.setStep(step.name, ofRun: run.id, epoch: run.epoch, to: change) }
         }
     }
 }

@@ -13,7 +13,7 @@ extension PipelineEngine {
     /// Runs the steps that are not over yet, each as soon as those it depends on have succeeded.
     func runSteps(_ run: Run, _ plan: PipelinePlan, workspace: FilePath) async throws {
         let plans = Dictionary(plan.steps.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-        let recorded = try await parts.store.steps(of: run.id)
+        let recorded = try await untilAnswered { try await parts.store.steps(of: run.id) }
         var states = Dictionary(recorded.map { ($0.name, $0.state) }, uniquingKeysWith: { first, _ in first })
         for step in recorded where step.state.isTerminal && step.startedAt != nil {
             try await discardContainer(run: run.id, step: step.name)
@@ -43,13 +43,13 @@ extension PipelineEngine {
             }
         }
         if let failed = recorded.first(where: { states[$0.name] == .failed }) {
-            let message = try await parts.store.steps(of: run.id).first { $0.name == failed.name }?.message
+            let message = try await untilAnswered { try await parts.store.steps(of: run.id) }.first { $0.name == failed.name }?.message
             throw RunFailed(reason: "step '\(failed.name)' failed" + (message.map { ": \($0)" } ?? ""))
         }
     }
 
     private func record(_ change: StepChange, _ step: String, _ run: Run) async throws {
-        guard try await parts.store.setStep(step, ofRun: run.id, epoch: run.epoch, to: change) else {
+        guard try await untilAnswered({ try await parts.store.setStep(step, ofRun: run.id, epoch: run.epoch, to: change) }) else {
             throw LeaseLost()
         }
         bell.ring()
@@ -77,6 +77,8 @@ extension PipelineEngine {
         } catch is CancellationError {
             throw CancellationError()
         } catch let error as LeaseLost {
+            throw error
+        } catch let error as StateError where error.code == .unavailable {
             throw error
         } catch {
             try await record(.init(.failed, message: "\(error)"), step.name, run)
@@ -142,7 +144,7 @@ extension PipelineEngine {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             if parts.count == 2 { environment[String(parts[0])] = String(parts[1]) }
         }
-        environment.merge(try await resolve(plan.environment, project: run.project)) { $1 }
+        environment.merge(try await untilAnswered { try await resolve(plan.environment, project: run.project) }) { $1 }
         return ContainerSpec(
             id: id, layers: image.layers.map(\.string),
             arguments: ["/bin/sh", "-e", "-c", Self.script(plan.commands)],

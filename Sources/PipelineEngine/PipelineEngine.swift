@@ -88,20 +88,21 @@ public struct PipelineEngine: Service {
     let logger: Logger
     /// Rings when there may be work; see ``wake()``.
     let bell: Bell
+    let trouble: StoreTrouble
 
     public init(parts: Parts, settings: Settings, logger: Logger) {
         self.parts = parts
         self.settings = settings
         self.logger = logger
         self.bell = Bell()
+        self.trouble = StoreTrouble(logger: logger)
     }
 
     /// Tells the engine that there may be work. Only a hint: what is missed is found within a second.
     public func wake() { bell.ring() }
 
     public func run() async throws {
-        // A predecessor of the same name that was killed cannot give back what it had.
-        try await parts.store.releaseLeases(holder: settings.holder)
+        guard try await cancelWhenGracefulShutdown({ try await takeUp() }) else { return }
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await cancelWhenGracefulShutdown { await loop("intake") { try await intake() } } }
@@ -118,6 +119,7 @@ public struct PipelineEngine: Service {
                     }
                 }
                 group.addTask { await cancelWhenGracefulShutdown { await sweep() } }
+                group.addTask { await cancelWhenGracefulShutdown { await listen() } }
                 group.addTask { await cancelWhenGracefulShutdown { await watchDisk() } }
                 group.addTask { try await parts.supervisor.run() }
                 try await group.waitForAll()
@@ -125,7 +127,7 @@ public struct PipelineEngine: Service {
         } onGracefulShutdown: {
             bell.ring()
         }
-        try await parts.store.releaseLeases(holder: settings.holder)
+        try await giveBack()
     }
 
     /// The disk of the data directory; while it is full no run begins.
@@ -158,9 +160,13 @@ public struct PipelineEngine: Service {
         while !Task.isCancelled {
             let heard = bell.count
             do {
-                if try await work() { continue }
+                let found = try await work()
+                trouble.isOver()
+                if found { continue }
             } catch is CancellationError {
                 return
+            } catch let error as StateError where error.code == .unavailable {
+                trouble.began(error)
             } catch {
                 logger.error("\(name): \(error)")
             }

@@ -58,6 +58,9 @@ public struct SQLiteStore: StateStore {
         try migrator.migrate(database)
     }
 
+    /// None: there is no other server.
+    public func changes() -> AsyncStream<Void> { AsyncStream { $0.finish() } }
+
     public func ping() async throws {
         _ = try await database.read { try Int.fetchOne($0, sql: "SELECT 1") }
     }

@@ -86,6 +86,10 @@ public protocol StateStore: Sendable {
     /// images before it at each stage, and each pipeline's newest release.
     func digestsInUse() async throws -> Set<Digest>
 
+    /// Hints that something may have changed elsewhere, for one listener. They may get lost, and none may ever come: whoever
+    /// waits for work asks now and then all the same.
+    func changes() -> AsyncStream<Void>
+
     /// One cheap query: throws when the store cannot be used.
     func ping() async throws
 }

@@ -10,6 +10,8 @@ struct RequestProblem: Error {
     var status: HTTPResponse.Status
     var message: String
     var hint: String
+    /// Seconds after which asking again makes sense.
+    var retryAfter: Int?
 
     init(_ status: HTTPResponse.Status, _ message: String, hint: String) {
         self.status = status
@@ -42,7 +44,10 @@ struct ProblemMiddleware: RouterMiddleware {
         } catch let error as CancellationError {
             throw error
         } catch {
-            return answer(Self.problem(error, request, logger), to: request)
+            let problem = Self.problem(error, request, logger)
+            var response = answer(problem, to: request)
+            if let seconds = problem.retryAfter { response.headers[.retryAfter] = "\(seconds)" }
+            return response
         }
     }
 
@@ -58,7 +63,9 @@ struct ProblemMiddleware: RouterMiddleware {
                 case .notFound: .notFound
                 case .newerSchema, .unavailable, .damagedSecret: .serviceUnavailable
                 }
-            return RequestProblem(status, error.message, hint: error.hint)
+            var problem = RequestProblem(status, error.message, hint: error.hint)
+            if error.code == .unavailable { problem.retryAfter = 5 }
+            return problem
         case let error as GitError: return RequestProblem(.badRequest, error.message, hint: error.hint)
         case let error as any HTTPResponseError:
             let what = error.status == .notFound ? "there is nothing at this address" : "\(error.status)"

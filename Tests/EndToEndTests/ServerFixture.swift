@@ -6,6 +6,7 @@ final class ServerFixture {
     let folder: URL
     let port: Int
     let routerPort: Int
+    private let store: String?
     private var process: Process?
     private var hasOwnDisk = false
 
@@ -23,10 +24,11 @@ final class ServerFixture {
 
     /// A server with the image `library/busybox:1`, and nothing of it left afterwards.
     /// - Parameter dataDiskMiB: gives the data directory a file system of its own, of this size.
-    static func with(dataDiskMiB: Int? = nil, _ body: (ServerFixture) async throws -> Void) async throws {
+    /// - Parameter store: a PostgreSQL database instead of the file in the data directory.
+    static func with(dataDiskMiB: Int? = nil, store: String? = nil, _ body: (ServerFixture) async throws -> Void) async throws {
         try #require(geteuid() == 0, "containers need root: run the tests as root")
         try await withFolder { folder in
-            let server = try ServerFixture(folder)
+            let server = try ServerFixture(folder, store: store)
             if let dataDiskMiB { try await server.mountDisk(megabytes: dataDiskMiB) }
             do {
                 let imported = try await server.slipway(
@@ -44,15 +46,16 @@ final class ServerFixture {
         }
     }
 
-    private init(_ folder: URL) throws {
+    private init(_ folder: URL, store: String?) throws {
         self.folder = folder
+        self.store = store
         port = try freePort()
         routerPort = try freePort()
         try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
     }
 
-    /// Starts it and waits until it is ready.
-    func start() async throws {
+    /// Starts it and waits until it is ready, or only until it answers.
+    func start(untilReady: Bool = true) async throws {
         let log = folder.appendingPathComponent("server.log")
         if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
         let handle = try FileHandle(forWritingTo: log)
@@ -61,6 +64,7 @@ final class ServerFixture {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Self.binary)
         process.arguments = ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--router-port", "\(routerPort)"]
+        if let store { process.environment = ProcessInfo.processInfo.environment.merging(["SLIPWAY_STORE": store]) { $1 } }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = handle
         process.standardError = handle
@@ -68,7 +72,7 @@ final class ServerFixture {
         self.process = process
         try await until("the server becomes ready") {
             guard process.isRunning else { throw Failed("the server ended with status \(process.terminationStatus)") }
-            return try await http("GET", "\(url)/readyz").status == 200
+            return try await http("GET", "\(url)/\(untilReady ? "readyz" : "healthz")").status == 200
         }
     }
 

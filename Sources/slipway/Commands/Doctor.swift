@@ -2,6 +2,7 @@ import ArgumentParser
 import ContainerRuntime
 import Foundation
 import PipelineEngine
+import StateStore
 import SystemPackage
 
 struct Doctor: AsyncParsableCommand {
@@ -29,6 +30,7 @@ struct Doctor: AsyncParsableCommand {
         rows.append(
             Row(name: "nginx", ok: nginx != nil, message: nginx ?? "not found", hint: nginx == nil ? "apt-get install nginx-light" : nil))
         rows.append(Self.dataRow(settings))
+        if case .postgres = settings.store { rows.append(await Self.storeRow(settings.store)) }
         if json {
             try printJSON(rows)
         } else {
@@ -38,6 +40,19 @@ struct Doctor: AsyncParsableCommand {
             }
         }
         if rows.contains(where: { !$0.ok }) { throw ExitCode(Failure.failed) }
+    }
+
+    private static func storeRow(_ location: StoreLocation) async -> Row {
+        do {
+            try await location.open(connections: 1).ping()
+            return Row(name: "store", ok: true, message: "\(location)")
+        } catch let error as StateError {
+            return Row(name: "store", ok: false, message: error.message, hint: error.hint)
+        } catch let failure as Failure {
+            return Row(name: "store", ok: false, message: failure.message, hint: failure.hint)
+        } catch {
+            return Row(name: "store", ok: false, message: "\(error)", hint: "check the store's URL")
+        }
     }
 
     private static func dataRow(_ settings: ServerSettings) -> Row {

@@ -5,9 +5,8 @@ import SystemPackage
 /// The data directory: its layout, its lock and its two secrets.
 struct DataFolder {
     let path: FilePath
-    private let lock: FileDescriptor
+    private let lock: FileLock
 
-    var database: FilePath { path.appending("slipway.db") }
     var containers: FilePath { path.appending("containers") }
     var snapshots: FilePath { path.appending("snapshots") }
     var router: FilePath { path.appending("router") }
@@ -21,19 +20,21 @@ struct DataFolder {
         do {
             try FileManager.default.createDirectory(
                 atPath: path.string, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-            let file = path.appending("lock")
-            lock = try FileDescriptor.open(
-                file, .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
         } catch {
             throw Failure(
                 "the data directory \(path) cannot be written: \(error)",
                 hint: "choose another with --data, or give this user the right to write there")
         }
-        guard flock(lock.rawValue, LOCK_EX | LOCK_NB) == 0 else {
-            throw busy
+        lock = try FileLock(
+            path.appending("lock"),
+            ifBusy: busy
                 ?? Failure(
-                    "another server uses the data directory \(path)", hint: "stop it first, or choose another with --data")
-        }
+                    "another server uses the data directory \(path)", hint: "stop it first, or choose another with --data"),
+            ifUnwritable: { error in
+                Failure(
+                    "the data directory \(path) cannot be written: \(error)",
+                    hint: "choose another with --data, or give this user the right to write there")
+            })
     }
 
     /// The administrator's token, made at the first start.

@@ -14,7 +14,6 @@ import PipelineEngine
 import RegistryClient
 import RegistryServer
 import ServiceLifecycle
-import StateSQLite
 import StateStore
 import SystemPackage
 import UnixSignals
@@ -39,6 +38,8 @@ struct Serve: AsyncParsableCommand {
             file: config, data: data, listen: listen, routerPort: routerPort)
         let logger = Self.logger(settings)
         let folder = try DataFolder(settings.data)
+        let storeLock = try settings.store.lock()
+        defer { withExtendedLifetime(storeLock) {} }
         try Self.checkPort(settings)
         GitLibrary.initialise()
         let server = try Server(settings: settings, folder: folder, logger: logger)
@@ -48,11 +49,15 @@ struct Serve: AsyncParsableCommand {
         guard Doctor.find(settings.nginx) != nil else {
             throw Failure("nginx is missing", hint: "apt-get install nginx-light, or set router.nginx")
         }
-        logger.info("listening on http://\(settings.host):\(settings.port), data in \(settings.data)")
+        logger.info("listening on http://\(settings.host):\(settings.port), data in \(settings.data), store: \(settings.store)")
         let group = ServiceGroup(
             configuration: .init(
                 services: server.services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-        try await group.run()
+        do {
+            try await group.run()
+        } catch let error as StateError {
+            throw Failure(error)
+        }
         logger.info("stopped; containers and router go on")
     }
 
@@ -100,7 +105,7 @@ struct Server {
 
     init(settings: ServerSettings, folder: DataFolder, logger: Logger) throws {
         let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
-        let store = try SQLiteStore(file: folder.database, clock: clock)
+        let store: any StateStore = try settings.store.open(connections: settings.storeConnections)
         let secrets = try folder.secrets()
         var opened = try ImageStore(root: folder.path)
         opened.limits = settings.layers

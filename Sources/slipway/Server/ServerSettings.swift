@@ -7,6 +7,9 @@ import TarArchive
 /// later wins. docs/server.md lists them.
 struct ServerSettings {
     var data: FilePath
+    var store: StoreLocation
+    /// Connections to PostgreSQL.
+    var storeConnections: Int
     var host: String
     var port: Int
     var publicURL: String
@@ -34,8 +37,8 @@ struct ServerSettings {
         var providers: [any ConfigProvider] = [
             EnvironmentVariablesProvider().prefixKeys(with: "slipway")
         ]
-        let path = file ?? ProcessInfo.processInfo.environment["SLIPWAY_CONFIG"]
-        if let path {
+        let configuration = file ?? ProcessInfo.processInfo.environment["SLIPWAY_CONFIG"]
+        if let path = configuration {
             do {
                 providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(path)))
             } catch {
@@ -55,8 +58,11 @@ struct ServerSettings {
         guard ["anyone", "token"].contains(readers) else {
             throw Failure("readers: '\(readers)' is unknown", hint: "write 'anyone' or 'token'", status: Failure.usage)
         }
+        let path = FilePath(URL(fileURLWithPath: folder).standardizedFileURL.path)
+        let store = reader.string(forKey: "store", isSecret: true).flatMap { $0.isEmpty ? nil : StoreLocation($0) }
         return ServerSettings(
-            data: FilePath(URL(fileURLWithPath: folder).standardizedFileURL.path), host: host, port: port,
+            data: path, store: store ?? .file(path.appending("slipway.db")),
+            storeConnections: min(max(reader.int(forKey: "store_connections", default: 8), 1), 64), host: host, port: port,
             publicURL: reader.string(forKey: "url", default: "http://\(host):\(port)"), routerHost: routerHost,
             routerPort: routerPort ?? configuredPort, nginx: reader.string(forKey: "router.nginx", default: "nginx"),
             runtime: reader.string(forKey: "runtime", default: "runc"),
@@ -67,7 +73,7 @@ struct ServerSettings {
             layers: try LayerLimits.read { reader.string(forKey: ConfigKey($0.rawValue)) },
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
-            registries: try path.map { try RegistryFile(file: $0) } ?? .none,
+            registries: try configuration.map { try RegistryFile(file: $0) } ?? .none,
             buildsReachPrivate: reader.bool(forKey: "build.private_addresses", default: false),
             registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import ImageStore
-import StateSQLite
+import StateStore
 import SystemPackage
 
 extension ImageCommand {
@@ -44,9 +44,15 @@ extension ImageCommand {
             let settings = try await ServerSettings.read(file: config, data: store.root.string, listen: nil, routerPort: nil)
             var policy = settings.registry.policy
             policy.dryRun = dryRun
-            if FileManager.default.fileExists(atPath: folder.database.string) {
-                let state = try SQLiteStore(file: folder.database) { Date.now.timeIntervalSince1970 }
-                policy.pins = try await state.digestsInUse()
+            if settings.store.exists {
+                let lock = try settings.store.lock()
+                do {
+                    policy.pins = try await settings.store.open().digestsInUse()
+                } catch let error as StateError {
+                    // Without it nobody knows which images are needed.
+                    throw Failure(error)
+                }
+                withExtendedLifetime(lock) {}
             }
             return try await store.collect(
                 policy, snapshots: Snapshots(root: folder.snapshots, store: store), containers: folder.containers)

@@ -1,80 +1,15 @@
 import DeliveryModel
 import Foundation
 import OCIModel
-import StateSQLite
 import StateStore
-import Synchronization
-import SystemPackage
 import Testing
 
-/// A store in a temporary folder with a clock the test moves.
-final class Fixture: Sendable {
-    let folder: URL
-    let store: SQLiteStore
-
-    init() throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("slipway-store-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        self.folder = folder
-        let box = ClockBox()
-        clock = box
-        store = try SQLiteStore(file: FilePath(folder.path).appending("slipway.db")) { box.now }
-    }
-
-    let clock: ClockBox
-
-    deinit { try? FileManager.default.removeItem(at: folder) }
-
-    func project() async throws {
-        try await store.add(Project(name: "gtin", url: "/srv/gtin.git", sealedSecret: Data([1]), createdAt: 0))
-    }
-
-    /// A claimed run of one delivery.
-    func run(steps: [String] = ["test"]) async throws -> Run {
-        try await project()
-        let id = try await deliver("1")
-        let new = NewRun(
-            project: "gtin", pipeline: "main", trigger: "plain:1", event: "push", commit: String(repeating: "a", count: 40),
-            branch: "main", author: "Ada", message: "first", commitTime: 1, plan: "{}", diagnostic: nil,
-            steps: steps.map { NewStep(name: $0, image: "busybox", dependsOn: []) })
-        let ids = try await store.finishDelivery(id, outcome: "runs: main", runs: [new])
-        #expect(ids.count == 1)
-        return try #require(try await store.claimRun(holder: "a", leaseSeconds: 10))
-    }
-
-    func deliver(_ forgeID: String) async throws -> Int64 {
-        let outcome = try await store.accept(
-            NewDelivery(project: "gtin", forge: "plain", forgeID: forgeID, headers: ["a": "b"], body: [1, 2], event: "push"))
-        guard case .accepted(let id) = outcome else { throw CancellationError() }
-        return id
-    }
-
-    /// A release with a deployment to dev.
-    func release(_ run: Run, digest: Digest, approvals: Int = 0) async throws -> Deployment {
-        let done = try await store.finishRun(
-            run.id, epoch: run.epoch, state: .succeeded, error: nil,
-            release: NewRelease(
-                image: "shop/gtin", digest: digest, service: ServiceDefinition(port: 80), stages: "[]"),
-            deployments: [
-                NewDeployment(stage: "dev", kind: "automatic", requestedBy: "slipway", approvalsNeeded: approvals, expiresAfter: 60)
-            ])
-        #expect(done)
-        let deployments = try await store.deployments(project: "gtin", limit: 1)
-        return try #require(deployments.first)
-    }
-}
-
-final class ClockBox: Sendable {
-    private let time = Mutex(1000.0)
-    var now: Double { time.withLock { $0 } }
-    func advance(_ seconds: Double) { time.withLock { $0 += seconds } }
-}
-
-@Suite struct SQLiteStoreTests {
+/// What both stores promise.
+@Suite struct ContractTests {
     private let digest = Digest.sha256([1])
 
-    @Test func redeliveryIsTheSameDelivery() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func redeliveryIsTheSameDelivery(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         try await fixture.project()
         let id = try await fixture.deliver("x")
         let again = try await fixture.store.accept(
@@ -86,8 +21,8 @@ final class ClockBox: Sendable {
         #expect(pending.first?.headers == ["a": "b"])
     }
 
-    @Test func oneTriggerMakesOneRun() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func oneTriggerMakesOneRun(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let run = try await fixture.run()
         let id = try await fixture.deliver("2")
         let same = NewRun(
@@ -99,15 +34,15 @@ final class ClockBox: Sendable {
         #expect(runs.count == 1)
     }
 
-    @Test func aLeaseIsTakenOverOnlyAfterItExpired() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func aLeaseIsTakenOverOnlyAfterItExpired(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let first = try await fixture.run()
         #expect(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10) == nil)
-        fixture.clock.advance(9)
+        try await fixture.advance(9)
         #expect(try await fixture.store.renewRun(first.id, epoch: first.epoch, leaseSeconds: 10))
-        fixture.clock.advance(9)
+        try await fixture.advance(9)
         #expect(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10) == nil)
-        fixture.clock.advance(2)
+        try await fixture.advance(2)
         let second = try #require(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10))
         #expect(second.id == first.id)
         #expect(second.epoch == first.epoch + 1)
@@ -121,8 +56,8 @@ final class ClockBox: Sendable {
                 first.id, epoch: first.epoch, state: .failed, error: nil, release: nil, deployments: []) == false)
     }
 
-    @Test func aStepsEndIsFinal() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func aStepsEndIsFinal(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let run = try await fixture.run()
         #expect(try await fixture.store.setStep("test", ofRun: run.id, epoch: run.epoch, to: StepChange(.running)))
         #expect(try await fixture.store.setStep("test", ofRun: run.id, epoch: run.epoch, to: StepChange(.running)) == false)
@@ -131,15 +66,15 @@ final class ClockBox: Sendable {
         #expect(try await fixture.store.steps(of: run.id).first?.state == .succeeded)
     }
 
-    @Test func releasedLeasesAreClaimedAtOnce() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func releasedLeasesAreClaimedAtOnce(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let run = try await fixture.run()
         try await fixture.store.releaseLeases(holder: "a")
         #expect(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10)?.id == run.id)
     }
 
-    @Test func aQueuedRunIsCancelledAtOnceARunningOneIsAsked() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func aQueuedRunIsCancelledAtOnceARunningOneIsAsked(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let run = try await fixture.run()
         #expect(try await fixture.store.requestCancel(run: run.id, actor: "ada"))
         let asked = try #require(try await fixture.store.run(run.id))
@@ -147,8 +82,8 @@ final class ClockBox: Sendable {
         #expect(asked.cancelRequested)
     }
 
-    @Test func approvalsCountToTheNumberAskedFor() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func approvalsCountToTheNumberAskedFor(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let deployment = try await fixture.release(try await fixture.run(), digest: digest, approvals: 2)
         #expect(deployment.phase == .awaitingApproval)
         #expect(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10) == nil)
@@ -166,23 +101,23 @@ final class ClockBox: Sendable {
         #expect(approvals.map(\.comment) == ["fine", nil])
     }
 
-    @Test func oneNoEndsIt() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func oneNoEndsIt(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let deployment = try await fixture.release(try await fixture.run(), digest: digest, approvals: 1)
         #expect(try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: false, comment: nil) == .rejected)
         #expect(try await fixture.store.deployment(deployment.id)?.phase == .rejected)
     }
 
-    @Test func anApprovalThatNobodyGaveExpires() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func anApprovalThatNobodyGaveExpires(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let deployment = try await fixture.release(try await fixture.run(), digest: digest, approvals: 1)
         #expect(try await fixture.store.expireApprovals().isEmpty)
-        fixture.clock.advance(61)
+        try await fixture.advance(61)
         #expect(try await fixture.store.expireApprovals() == [deployment.id])
     }
 
-    @Test func aDeploymentMovesOnlyFromThePhaseItIsIn() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func aDeploymentMovesOnlyFromThePhaseItIsIn(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         _ = try await fixture.release(try await fixture.run(), digest: digest)
         let claimed = try #require(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10))
         let store = fixture.store
@@ -204,18 +139,18 @@ final class ClockBox: Sendable {
         #expect(second.previous == claimed.id)
     }
 
-    @Test func everythingIsThereAfterOpeningAgain() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func everythingIsThereAfterOpeningAgain(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let run = try await fixture.run()
         _ = try await fixture.release(run, digest: digest)
-        let again = try SQLiteStore(file: FilePath(fixture.folder.path).appending("slipway.db")) { 0 }
+        let again = try await fixture.reopened()
         #expect(try await again.release(ofRun: run.id)?.digest == digest)
         #expect(try await again.run(run.id)?.state == .succeeded)
         #expect(try await again.events(project: "gtin", run: nil, deployment: nil, limit: 10).count >= 3)
     }
 
-    @Test func secretsAreKeptAndRemoved() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func secretsAreKeptAndRemoved(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         try await fixture.project()
         try await fixture.store.setSecret("a", project: "gtin", sealed: [1])
         try await fixture.store.setSecret("a", project: "gtin", sealed: [2])
@@ -224,8 +159,8 @@ final class ClockBox: Sendable {
         #expect(try await fixture.store.removeSecret("a", project: "gtin") == false)
     }
 
-    @Test func aProjectUnderWayIsNotRemoved() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func aProjectUnderWayIsNotRemoved(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let run = try await fixture.run()
         #expect(try await fixture.store.removeProject("gtin") == .busy)
         _ = try await fixture.store.finishRun(

@@ -1,12 +1,11 @@
 import Foundation
 import OCIModel
-import StateSQLite
 import StateStore
 import Testing
 
 @Suite struct TokenTests {
-    @Test func tokensAreKeptByHash() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func tokensAreKeptByHash(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let (secret, hash) = AccessToken.newSecret()
         #expect(secret.hasPrefix("slipway_") && secret.count == 72 && AccessToken.hash(of: secret) == hash)
         let token = AccessToken(
@@ -34,8 +33,8 @@ import Testing
         #expect(try await fixture.store.tokens().isEmpty)
     }
 
-    @Test func imagesInUseAreKnown() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func imagesInUseAreKnown(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         #expect(try await fixture.store.digestsInUse().isEmpty)
         let run = try await fixture.run()
         let built = Digest.sha256([1])

@@ -1,0 +1,20 @@
+import Foundation
+import SystemPackage
+
+/// A file that one process holds at a time; the kernel lets go of it when the process ends.
+struct FileLock {
+    private let descriptor: FileDescriptor
+
+    /// - Parameters:
+    ///   - busy: thrown when another process has it.
+    ///   - unwritable: makes what is thrown when the file cannot be made.
+    init(_ file: FilePath, ifBusy busy: Failure, ifUnwritable unwritable: (any Error) -> Failure) throws {
+        do {
+            descriptor = try FileDescriptor.open(
+                file, .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
+        } catch {
+            throw unwritable(error)
+        }
+        guard flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 else { throw busy }
+    }
+}
