@@ -58,7 +58,8 @@ extension PipelineEngine {
             throw error
         } catch is RunCancelled {
             try await stopSteps(of: run, as: .cancelled)
-            try await finish(run, .cancelled, error: "cancelled")
+            let newer = try await parts.store.run(run.id)?.supersededBy
+            try await finish(run, .cancelled, error: newer.map { "superseded by run \($0)" } ?? "cancelled")
         } catch let failure as RunFailed {
             try await stopSteps(of: run, as: .skipped)
             try await finish(run, .failed, error: failure.reason)

@@ -13,6 +13,8 @@ struct RunValue: Decodable {
     var commit: String
     var digest: String?
     var error: String?
+    var rerunOf: Int?
+    var supersededBy: Int?
     var steps: [StepValue]?
     var deployments: [DeploymentValue]?
     var isOver: Bool { state != "queued" && state != "running" }
@@ -23,6 +25,8 @@ struct StepValue: Decodable {
     var state: String
     var exitCode: Int?
     var message: String?
+    var attempt: Int
+    var takenFrom: Int?
 }
 
 struct DeploymentValue: Decodable {

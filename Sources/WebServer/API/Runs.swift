@@ -50,6 +50,8 @@ func addRunAPI(to router: Router<WebContext>, _ parts: WebParts) {
         }
         return Response(status: .accepted)
     }
+
+    addRerunAPI(to: router, parts)
 }
 
 func findRun(_ context: WebContext, _ parts: WebParts) async throws -> Run {

@@ -53,8 +53,18 @@ extension Pages {
         for deployment in deployments {
             page.deployments.append(try await panel(deployment, release: release, signedIn: signedIn))
         }
+        let reruns = try await parts.store.reruns(of: run.id)
+        page.related = related(to: run, reruns)
         if signedIn, !run.state.isTerminal { page.cancelURL = "\(PageURL.run("\(run.id)"))/cancel" }
+        if signedIn, run.state.isTerminal, run.plan != nil {
+            page.rerun = RerunForms(run: "\(run.id)", key: "page-\(reruns.last?.id ?? 0)")
+        }
         return html(renderer.render(page))
+    }
+
+    private func related(to run: Run, _ reruns: [Run]) -> [RelatedRun] {
+        [run.rerunOf.map { RelatedRun("Repeats", id: "\($0)") }, run.supersededBy.map { RelatedRun("Superseded by", id: "\($0)") }]
+            .compactMap { $0 } + reruns.map { RelatedRun("Repeated by", id: "\($0.id)") }
     }
 
     private func log(_ request: Request, _ context: WebContext) async throws -> Response {

@@ -36,6 +36,9 @@ struct Show: AsyncParsableCommand {
         if json { return try printJSON(run) }
         print("Run \(run.id) of \(run.project)/\(run.pipeline): \(run.state)")
         print("  \(run.commit) \(run.branch ?? "") by \(run.author): \(run.message)")
+        if let original = run.rerunOf { print("  repeats run \(original)") }
+        if let newer = run.supersededBy { print("  superseded by run \(newer)") }
+        if let group = run.concurrencyGroup { print("  concurrency group \(group)") }
         if let error = run.error { print("\n\(error)\n") }
         if let digest = run.digest { print("  image \(digest)") }
         if let steps = run.steps, !steps.isEmpty {
@@ -105,30 +108,5 @@ struct Logs: AsyncParsableCommand {
             offset = log.next
             if log.complete || log.lines.isEmpty { return log.complete }
         }
-    }
-}
-
-struct Cancel: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Stop a run.", discussion: "Example: slipway cancel 12")
-    @Argument(help: "The run's number.") var run: Int64
-
-    func run() async throws {
-        try await Client().send(.POST, "/runs/\(run)/cancel", body: nil)
-        print("Run \(run) is being cancelled.")
-    }
-}
-
-struct Trigger: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Run a project's pipelines for the head of a branch, as event 'manual'.",
-        discussion: "Example: slipway trigger gtin --branch main")
-    @Argument var project: String
-    @Option(help: "The branch.") var branch = "main"
-
-    func run() async throws {
-        try await Client().send(
-            .POST, "/projects/\(segment(project))/trigger", body: TriggerRequest(branch: branch))
-        print("Triggered; see: slipway runs \(project)")
     }
 }
