@@ -48,7 +48,7 @@ extension PipelineEngine {
         }
     }
 
-    private func record(_ change: StepChange, _ step: String, _ run: Run) async throws {
+    func record(_ change: StepChange, _ step: String, _ run: Run) async throws {
         guard try await parts.store.setStep(step, ofRun: run.id, epoch: run.epoch, to: change) else {
             throw LeaseLost()
         }
@@ -57,23 +57,20 @@ extension PipelineEngine {
 
     /// Carries one step to its end. A step that was running before a restart is re-attached, not started again.
     private func runStep(_ step: Step, _ plan: StepPlan, _ run: Run, workspace: FilePath) async throws -> StepState {
-        let container = Self.container(run: run.id, step: step.name)
+        var step = step
         do {
-            var observed = step.state == .running ? try await parts.runtime.observe(container) : nil
-            if observed == nil {
-                let spec = try await containerSpec(container, plan, run, workspace: workspace)
-                if step.state == .waiting { try await record(.init(.running), step.name, run) }
-                observed = try await parts.runtime.start(spec)
+            while true {
+                let change = try await attempt(step, plan, run, workspace: workspace)
+                guard change.state == .failed, step.attempt <= plan.retries else {
+                    // Recorded before its container goes: a server killed in between must not run the step again.
+                    try await record(change, step.name, run)
+                    try await discardContainer(run: run.id, step: step.name)
+                    return change.state
+                }
+                try await prepareRetry(of: step, plan, run, after: change.message ?? "failed")
+                step.state = .running
+                step.attempt += 1
             }
-            let begun = observed?.startedAt ?? Date.now
-            let remaining = plan.timeout - Date.now.timeIntervalSince(begun)
-            let exit = try await waitForExit(container, atMost: .seconds(max(0, remaining)))
-            let change = Self.outcome(exit, timeout: plan.timeout)
-            // Recorded before its container goes: a server killed in between must not run the step again.
-            if exit == nil { try await parts.runtime.stop(container, grace: .zero) }
-            try await record(change, step.name, run)
-            try await discardContainer(run: run.id, step: step.name)
-            return change.state
         } catch is CancellationError {
             throw CancellationError()
         } catch let error as LeaseLost {
@@ -82,36 +79,6 @@ extension PipelineEngine {
             try await record(.init(.failed, message: "\(error)"), step.name, run)
             try await discardContainer(run: run.id, step: step.name)
             return .failed
-        }
-    }
-
-    private static func outcome(_ exit: ExitStatus?, timeout: Double) -> StepChange {
-        guard let exit else {
-            return StepChange(.failed, message: "timed out after \(timeout.formatted()) s; raise 'timeout' of the step")
-        }
-        if exit.outOfMemory {
-            return StepChange(
-                .failed, exitCode: Int(exit.code), message: "ran out of memory; raise 'limits.memory' of the step")
-        }
-        if exit == .lost {
-            return StepChange(.failed, message: "its container was lost (did the machine restart?); run it again")
-        }
-        if exit.code != 0 {
-            return StepChange(.failed, exitCode: Int(exit.code), message: "exit code \(exit.code)")
-        }
-        return StepChange(.succeeded, exitCode: 0)
-    }
-
-    /// The exit status, or nil when the time is over first.
-    private func waitForExit(_ container: String, atMost limit: Duration) async throws -> ExitStatus? {
-        try await withThrowingTaskGroup(of: ExitStatus?.self) { group in
-            group.addTask { try await parts.runtime.waitForExit(container) }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? nil
         }
     }
 
@@ -125,8 +92,8 @@ extension PipelineEngine {
         try await parts.runtime.remove(container)
     }
 
-    private func containerSpec(
-        _ id: String, _ plan: StepPlan, _ run: Run, workspace: FilePath
+    func containerSpec(
+        _ id: String, _ step: Step, _ plan: StepPlan, _ run: Run, workspace: FilePath
     ) async throws
         -> ContainerSpec
     {
@@ -135,7 +102,7 @@ extension PipelineEngine {
         var environment = [
             "CI": "true", "SLIPWAY_PROJECT": run.project, "SLIPWAY_PIPELINE": run.pipeline,
             "SLIPWAY_RUN": "\(run.id)", "SLIPWAY_COMMIT": run.commit, "SLIPWAY_BRANCH": run.branch ?? "",
-            "SLIPWAY_EVENT": run.event, "SLIPWAY_STEP": plan.name, "HOME": "/root",
+            "SLIPWAY_EVENT": run.event, "SLIPWAY_STEP": plan.name, "SLIPWAY_ATTEMPT": "\(step.attempt)", "HOME": "/root",
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         ]
         for pair in image.config.config?.env ?? [] {
@@ -151,8 +118,9 @@ extension PipelineEngine {
             limits: .init(
                 memoryBytes: plan.limits.memoryBytes, cpus: plan.limits.cpus, pids: plan.limits.pids ?? 4096),
             readOnlyRoot: false, network: settings.stepNetwork,
-            labels: [Self.runLabel: "\(run.id)", "slipway.step": plan.name], hostname: plan.name,
-            capabilities: ContainerSpec.stepCapabilities)
+            labels: [Self.runLabel: "\(run.id)", "slipway.step": plan.name, Self.attemptLabel: "\(step.attempt)"],
+            hostname: plan.name, capabilities: ContainerSpec.stepCapabilities,
+            continuedLog: step.attempt > 1 ? keptLog(run: run.id, step: step.name).string : nil)
     }
 
     /// The commands one after the other, each printed before it runs; the first that fails ends the step.

@@ -91,9 +91,17 @@ extension Pages {
     private func panel(_ step: Step, of run: Run, isOpen: Bool) async throws -> StepPanel {
         StepPanel(
             name: step.name, badge: StateBadge(state: step.state.rawValue), image: step.image,
-            duration: duration(step.startedAt, step.finishedAt), outcome: step.message,
+            duration: duration(step.startedAt, step.finishedAt), outcome: outcome(of: step),
             isOpen: isOpen,
             log: try await logPanel(step, of: run, lines: Self.shownLines))
+    }
+
+    private func outcome(of step: Step) -> String? {
+        let notes = [
+            step.message, step.attempt > 1 && step.state.isTerminal ? "attempt \(step.attempt)" : nil,
+            step.takenFrom.map { "from run \($0)" },
+        ].compactMap { $0 }
+        return notes.isEmpty ? nil : notes.joined(separator: " · ")
     }
 
     private func logPanel(_ step: Step, of run: Run, lines count: Int) async throws -> LogPanel {

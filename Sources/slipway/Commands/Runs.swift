@@ -43,7 +43,7 @@ struct Show: AsyncParsableCommand {
         if let digest = run.digest { print("  image \(digest)") }
         if let steps = run.steps, !steps.isEmpty {
             printTable(
-                [["STEP", "STATE", "IMAGE", ""]] + steps.map { [$0.name, $0.state, $0.image, $0.message ?? ""] })
+                [["STEP", "STATE", "IMAGE", ""]] + steps.map { [$0.name, $0.state, $0.image, Self.outcome(of: $0)] })
         }
         for event in run.events ?? [] where event.state == nil { print("  \(ageText(event.at)) ago: \(event.message)") }
         if let deployments = run.deployments, !deployments.isEmpty {
@@ -52,6 +52,16 @@ struct Show: AsyncParsableCommand {
                     + deployments.map { [$0.stage, $0.state, $0.requestedBy, $0.message ?? ""] })
             for tail in deployments.compactMap(\.logTail) { print("\nThe instance's last lines:\n\(tail)") }
         }
+    }
+}
+
+extension Show {
+    private static func outcome(of step: StepValue) -> String {
+        let notes = [
+            step.message, step.attempt > 1 && step.state != "running" ? "attempt \(step.attempt)" : nil,
+            step.takenFrom.map { "from run \($0)" },
+        ]
+        return notes.compactMap { $0 }.joined(separator: " · ")
     }
 }
 
