@@ -253,6 +253,7 @@ public enum WebAssets {
 {{#.cancelURL}}<form method="post" action="{{.}}">{{>csrf}}<button class="danger">Cancel</button></form>{{/.cancelURL}}
 {{#.rerun}}
 <form method="post" action="{{url}}">{{>csrf}}<input type="hidden" name="key" value="{{key}}"><button>Run again</button></form>
+{{#offersFailed}}<form method="post" action="{{url}}">{{>csrf}}<input type="hidden" name="key" value="{{key}}-failed"><input type="hidden" name="failed" value="1"><button>Run what failed again</button></form>{{/offersFailed}}
 {{/.rerun}}
 </div>
 </div>

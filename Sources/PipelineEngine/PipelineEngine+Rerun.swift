@@ -7,6 +7,10 @@ public import StateStore
 /// What of a run is to happen again.
 public enum RerunScope: Hashable, Sendable {
     case whole
+    /// What did not succeed, and what depends on it.
+    case failed
+    /// This step, and what depends on it.
+    case from(String)
 }
 
 extension PipelineEngine {
@@ -36,10 +40,59 @@ extension PipelineEngine {
             project: run.project, pipeline: run.pipeline, trigger: "rerun:\(run.id):\(key)", event: run.event,
             commit: run.commit, branch: run.branch, author: run.author, message: run.message, commitTime: run.commitTime,
             plan: text, diagnostic: nil,
-            steps: plan.steps.map { NewStep(name: $0.name, image: $0.image, dependsOn: $0.dependsOn) }, rerunOf: run.id)
+            steps: [], rerunOf: run.id)
+        let taken = try await takenOver(run, plan, scope)
+        again.steps = plan.steps.map {
+            NewStep(name: $0.name, image: $0.image, dependsOn: $0.dependsOn, takenOver: taken[$0.name])
+        }
         Self.joinGroup(&again, plan)
         let outcome = try await parts.store.createRun(again, actor: actor)
         bell.ring()
         return outcome
+    }
+
+    /// The steps whose outcome counts for the new run too: those that may, as far as what they left is known.
+    private func takenOver(_ run: Run, _ plan: PipelinePlan, _ scope: RerunScope) async throws -> [String: Step] {
+        let steps = try await parts.store.steps(of: run.id)
+        let succeeded = Set(steps.filter { $0.state == .succeeded }.map(\.name))
+        let allowed: Set<String>
+        switch scope {
+        case .whole: return [:]
+        case .failed:
+            if run.state == .succeeded {
+                throw EngineError(
+                    .notRepeatable, "nothing of run \(run.id) failed", hint: "run everything again with: slipway rerun \(run.id)")
+            }
+            allowed = succeeded
+        case .from(let first):
+            guard plan.steps.contains(where: { $0.name == first }) else {
+                throw EngineError(
+                    .notRepeatable, "run \(run.id) has no step '\(first.prefix(80))'",
+                    hint: "its steps: \(plan.steps.map(\.name).joined(separator: ", "))")
+            }
+            allowed = succeeded.subtracting(plan.following(first))
+        }
+        if allowed.isEmpty { return [:] }
+        guard workspace(of: run.id).exists else {
+            let reason = run.state == .succeeded ? "it succeeded" : "it has been over for too long"
+            throw EngineError(
+                .notRepeatable, "the workspace of run \(run.id) is not kept: \(reason)",
+                hint: "run everything again with: slipway rerun \(run.id)")
+        }
+        let known = Set(try await known(among: allowed, of: run.id).joined())
+        return Dictionary(steps.filter { known.contains($0.name) }.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+}
+
+extension PipelinePlan {
+    /// A step and all that depend on it, directly or not.
+    func following(_ step: String) -> Set<String> {
+        var found: Set<String> = [step]
+        var count = 0
+        while count != found.count {
+            count = found.count
+            for step in steps where !found.isDisjoint(with: step.dependsOn) { found.insert(step.name) }
+        }
+        return found
     }
 }

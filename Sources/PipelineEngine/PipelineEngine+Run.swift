@@ -79,13 +79,16 @@ extension PipelineEngine {
     }
 
     private func execute(_ run: Run, _ plan: PipelinePlan) async throws {
-        let workspace = runFolder(run.id).appending("workspace")
+        let files = workspace(of: run.id)
+        let workspace = files.tree
         if run.phase == .checkout {
-            try await checkOut(run, to: workspace)
+            try await checkOut(run, to: files)
             try await enter(.steps, run)
+        } else {
+            try await files.open()
         }
         if run.phase == .checkout || run.phase == .steps {
-            try await runSteps(run, plan, workspace: workspace)
+            try await runSteps(run, plan, in: files)
             try await enter(.build, run)
         }
         guard let build = plan.build else {
@@ -108,20 +111,20 @@ extension PipelineEngine {
             try await enter(.release, run)
         }
         try await release(run, plan, digest: digest, reference: reference)
-        try FileSystem.remove(workspace)
     }
 
     private func enter(_ phase: RunPhase, _ run: Run) async throws {
         guard try await parts.store.setPhase(phase, ofRun: run.id, epoch: run.epoch) else { throw LeaseLost() }
     }
 
-    private func checkOut(_ run: Run, to workspace: FilePath) async throws {
+    private func checkOut(_ run: Run, to files: RunWorkspace) async throws {
+        // What an interrupted checkout left is no good.
+        try await files.remove()
+        if try await takeOver(run, to: files) { return }
         let mirror = mirror(run.project)
         let commit = try CommitID(parsing: run.commit)
-        // What an interrupted checkout left is no good.
-        try FileSystem.remove(workspace)
-        try FileSystem.makeFolder(workspace)
-        try await mirror.export(commit, to: workspace)
+        try FileSystem.makeFolder(files.tree)
+        try await mirror.export(commit, to: files.tree)
     }
 
     private func release(_ run: Run, _ plan: PipelinePlan, digest: Digest, reference: ImageReference) async throws {
@@ -137,6 +140,7 @@ extension PipelineEngine {
             run.id, epoch: run.epoch, state: .succeeded, error: nil, release: release, deployments: first)
         guard done else { throw LeaseLost() }
         bell.ring()
+        await putAway(run.id, .succeeded)
     }
 
     private func finish(_ run: Run, _ state: RunState, error: String?) async throws {
@@ -145,6 +149,7 @@ extension PipelineEngine {
         guard done else { throw LeaseLost() }
         logger.info("run finished", metadata: ["run": "\(run.id)", "state": "\(state)", "error": "\(error ?? "")"])
         bell.ring()
+        await putAway(run.id, state)
     }
 
     /// Ends what still runs and marks what never ran.

@@ -11,17 +11,20 @@ extension PipelineEngine {
     static let workspaceMount = "/workspace"
 
     /// Runs the steps that are not over yet, each as soon as those it depends on have succeeded.
-    func runSteps(_ run: Run, _ plan: PipelinePlan, workspace: FilePath) async throws {
+    func runSteps(_ run: Run, _ plan: PipelinePlan, in files: RunWorkspace) async throws {
         let plans = Dictionary(plan.steps.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let recorded = try await parts.store.steps(of: run.id)
         var states = Dictionary(recorded.map { ($0.name, $0.state) }, uniquingKeysWith: { first, _ in first })
         for step in recorded where step.state.isTerminal && step.startedAt != nil {
             try await discardContainer(run: run.id, step: step.name)
         }
+        let closed = Set(try files.batches().joined())
+        var batch = Set(recorded.filter { $0.startedAt != nil && !closed.contains($0.name) }.map(\.name))
         try await withThrowingTaskGroup(of: (String, StepState).self) { group in
-            var started: Set<String> = []
+            var running: Set<String> = []
             func startReady() async throws {
-                for step in recorded where !started.contains(step.name) && states[step.name]?.isTerminal == false {
+                var ready: [(Step, StepPlan)] = []
+                for step in recorded where !running.contains(step.name) && states[step.name]?.isTerminal == false {
                     guard let plan = plans[step.name] else { continue }
                     let needs = step.dependsOn.map { states[$0] ?? .succeeded }
                     if needs.contains(where: { $0.isTerminal && $0 != .succeeded }) {
@@ -30,14 +33,23 @@ extension PipelineEngine {
                         try await startReady()
                         return
                     }
-                    if needs.allSatisfy({ $0 == .succeeded }) {
-                        started.insert(step.name)
-                        group.addTask { (step.name, try await runStep(step, plan, run, workspace: workspace)) }
-                    }
+                    if needs.allSatisfy({ $0 == .succeeded }) { ready.append((step, plan)) }
+                }
+                // Nothing runs: what has succeeded so far can be kept apart from what comes.
+                let isQuiet = running.isEmpty && !ready.isEmpty && ready.allSatisfy { $0.0.state == .waiting }
+                if isQuiet, !batch.isEmpty, batch.allSatisfy({ states[$0] == .succeeded }) {
+                    try await files.close(batch: batch.sorted())
+                    batch = []
+                }
+                for (step, plan) in ready {
+                    running.insert(step.name)
+                    batch.insert(step.name)
+                    group.addTask { (step.name, try await runStep(step, plan, run, workspace: files.tree)) }
                 }
             }
             try await startReady()
             while let (name, state) = try await group.next() {
+                running.remove(name)
                 states[name] = state
                 try await startReady()
             }

@@ -6,6 +6,8 @@ final class ServerFixture {
     let folder: URL
     let port: Int
     let routerPort: Int
+    /// Settings for the next start.
+    var environment: [String: String] = [:]
     private var process: Process?
     private var hasOwnDisk = false
 
@@ -61,6 +63,7 @@ final class ServerFixture {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Self.binary)
         process.arguments = ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--router-port", "\(routerPort)"]
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = handle
         process.standardError = handle

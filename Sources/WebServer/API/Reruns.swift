@@ -6,11 +6,25 @@ import StateStore
 
 /// What `POST /api/v1/runs/<id>/rerun` takes; nothing of it is the whole run.
 public struct RerunRequest: Codable, Sendable {
-    public init() {}
+    /// Only what did not succeed, and what depends on it.
+    public var failed: Bool?
+    /// Only this step, and what depends on it.
+    public var from: String?
 
-    init(form: [String: String]) {}
+    public init(failed: Bool? = nil, from: String? = nil) {
+        self.failed = failed
+        self.from = from
+    }
 
-    func scope() throws -> RerunScope { .whole }
+    func scope() throws -> RerunScope {
+        switch (failed ?? false, from) {
+        case (false, nil): return .whole
+        case (true, nil): return .failed
+        case (false, .some(let step)): return .from(step)
+        case (true, .some):
+            throw RequestProblem(.badRequest, "'failed' and 'from' exclude each other", hint: "give one of them")
+        }
+    }
 }
 
 /// `POST /api/v1/runs/<id>/rerun`: 201 with the new run; 200 with the one that the same `Idempotency-Key` made before.

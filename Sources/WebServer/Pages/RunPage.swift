@@ -69,10 +69,13 @@ public struct RerunForms: Sendable {
     public let url: String
     /// Makes a second click, or a second window, the same request as the first.
     public var key: String
+    /// Whether there is something to keep: then what did not succeed can be repeated alone.
+    public var offersFailed: Bool
 
-    public init(run: String, key: String) {
+    public init(run: String, key: String, offersFailed: Bool) {
         url = PageURL.rerun(run)
         self.key = key
+        self.offersFailed = offersFailed
     }
 }
 

@@ -83,7 +83,7 @@ extension Pages {
         router.post("/runs/:run/rerun") { request, context -> Response in
             let form = try await authorizedForm(request)
             let run = try await findRun(context, parts)
-            let scope = try RerunRequest(form: form).scope()
+            let scope = try RerunRequest(failed: form["failed"] != nil, from: form["from"]).scope()
             switch try await parts.engine.rerun(run, scope, key: form["key"] ?? "", by: Access.administrator) {
             case .created(let id), .exists(let id): return redirect("\(PageURL.run("\(id)"))?done=rerun")
             }

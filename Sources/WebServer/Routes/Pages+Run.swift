@@ -57,7 +57,9 @@ extension Pages {
         page.related = related(to: run, reruns)
         if signedIn, !run.state.isTerminal { page.cancelURL = "\(PageURL.run("\(run.id)"))/cancel" }
         if signedIn, run.state.isTerminal, run.plan != nil {
-            page.rerun = RerunForms(run: "\(run.id)", key: "page-\(reruns.last?.id ?? 0)")
+            page.rerun = RerunForms(
+                run: "\(run.id)", key: "page-\(reruns.last?.id ?? 0)",
+                offersFailed: run.state != .succeeded && steps.contains { $0.state == .succeeded })
         }
         return html(renderer.render(page))
     }

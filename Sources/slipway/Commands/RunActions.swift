@@ -17,13 +17,24 @@ struct Cancel: AsyncParsableCommand {
 struct Rerun: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the same commit by the same pipeline once more, as a new run.",
-        discussion: "Example: slipway rerun 12")
+        discussion: """
+            Example: slipway rerun 12 --failed
+
+            With --failed or --from the other steps that succeeded count for the new run too, as far as what they left in the \
+            workspace is known: steps that ran side by side with one that runs again run again as well.
+            """)
     @Argument(help: "The run's number.") var run: Int64
+    @Flag(help: "Only the steps that did not succeed, and what depends on them.") var failed = false
+    @Option(help: "Only this step, and what depends on it.") var from: String?
     @Option(help: "Asking again with the same key makes no further run.") var key: String?
     @Flag(help: "Print one JSON document.") var json = false
 
+    func validate() throws {
+        if failed, from != nil { throw ValidationError("--failed and --from exclude each other.") }
+    }
+
     func run() async throws {
-        let wanted = RerunRequest()
+        let wanted = RerunRequest(failed: failed ? true : nil, from: from)
         let again: RunValue = try await Client().post(
             "/runs/\(run)/rerun", wanted, headers: ["Idempotency-Key": key ?? UUID().uuidString])
         if json { return try printJSON(again) }
