@@ -152,12 +152,16 @@ extension PipelineEngine {
         await putAway(run.id, state)
     }
 
-    /// Ends what still runs and marks what never ran.
+    /// Ends what still runs, all at once, and marks what never ran.
     private func stopSteps(of run: Run, as state: StepState) async throws {
-        for step in try await parts.store.steps(of: run.id) where !step.state.isTerminal {
-            if step.state == .running {
-                try await discardContainer(run: run.id, step: step.name)
+        let steps = try await parts.store.steps(of: run.id).filter { !$0.state.isTerminal }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for step in steps where step.state == .running {
+                group.addTask { try await discardContainer(run: run.id, step: step.name) }
             }
+            try await group.waitForAll()
+        }
+        for step in steps {
             let change = StepChange(step.state == .running ? .cancelled : state)
             _ = try await parts.store.setStep(step.name, ofRun: run.id, epoch: run.epoch, to: change)
         }

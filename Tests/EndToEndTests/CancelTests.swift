@@ -27,10 +27,26 @@ extension EndToEnd {
             let taken = ContinuousClock.now - begun
             // A second is the aim; the machine of the tests may be busy.
             #expect(taken < .seconds(2), "\(taken)")
-            print("cancelled: no process left after \(taken)")
             let run = try await server.finishedRun(of: commit)
             #expect(run.state == "cancelled" && run.steps?.allSatisfy { $0.state == "cancelled" } == true, "\(run)")
             #expect(server.containers.isEmpty)
+        }
+    }
+
+    @Test("Cancelling reaches the command of a Containerfile too")
+    func cancelInBuild() async throws {
+        let word = "\(Int.random(in: 1_000_000..<9_000_000))"
+        try await ServerFixture.with { server in
+            let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+            try repository.write("FROM library/busybox:1\nRUN trap '' TERM; sleep \(word) & sleep \(word)\n", to: "Containerfile")
+            let commit = try await repository.commit(version: "1", pipeline: "build: {image: shop/sample, file: Containerfile}\n")
+            try await server.push(commit, to: server.addProject(repository))
+            try await until("the command runs") { Self.processes(with: word).count == 2 }
+            let begun = ContinuousClock.now
+            #expect(try await server.slipway("cancel", "1").status == 0)
+            try await until("no process is left", seconds: 10) { Self.processes(with: word).isEmpty }
+            #expect(ContinuousClock.now - begun < .seconds(3))
+            #expect(try await server.finishedRun(of: commit).state == "cancelled")
         }
     }
 }
