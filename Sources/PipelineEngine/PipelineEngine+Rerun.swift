@@ -51,6 +51,13 @@ extension PipelineEngine {
         return outcome
     }
 
+    /// The run of its concurrency group that a queued run waits for: the one just before it.
+    public func waitsFor(_ run: Run) async throws -> Int64? {
+        guard run.state == .queued, let group = run.concurrencyGroup else { return nil }
+        return try await parts.store.runs(project: run.project, limit: 500)
+            .first { $0.concurrencyGroup == group && !$0.state.isTerminal && $0.id < run.id }?.id
+    }
+
     /// The steps whose outcome counts for the new run too: those that may, as far as what they left is known.
     private func takenOver(_ run: Run, _ plan: PipelinePlan, _ scope: RerunScope) async throws -> [String: Step] {
         let steps = try await parts.store.steps(of: run.id)

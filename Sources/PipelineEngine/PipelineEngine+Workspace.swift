@@ -28,7 +28,8 @@ extension PipelineEngine {
     /// What of `allowed` can be taken over from a run, batch by batch.
     func known(among allowed: Set<String>, of run: Int64) async throws -> [[String]] {
         let files = workspace(of: run)
-        guard files.exists else { return [] }
+        // A checkout that was cut off left something else than steps do.
+        guard files.exists, try await parts.store.run(run)?.phase != .checkout else { return [] }
         let started = try await parts.store.steps(of: run).filter { $0.startedAt != nil }.map(\.name)
         return try files.known(among: allowed, started: Set(started))
     }
@@ -45,7 +46,7 @@ extension PipelineEngine {
     /// Removes the workspaces of runs that have been over for long enough, and of those that succeeded.
     func prune() async throws {
         for name in try FileSystem.names(in: runsFolder) {
-            guard let id = Int64(name), workspace(of: id).exists, let run = try await parts.store.run(id), run.state.isTerminal else {
+            guard let id = Int64(name), !workspace(of: id).isGone, let run = try await parts.store.run(id), run.state.isTerminal else {
                 continue
             }
             if run.state != .succeeded {

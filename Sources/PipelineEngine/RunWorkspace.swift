@@ -19,10 +19,14 @@ struct RunWorkspace {
     /// What steps and the build of the image see.
     var tree: FilePath { folder.appending("workspace") }
     private var layers: FilePath { folder.appending("layers") }
+    /// What is being removed: half of it must not pass for the whole.
+    private var removed: FilePath { folder.appending("removed") }
     private func record(_ layer: Int) -> FilePath { layers.appending("\(layer)").appending("steps.json") }
 
-    /// Whether anything of the files is there.
+    /// Whether the files are there.
     var exists: Bool { FileSystem.exists(tree) }
+    /// Whether anything is there, be it the rest of a removal.
+    var isGone: Bool { ![tree, layers, removed].contains(where: FileSystem.exists) }
 
     /// The steps of each batch that is complete, oldest first.
     func batches() throws -> [[String]] {
@@ -78,7 +82,10 @@ struct RunWorkspace {
 
     func remove() async throws {
         try await layered.unmount()
-        try FileSystem.remove(tree)
-        try FileSystem.remove(layers)
+        try FileSystem.remove(removed)
+        for path in [tree, layers] where FileSystem.exists(path) {
+            try FileSystem.move(path, to: removed)
+            try FileSystem.remove(removed)
+        }
     }
 }

@@ -16,25 +16,23 @@ extension SQLiteStore {
     }
 
     static func insert(_ run: NewRun, actor: String, now: Double, _ db: GRDB.Database) throws -> CreationOutcome {
+        // Looked up first: an insertion that is refused would use up a number.
+        let known = try Int64.fetchOne(
+            db, sql: #"SELECT id FROM run WHERE project = ? AND pipeline = ? AND "trigger" = ?"#,
+            arguments: [run.project, run.pipeline, run.trigger])
+        if let known { return .exists(known) }
         let invalid = run.diagnostic != nil
         try db.execute(
             sql: """
                 INSERT INTO run (project, pipeline, "trigger", event, "commit", branch, author, message, commitTime,
                     state, phase, plan, error, createdAt, finishedAt, rerunOf, concurrencyGroup)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'checkout', ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (project, pipeline, "trigger") DO NOTHING
                 """,
             arguments: [
                 run.project, run.pipeline, run.trigger, run.event, run.commit, run.branch, run.author, run.message,
                 run.commitTime, invalid ? "invalid" : "queued", run.plan, run.diagnostic, now, invalid ? now : nil,
                 run.rerunOf, run.concurrencyGroup,
             ])
-        guard db.changesCount > 0 else {
-            let id = try Int64.fetchOne(
-                db, sql: #"SELECT id FROM run WHERE project = ? AND pipeline = ? AND "trigger" = ?"#,
-                arguments: [run.project, run.pipeline, run.trigger])
-            return .exists(id ?? 0)
-        }
         let id = db.lastInsertedRowID
         for (ordinal, step) in run.steps.enumerated() { try insert(step, ordinal: ordinal, run: id, db) }
         let what = run.rerunOf.map { "run \($0) again" } ?? "\(run.event) for \(run.pipeline)"

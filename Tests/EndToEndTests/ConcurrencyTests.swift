@@ -32,7 +32,8 @@ extension EndToEnd {
             let third = try await eventually("the run of the branch") {
                 try await server.runs().first { $0.id > second && $0.state == "succeeded" }?.id
             }
-            #expect(try await server.show(second).state == "queued")
+            let waiting = try await server.show(second)
+            #expect(waiting.state == "queued" && waiting.waitsFor == first)
 
             let newest = try await push("free 4", cancel: true)
             let last = try await eventually("the newest is over") {

@@ -23,11 +23,14 @@ extension EndToEnd {
                 made.insert(try JSONDecoder().decode(RunValue.self, from: Data(answer.body.utf8)).id)
             }
             #expect(made.count == 2)
+            // The button, pressed twice.
+            let pressed = try await server.press("/runs/\(first.id)", form: "/runs/\(first.id)/rerun", times: 2)
+            #expect(pressed.count == 2 && Set(pressed).count == 1 && pressed[0].contains("/runs/4?done="), "\(pressed)")
             let typed = try await server.slipway("rerun", "\(first.id)")
             #expect(typed.status == 0 && typed.output.contains("repeats run \(first.id)"), "\(typed)")
             try await until("all are over") { try await server.runs().allSatisfy(\.isOver) }
             let runs = try await server.runs()
-            #expect(runs.count == 4)
+            #expect(runs.count == 5)
             for run in runs where run.id != first.id {
                 #expect(run.rerunOf == first.id && run.commit == commit && run.state == "failed")
             }
@@ -78,6 +81,10 @@ extension EndToEnd {
             let from = try await again("--from", "b")
             #expect(from.state == "succeeded" && from.steps?.map(\.takenFrom) == [1, nil, nil, nil])
             #expect(try await server.log(of: from.id).contains("[d] left: a b dirty g\n"))
+
+            let typed = try await server.slipway("rerun", "1", "--failed", "--key", "typed")
+            #expect(typed.output.contains("Taken over: a, b"), "\(typed)")
+            try await until("the last one is over") { try await server.runs().allSatisfy(\.isOver) }
 
             func refused(_ arguments: String...) async throws -> String {
                 let outcome = try await command(

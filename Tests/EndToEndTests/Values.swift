@@ -15,6 +15,7 @@ struct RunValue: Decodable {
     var error: String?
     var rerunOf: Int?
     var supersededBy: Int?
+    var waitsFor: Int?
     var steps: [StepValue]?
     var deployments: [DeploymentValue]?
     var isOver: Bool { state != "queued" && state != "running" }

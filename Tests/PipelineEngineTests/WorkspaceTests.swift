@@ -10,7 +10,11 @@ import Testing
         try #require(geteuid() == 0, "overlayfs needs root: run the tests as root")
         let folder = FilePath(NSTemporaryDirectory()).appending("slipway-workspace-\(UUID().uuidString)")
         do { try await body(folder) } catch { Issue.record("\(error)") }
-        for run in try FileSystem.names(in: folder) { try await RunWorkspace(folder: folder.appending(run)).remove() }
+        for run in try FileSystem.names(in: folder) {
+            let files = RunWorkspace(folder: folder.appending(run))
+            try await files.remove()
+            #expect(files.isGone)
+        }
         try FileSystem.remove(folder)
         #expect(!FileSystem.exists(folder))
     }

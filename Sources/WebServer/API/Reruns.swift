@@ -43,6 +43,8 @@ func addRerunAPI(to router: Router<WebContext>, _ parts: WebParts) {
         guard let again = try await parts.store.run(id) else {
             throw RequestProblem.unknown("run", "\(id)", hint: "was the project removed?")
         }
-        return try json(RunValue(again), status: status)
+        var value = RunValue(again)
+        value.steps = try await parts.engine.shownSteps(of: again).map(StepValue.init)
+        return try json(value, status: status)
     }
 }

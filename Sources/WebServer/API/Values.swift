@@ -49,6 +49,8 @@ public struct RunValue: Codable, Sendable {
     /// The newer run of its concurrency group that took its place.
     public var supersededBy: Int64?
     public var concurrencyGroup: String?
+    /// The run of its concurrency group that must be over first. Only where one run is asked for.
+    public var waitsFor: Int64?
     public var createdAt: Double
     public var startedAt: Double?
     public var finishedAt: Double?

@@ -81,7 +81,7 @@ public struct RerunForms: Sendable {
 
 /// Another run, and what it is to this one.
 public struct RelatedRun: Sendable {
-    /// "Repeats", "Repeated by", "Superseded by".
+    /// "Repeats", "Repeated by", "Superseded by", "Waits for".
     public var relation: String
     public var id: String
     public let url: String

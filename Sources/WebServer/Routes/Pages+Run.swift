@@ -54,7 +54,7 @@ extension Pages {
             page.deployments.append(try await panel(deployment, release: release, signedIn: signedIn))
         }
         let reruns = try await parts.store.reruns(of: run.id)
-        page.related = related(to: run, reruns)
+        page.related = related(to: run, reruns, waitsFor: try await parts.engine.waitsFor(run))
         if signedIn, !run.state.isTerminal { page.cancelURL = "\(PageURL.run("\(run.id)"))/cancel" }
         if signedIn, run.state.isTerminal, run.plan != nil {
             page.rerun = RerunForms(
@@ -64,9 +64,10 @@ extension Pages {
         return html(renderer.render(page))
     }
 
-    private func related(to run: Run, _ reruns: [Run]) -> [RelatedRun] {
-        [run.rerunOf.map { RelatedRun("Repeats", id: "\($0)") }, run.supersededBy.map { RelatedRun("Superseded by", id: "\($0)") }]
-            .compactMap { $0 } + reruns.map { RelatedRun("Repeated by", id: "\($0.id)") }
+    private func related(to run: Run, _ reruns: [Run], waitsFor: Int64?) -> [RelatedRun] {
+        let others = [("Waits for", waitsFor), ("Repeats", run.rerunOf), ("Superseded by", run.supersededBy)]
+        return others.compactMap { relation, id in id.map { RelatedRun(relation, id: "\($0)") } }
+            + reruns.map { RelatedRun("Repeated by", id: "\($0.id)") }
     }
 
     private func log(_ request: Request, _ context: WebContext) async throws -> Response {

@@ -38,7 +38,11 @@ struct Rerun: AsyncParsableCommand {
         let again: RunValue = try await Client().post(
             "/runs/\(run)/rerun", wanted, headers: ["Idempotency-Key": key ?? UUID().uuidString])
         if json { return try printJSON(again) }
+        let taken = (again.steps ?? []).filter { $0.takenFrom != nil }.map(\.name)
         print("Run \(again.id) repeats run \(run); see: slipway logs \(again.id) -f")
+        if failed || from != nil {
+            print(taken.isEmpty ? "No step could be taken over; all of them run." : "Taken over: \(taken.joined(separator: ", "))")
+        }
     }
 }
 

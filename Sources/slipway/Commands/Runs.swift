@@ -38,6 +38,7 @@ struct Show: AsyncParsableCommand {
         print("  \(run.commit) \(run.branch ?? "") by \(run.author): \(run.message)")
         if let original = run.rerunOf { print("  repeats run \(original)") }
         if let newer = run.supersededBy { print("  superseded by run \(newer)") }
+        if let before = run.waitsFor { print("  waits for run \(before)") }
         if let group = run.concurrencyGroup { print("  concurrency group \(group)") }
         if let error = run.error { print("\n\(error)\n") }
         if let digest = run.digest { print("  image \(digest)") }
