@@ -17,6 +17,8 @@ extension PipelineEngine {
             try await discardContainer(run: run.id, step: step.name)
             observed = nil
         }
+        // A start that was cut off is begun again.
+        if case .created = observed?.state { observed = nil }
         if observed == nil {
             let spec = try await containerSpec(container, step, plan, run, workspace: workspace)
             if step.state == .waiting { try await record(.init(.running), step.name, run) }
