@@ -251,7 +251,10 @@ public enum WebAssets {
 <div><p class="state">{{#badge}}{{>badge}}{{/badge}}<span class="sub num">{{duration}}</span></p><h1><bdi>{{subject}}</bdi></h1></div>
 <div class="buttons">
 {{#.cancelURL}}<form method="post" action="{{.}}">{{>csrf}}<button class="danger">Cancel</button></form>{{/.cancelURL}}
-{{#.rerunURL}}<form method="post" action="{{.}}">{{>csrf}}<button>Run again</button></form>{{/.rerunURL}}
+{{#.rerun}}
+<form method="post" action="{{url}}">{{>csrf}}<input type="hidden" name="key" value="{{key}}"><button>Run again</button></form>
+{{#offersFailed}}<form method="post" action="{{url}}">{{>csrf}}<input type="hidden" name="key" value="{{key}}-failed"><input type="hidden" name="failed" value="1"><button>Run what failed again</button></form>{{/offersFailed}}
+{{/.rerun}}
 </div>
 </div>
 <dl class="meta">
@@ -263,6 +266,9 @@ public enum WebAssets {
 <div><dt>Trigger</dt><dd>{{event}}</dd></div>
 <div><dt>Started</dt><dd>{{#when}}{{>time}}{{/when}}</dd></div>
 <div><dt>Run</dt><dd><code>{{id}}</code></dd></div>
+{{#related}}
+<div><dt>{{relation}}</dt><dd><a href="{{url}}">run {{id}}</a></dd></div>
+{{/related}}
 </dl>
 {{#.problem}}
 <div class="problem"><p><strong>{{message}}</strong></p>{{#.hint}}<p>{{.}}</p>{{/.hint}}</div>

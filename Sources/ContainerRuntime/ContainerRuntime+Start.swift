@@ -41,6 +41,10 @@ extension ContainerRuntime {
                 .invalidSpec, "container \(spec.id): \(mount.source), to be seen as \(mount.destination), is not there",
                 hint: "make it first")
         }
+        // conmon appends to what is there.
+        if let log = spec.continuedLog, link(log, paths.log.string) != 0, errno != ENOENT {
+            throw ContainerError.file("continue the log", FilePath(log), Errno(rawValue: errno))
+        }
         try Overlay.mount(spec, paths)
         try MemoryFiles.mount(spec, paths)
         if spec.hidesMountPoints, try MountPoints(spec: spec, paths: paths).make() {

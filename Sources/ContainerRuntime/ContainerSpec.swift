@@ -102,13 +102,17 @@ public struct ContainerSpec: Codable, Sendable, Hashable {
     /// What is mounted leaves no trace in ``ContainerRuntime/changes(of:)``: mount points that the layers lack are made
     /// in a layer of their own.
     public var hidesMountPoints: Bool
+    /// Absolute path of a log that this container's output is to go on with; one that is not there is left out. On the
+    /// file system of ``ContainerRuntime``'s root. Nil: the container has a log of its own.
+    public var continuedLog: String?
 
     public init(
         id: String, layers: [String], arguments: [String], environment: [String] = [], workingDirectory: String = "",
         user: String = "", mounts: [Mount] = [], limits: Limits = Limits(), readOnlyRoot: Bool = false,
         network: Network = .none, labels: [String: String] = [:], hostname: String? = nil,
         capabilities: [String] = ContainerSpec.instanceCapabilities, memoryMounts: [MemoryMount] = [],
-        memoryFiles: [MemoryFile] = [], allowsNewPrivileges: Bool = false, hidesMountPoints: Bool = false
+        memoryFiles: [MemoryFile] = [], allowsNewPrivileges: Bool = false, hidesMountPoints: Bool = false,
+        continuedLog: String? = nil
     ) {
         self.id = id
         self.layers = layers
@@ -127,6 +131,7 @@ public struct ContainerSpec: Codable, Sendable, Hashable {
         self.memoryFiles = memoryFiles
         self.allowsNewPrivileges = allowsNewPrivileges
         self.hidesMountPoints = hidesMountPoints
+        self.continuedLog = continuedLog
     }
 
     /// Enough for a build step that installs packages and changes owners as root.

@@ -45,10 +45,10 @@ enum Overlay {
     }
 
     /// Mounts with paths relative to `folder`, on a thread with a working directory of its own.
-    private static func mount(in folder: FilePath, options: String) -> Int32 {
+    static func mount(at target: String = "rootfs", in folder: FilePath, options: String) -> Int32 {
         onOwnThread {
             guard unshare(clinux_CLONE_FS) == 0, chdir(folder.string) == 0 else { return errno }
-            return Glibc.mount("overlay", "rootfs", "overlay", UInt(MS_NODEV), options) == 0 ? 0 : errno
+            return Glibc.mount("overlay", target, "overlay", UInt(MS_NODEV), options) == 0 ? 0 : errno
         }
     }
 

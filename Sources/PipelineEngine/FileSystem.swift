@@ -25,6 +25,24 @@ enum FileSystem {
         if exists(path) { try FileManager.default.removeItem(atPath: path.string) }
     }
 
+    /// Adds to a file, which is made when missing.
+    static func append(_ text: String, to path: FilePath) throws {
+        try makeFolder(path.removingLastComponent())
+        let file = try FileDescriptor.open(
+            path, .writeOnly, options: [.append, .create, .closeOnExec], permissions: [.ownerReadWrite, .groupRead, .otherRead])
+        try file.closeAfter { _ = try file.writeAll(Array(text.utf8)) }
+    }
+
+    static func move(_ path: FilePath, to target: FilePath) throws {
+        try makeFolder(target.removingLastComponent())
+        try FileManager.default.moveItem(atPath: path.string, toPath: target.string)
+    }
+
+    /// Writes a file by temp + rename; half of it is never seen.
+    static func replace(_ path: FilePath, with data: Data) throws {
+        try data.write(to: URL(filePath: path.string), options: .atomic)
+    }
+
     /// Gives a file a second name, so that it survives the removal of the first. Already there is fine.
     static func keep(_ file: FilePath, as kept: FilePath) throws {
         guard exists(file), !exists(kept) else { return }

@@ -85,6 +85,7 @@ extension PipelineEngine {
                 }
                 run.plan = String(decoding: try OCIJSON.encode(plan), as: UTF8.self)
                 run.steps = plan.steps.map { NewStep(name: $0.name, image: $0.image, dependsOn: $0.dependsOn) }
+                Self.joinGroup(&run, plan)
             } catch let error as PipelineError {
                 run.diagnostic = error.description
             } catch let error as GitError {
@@ -95,6 +96,11 @@ extension PipelineEngine {
         let started = runs.map(\.pipeline).joined(separator: ", ")
         let outcome = [started.isEmpty ? "no run" : "runs: \(started)"] + skipped
         return (outcome.joined(separator: "; "), runs)
+    }
+
+    static func joinGroup(_ run: inout NewRun, _ plan: PipelinePlan) {
+        run.concurrencyGroup = plan.concurrency?.name(branch: run.branch ?? "", event: run.event)
+        run.supersedes = plan.concurrency?.cancel ?? false
     }
 
     /// The files a push touched; unknown history (a force push, a new branch) counts as everything.

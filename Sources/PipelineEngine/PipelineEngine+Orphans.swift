@@ -29,6 +29,7 @@ extension PipelineEngine {
             try await parts.runtime.remove(container.id)
         }
         for run in try FileSystem.names(in: runsFolder) where try await !isKnown(run: run) {
+            try await RunWorkspace(folder: runsFolder.appending(run)).remove()
             try FileSystem.remove(runsFolder.appending(run))
         }
         for mirror in try FileSystem.names(in: mirrorsFolder) {

@@ -61,7 +61,8 @@ extension PipelineEngine {
             throw error
         } catch is RunCancelled {
             try await stopSteps(of: run, as: .cancelled)
-            try await finish(run, .cancelled, error: "cancelled")
+            let newer = try await parts.store.run(run.id)?.supersededBy
+            try await finish(run, .cancelled, error: newer.map { "superseded by run \($0)" } ?? "cancelled")
         } catch let failure as RunFailed {
             try await stopSteps(of: run, as: .skipped)
             try await finish(run, .failed, error: failure.reason)
@@ -81,13 +82,16 @@ extension PipelineEngine {
     }
 
     private func execute(_ run: Run, _ plan: PipelinePlan) async throws {
-        let workspace = runFolder(run.id).appending("workspace")
+        let files = workspace(of: run.id)
+        let workspace = files.tree
         if run.phase == .checkout {
-            try await checkOut(run, to: workspace)
+            try await checkOut(run, to: files)
             try await enter(.steps, run)
+        } else {
+            try await files.open()
         }
         if run.phase == .checkout || run.phase == .steps {
-            try await runSteps(run, plan, workspace: workspace)
+            try await runSteps(run, plan, in: files)
             try await enter(.build, run)
         }
         guard let build = plan.build else {
@@ -110,20 +114,20 @@ extension PipelineEngine {
             try await enter(.release, run)
         }
         try await release(run, plan, digest: digest, reference: reference)
-        try FileSystem.remove(workspace)
     }
 
     private func enter(_ phase: RunPhase, _ run: Run) async throws {
         guard try await untilAnswered({ try await parts.store.setPhase(phase, ofRun: run.id, epoch: run.epoch) }) else { throw LeaseLost() }
     }
 
-    private func checkOut(_ run: Run, to workspace: FilePath) async throws {
+    private func checkOut(_ run: Run, to files: RunWorkspace) async throws {
+        // What an interrupted checkout left is no good.
+        try await files.remove()
+        if try await takeOver(run, to: files) { return }
         let mirror = mirror(run.project)
         let commit = try CommitID(parsing: run.commit)
-        // What an interrupted checkout left is no good.
-        try FileSystem.remove(workspace)
-        try FileSystem.makeFolder(workspace)
-        try await mirror.export(commit, to: workspace)
+        try FileSystem.makeFolder(files.tree)
+        try await mirror.export(commit, to: files.tree)
     }
 
     private func release(_ run: Run, _ plan: PipelinePlan, digest: Digest, reference: ImageReference) async throws {
@@ -141,6 +145,7 @@ extension PipelineEngine {
         }
         guard done else { throw LeaseLost() }
         bell.ring()
+        await putAway(run.id, .succeeded)
     }
 
     private func finish(_ run: Run, _ state: RunState, error: String?) async throws {
@@ -151,14 +156,19 @@ extension PipelineEngine {
         guard done else { throw LeaseLost() }
         logger.info("run finished", metadata: ["run": "\(run.id)", "state": "\(state)", "error": "\(error ?? "")"])
         bell.ring()
+        await putAway(run.id, state)
     }
 
-    /// Ends what still runs and marks what never ran.
+    /// Ends what still runs, all at once, and marks what never ran.
     private func stopSteps(of run: Run, as state: StepState) async throws {
-        for step in try await untilAnswered({ try await parts.store.steps(of: run.id) }) where !step.state.isTerminal {
-            if step.state == .running {
-                try await discardContainer(run: run.id, step: step.name)
+        let steps = try await untilAnswered({ try await parts.store.steps(of: run.id) }).filter { !$0.state.isTerminal }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for step in steps where step.state == .running {
+                group.addTask { try await discardContainer(run: run.id, step: step.name) }
             }
+            try await group.waitForAll()
+        }
+        for step in steps {
             let change = StepChange(step.state == .running ? .cancelled : state)
             _ = try await untilAnswered { try await parts.store.setStep(step.name, ofRun: run.id, epoch: run.epoch, to: change) }
         }

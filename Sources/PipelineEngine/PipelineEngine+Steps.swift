@@ -11,17 +11,20 @@ extension PipelineEngine {
     static let workspaceMount = "/workspace"
 
     /// Runs the steps that are not over yet, each as soon as those it depends on have succeeded.
-    func runSteps(_ run: Run, _ plan: PipelinePlan, workspace: FilePath) async throws {
+    func runSteps(_ run: Run, _ plan: PipelinePlan, in files: RunWorkspace) async throws {
         let plans = Dictionary(plan.steps.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let recorded = try await untilAnswered { try await parts.store.steps(of: run.id) }
         var states = Dictionary(recorded.map { ($0.name, $0.state) }, uniquingKeysWith: { first, _ in first })
         for step in recorded where step.state.isTerminal && step.startedAt != nil {
             try await discardContainer(run: run.id, step: step.name)
         }
+        let closed = Set(try files.batches().joined())
+        var batch = Set(recorded.filter { $0.startedAt != nil && !closed.contains($0.name) }.map(\.name))
         try await withThrowingTaskGroup(of: (String, StepState).self) { group in
-            var started: Set<String> = []
+            var running: Set<String> = []
             func startReady() async throws {
-                for step in recorded where !started.contains(step.name) && states[step.name]?.isTerminal == false {
+                var ready: [(Step, StepPlan)] = []
+                for step in recorded where !running.contains(step.name) && states[step.name]?.isTerminal == false {
                     guard let plan = plans[step.name] else { continue }
                     let needs = step.dependsOn.map { states[$0] ?? .succeeded }
                     if needs.contains(where: { $0.isTerminal && $0 != .succeeded }) {
@@ -30,14 +33,23 @@ extension PipelineEngine {
                         try await startReady()
                         return
                     }
-                    if needs.allSatisfy({ $0 == .succeeded }) {
-                        started.insert(step.name)
-                        group.addTask { (step.name, try await runStep(step, plan, run, workspace: workspace)) }
-                    }
+                    if needs.allSatisfy({ $0 == .succeeded }) { ready.append((step, plan)) }
+                }
+                // Nothing runs: what has succeeded so far can be kept apart from what comes.
+                let isQuiet = running.isEmpty && !ready.isEmpty && ready.allSatisfy { $0.0.state == .waiting }
+                if isQuiet, !batch.isEmpty, batch.allSatisfy({ states[$0] == .succeeded }) {
+                    try await files.close(batch: batch.sorted())
+                    batch = []
+                }
+                for (step, plan) in ready {
+                    running.insert(step.name)
+                    batch.insert(step.name)
+                    group.addTask { (step.name, try await runStep(step, plan, run, workspace: files.tree)) }
                 }
             }
             try await startReady()
             while let (name, state) = try await group.next() {
+                running.remove(name)
                 states[name] = state
                 try await startReady()
             }
@@ -48,7 +60,7 @@ extension PipelineEngine {
         }
     }
 
-    private func record(_ change: StepChange, _ step: String, _ run: Run) async throws {
+    func record(_ change: StepChange, _ step: String, _ run: Run) async throws {
         guard try await untilAnswered({ try await parts.store.setStep(step, ofRun: run.id, epoch: run.epoch, to: change) }) else {
             throw LeaseLost()
         }
@@ -57,23 +69,20 @@ extension PipelineEngine {
 
     /// Carries one step to its end. A step that was running before a restart is re-attached, not started again.
     private func runStep(_ step: Step, _ plan: StepPlan, _ run: Run, workspace: FilePath) async throws -> StepState {
-        let container = Self.container(run: run.id, step: step.name)
+        var step = step
         do {
-            var observed = step.state == .running ? try await parts.runtime.observe(container) : nil
-            if observed == nil {
-                let spec = try await containerSpec(container, plan, run, workspace: workspace)
-                if step.state == .waiting { try await record(.init(.running), step.name, run) }
-                observed = try await parts.runtime.start(spec)
+            while true {
+                let change = try await attempt(step, plan, run, workspace: workspace)
+                guard change.state == .failed, step.attempt <= plan.retries else {
+                    // Recorded before its container goes: a server killed in between must not run the step again.
+                    try await record(change, step.name, run)
+                    try await discardContainer(run: run.id, step: step.name)
+                    return change.state
+                }
+                try await prepareRetry(of: step, plan, run, after: change.message ?? "failed")
+                step.state = .running
+                step.attempt += 1
             }
-            let begun = observed?.startedAt ?? Date.now
-            let remaining = plan.timeout - Date.now.timeIntervalSince(begun)
-            let exit = try await waitForExit(container, atMost: .seconds(max(0, remaining)))
-            let change = Self.outcome(exit, timeout: plan.timeout)
-            // Recorded before its container goes: a server killed in between must not run the step again.
-            if exit == nil { try await parts.runtime.stop(container, grace: .zero) }
-            try await record(change, step.name, run)
-            try await discardContainer(run: run.id, step: step.name)
-            return change.state
         } catch is CancellationError {
             throw CancellationError()
         } catch let error as LeaseLost {
@@ -87,36 +96,6 @@ extension PipelineEngine {
         }
     }
 
-    private static func outcome(_ exit: ExitStatus?, timeout: Double) -> StepChange {
-        guard let exit else {
-            return StepChange(.failed, message: "timed out after \(timeout.formatted()) s; raise 'timeout' of the step")
-        }
-        if exit.outOfMemory {
-            return StepChange(
-                .failed, exitCode: Int(exit.code), message: "ran out of memory; raise 'limits.memory' of the step")
-        }
-        if exit == .lost {
-            return StepChange(.failed, message: "its container was lost (did the machine restart?); run it again")
-        }
-        if exit.code != 0 {
-            return StepChange(.failed, exitCode: Int(exit.code), message: "exit code \(exit.code)")
-        }
-        return StepChange(.succeeded, exitCode: 0)
-    }
-
-    /// The exit status, or nil when the time is over first.
-    private func waitForExit(_ container: String, atMost limit: Duration) async throws -> ExitStatus? {
-        try await withThrowingTaskGroup(of: ExitStatus?.self) { group in
-            group.addTask { try await parts.runtime.waitForExit(container) }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? nil
-        }
-    }
-
     /// Removes a step's container with everything in it; its log is kept with the run.
     func discardContainer(run: Int64, step: String) async throws {
         let container = Self.container(run: run, step: step)
@@ -127,8 +106,8 @@ extension PipelineEngine {
         try await parts.runtime.remove(container)
     }
 
-    private func containerSpec(
-        _ id: String, _ plan: StepPlan, _ run: Run, workspace: FilePath
+    func containerSpec(
+        _ id: String, _ step: Step, _ plan: StepPlan, _ run: Run, workspace: FilePath
     ) async throws
         -> ContainerSpec
     {
@@ -137,7 +116,7 @@ extension PipelineEngine {
         var environment = [
             "CI": "true", "SLIPWAY_PROJECT": run.project, "SLIPWAY_PIPELINE": run.pipeline,
             "SLIPWAY_RUN": "\(run.id)", "SLIPWAY_COMMIT": run.commit, "SLIPWAY_BRANCH": run.branch ?? "",
-            "SLIPWAY_EVENT": run.event, "SLIPWAY_STEP": plan.name, "HOME": "/root",
+            "SLIPWAY_EVENT": run.event, "SLIPWAY_STEP": plan.name, "SLIPWAY_ATTEMPT": "\(step.attempt)", "HOME": "/root",
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         ]
         for pair in image.config.config?.env ?? [] {
@@ -153,8 +132,9 @@ extension PipelineEngine {
             limits: .init(
                 memoryBytes: plan.limits.memoryBytes, cpus: plan.limits.cpus, pids: plan.limits.pids ?? 4096),
             readOnlyRoot: false, network: settings.stepNetwork,
-            labels: [Self.runLabel: "\(run.id)", "slipway.step": plan.name], hostname: plan.name,
-            capabilities: ContainerSpec.stepCapabilities)
+            labels: [Self.runLabel: "\(run.id)", "slipway.step": plan.name, Self.attemptLabel: "\(step.attempt)"],
+            hostname: plan.name, capabilities: ContainerSpec.stepCapabilities,
+            continuedLog: step.attempt > 1 ? keptLog(run: run.id, step: step.name).string : nil)
     }
 
     /// The commands one after the other, each printed before it runs; the first that fails ends the step.

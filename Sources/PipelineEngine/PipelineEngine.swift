@@ -63,13 +63,15 @@ public struct PipelineEngine: Service {
         /// How often a registry outside that fails is asked, and the pause after the first failure; each later one is twice as long.
         public var registryAttempts: Int
         public var registryPause: Duration
+        /// Seconds that the workspace of a run which did not succeed is kept, so that the run can be repeated in part.
+        public var keepWorkspace: Double
         /// The network of steps.
         public var stepNetwork: ContainerSpec.Network
 
         public init(
             dataFolder: FilePath, holder: String, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
             leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
-            registryPause: Duration = .seconds(1), stepNetwork: ContainerSpec.Network = .bridge
+            registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, stepNetwork: ContainerSpec.Network = .bridge
         ) {
             self.dataFolder = dataFolder
             self.holder = holder
@@ -79,6 +81,7 @@ public struct PipelineEngine: Service {
             self.diskReserve = diskReserve
             self.registryAttempts = registryAttempts
             self.registryPause = registryPause
+            self.keepWorkspace = keepWorkspace
             self.stepNetwork = stepNetwork
         }
     }
@@ -138,6 +141,12 @@ public struct PipelineEngine: Service {
         do { try await removeOrphans() } catch  where !(error is CancellationError) {
             logger.error("leftovers could not be removed: \(error)")
         } catch {}
+        while !Task.isCancelled {
+            do { try await prune() } catch  where !(error is CancellationError) {
+                logger.error("old workspaces could not be removed: \(error)")
+            } catch {}
+            try? await Task.sleep(for: .seconds(min(max(settings.keepWorkspace / 4, 1), 600)))
+        }
     }
 
     /// Says once that the disk is full, and once that there is room again.

@@ -25,12 +25,13 @@ struct KeySet: Sendable {
     }
 
     static let pipeline = KeySet(
-        "pipeline", title: "the pipeline", ["when", "steps", "build", "service", "stages"],
-        notYet: ["matrix", "cache", "services", "concurrency"])
+        "pipeline", title: "the pipeline", ["when", "concurrency", "steps", "build", "service", "stages"],
+        notYet: ["matrix", "cache", "services"])
+    static let concurrency = KeySet("concurrency", ["group", "cancel"], required: ["group"])
     static let trigger = KeySet("trigger", title: "an entry of when", ["event", "branch", "path"])
     static let filter = KeySet("filter", ["include", "exclude"])
     static let step = KeySet(
-        "step", ["name", "image", "commands", "environment", "depends_on", "timeout", "limits"],
+        "step", ["name", "image", "commands", "environment", "depends_on", "timeout", "retries", "limits"],
         required: ["name", "image", "commands"],
         synonyms: ["needs": "depends_on", "run": "commands", "script": "commands", "env": "environment"])
     static let secret = KeySet("secret", title: "a value from a secret", ["from_secret"], required: ["from_secret"])
@@ -57,6 +58,6 @@ struct KeySet: Sendable {
     static let approval = KeySet("approval", ["count", "from", "not_author", "expires"])
 
     static let all: [KeySet] = [
-        pipeline, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval,
+        pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval,
     ]
 }

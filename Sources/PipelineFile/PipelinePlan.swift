@@ -9,6 +9,8 @@ public struct PipelinePlan: Codable, Sendable, Equatable {
     public var name: String
     /// The run happens when any of these matches; never empty after parsing.
     public var when: [Trigger]
+    /// nil = runs of the pipeline may overlap.
+    public var concurrency: ConcurrencyPlan?
     /// In the order written; `dependsOn` is complete, the sequential default included.
     public var steps: [StepPlan]
     public var build: BuildPlan?
@@ -17,11 +19,12 @@ public struct PipelinePlan: Codable, Sendable, Equatable {
     public var stages: [StagePlan]
 
     public init(
-        name: String, when: [Trigger] = [Trigger()], steps: [StepPlan] = [], build: BuildPlan? = nil,
-        service: ServiceDefinition? = nil, stages: [StagePlan] = []
+        name: String, when: [Trigger] = [Trigger()], concurrency: ConcurrencyPlan? = nil, steps: [StepPlan] = [],
+        build: BuildPlan? = nil, service: ServiceDefinition? = nil, stages: [StagePlan] = []
     ) {
         self.name = name
         self.when = when
+        self.concurrency = concurrency
         self.steps = steps
         self.build = build
         self.service = service
@@ -55,13 +58,15 @@ public struct StepPlan: Codable, Sendable, Equatable {
     public var environment: [String: Value]
     /// Names of steps that must have succeeded.
     public var dependsOn: [String]
-    /// Seconds.
+    /// Seconds that each attempt gets.
     public var timeout: Double
+    /// How often the step runs again after it failed.
+    public var retries: Int
     public var limits: ResourceLimits
 
     public init(
         name: String, image: String, commands: [String], environment: [String: Value] = [:],
-        dependsOn: [String] = [], timeout: Double = 3600, limits: ResourceLimits = ResourceLimits()
+        dependsOn: [String] = [], timeout: Double = 3600, retries: Int = 0, limits: ResourceLimits = ResourceLimits()
     ) {
         self.name = name
         self.image = image
@@ -69,7 +74,21 @@ public struct StepPlan: Codable, Sendable, Equatable {
         self.environment = environment
         self.dependsOn = dependsOn
         self.timeout = timeout
+        self.retries = retries
         self.limits = limits
+    }
+
+    /// Plans that runs kept from before there were retries have none.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        name = try container.decode(String.self, forKey: .name)
+        image = try container.decode(String.self, forKey: .image)
+        commands = try container.decode([String].self, forKey: .commands)
+        environment = try container.decode([String: Value].self, forKey: .environment)
+        dependsOn = try container.decode([String].self, forKey: .dependsOn)
+        timeout = try container.decode(Double.self, forKey: .timeout)
+        retries = try container.decodeIfPresent(Int.self, forKey: .retries) ?? 0
+        limits = try container.decode(ResourceLimits.self, forKey: .limits)
     }
 }
 

@@ -9,6 +9,7 @@ extension Reader {
             return nil
         }
         guard let fields = fields(root, .pipeline) else { return nil }
+        let concurrency = fields["concurrency"].flatMap { self.concurrency($0) }
         let steps = fields["steps"].map { self.steps($0) } ?? []
         let build = fields["build"].flatMap { self.build($0) }
         let service = fields["service"].flatMap { self.service($0) }
@@ -21,8 +22,8 @@ extension Reader {
             report(fields.key("stages"), "stages need '\(needed)'", "add \(needed): or remove stages")
         }
         return PipelinePlan(
-            name: pipelineName(root), when: fields["when"].map { self.when($0) } ?? [Trigger()], steps: steps,
-            build: build, service: service, stages: stages)
+            name: pipelineName(root), when: fields["when"].map { self.when($0) } ?? [Trigger()],
+            concurrency: concurrency, steps: steps, build: build, service: service, stages: stages)
     }
 
     private func pipelineName(_ root: Node) -> String {

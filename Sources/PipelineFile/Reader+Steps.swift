@@ -30,6 +30,7 @@ extension Reader {
                     environment: fields["environment"].map { environment($0, secrets: true) } ?? [:],
                     dependsOn: dependencies?.map(\.name) ?? [],
                     timeout: fields["timeout"].flatMap { duration($0, "timeout", 1...86400) } ?? 3600,
+                    retries: fields["retries"].flatMap { integer($0, "retries", 0...10) } ?? 0,
                     limits: fields["limits"].map { limits($0) } ?? ResourceLimits()))
         }
         graph.check(self)

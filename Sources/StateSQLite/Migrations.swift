@@ -20,6 +20,19 @@ enum Migrations {
                     );
                     """)
         }
+        migrator.registerMigration("0004-reruns-retries-concurrency") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE run ADD COLUMN rerunOf INTEGER;
+                    ALTER TABLE run ADD COLUMN concurrencyGroup TEXT;
+                    ALTER TABLE run ADD COLUMN supersededBy INTEGER;
+                    ALTER TABLE step ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
+                    ALTER TABLE step ADD COLUMN takenFrom INTEGER;
+                    CREATE INDEX runOfOriginal ON run(rerunOf) WHERE rerunOf IS NOT NULL;
+                    CREATE INDEX runOpenOfGroup ON run(project, concurrencyGroup, id)
+                        WHERE concurrencyGroup IS NOT NULL AND state IN ('queued', 'running');
+                    """)
+        }
         return migrator
     }
 

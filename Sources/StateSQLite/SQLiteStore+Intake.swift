@@ -85,35 +85,11 @@ extension SQLiteStore {
                 sql: "UPDATE delivery SET state = 'processed', outcome = ? WHERE id = ? AND state = 'received'",
                 arguments: [outcome, id])
             guard db.changesCount > 0 else { return [] }
-            return try runs.compactMap { try Self.insert($0, now: now, db) }
+            return try runs.compactMap { run in
+                guard case .created(let id) = try Self.insert(run, actor: run.author, now: now, db) else { return nil }
+                return id
+            }
         }
-    }
-
-    private static func insert(_ run: NewRun, now: Double, _ db: GRDB.Database) throws -> Int64? {
-        let invalid = run.diagnostic != nil
-        try db.execute(
-            sql: """
-                INSERT INTO run (project, pipeline, "trigger", event, "commit", branch, author, message, commitTime,
-                    state, phase, plan, error, createdAt, finishedAt)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'checkout', ?, ?, ?, ?)
-                ON CONFLICT (project, pipeline, "trigger") DO NOTHING
-                """,
-            arguments: [
-                run.project, run.pipeline, run.trigger, run.event, run.commit, run.branch, run.author, run.message,
-                run.commitTime, invalid ? "invalid" : "queued", run.plan, run.diagnostic, now, invalid ? now : nil,
-            ])
-        guard db.changesCount > 0 else { return nil }
-        let id = db.lastInsertedRowID
-        for (ordinal, step) in run.steps.enumerated() {
-            let dependsOn = String(decoding: try JSONEncoder().encode(step.dependsOn), as: UTF8.self)
-            try db.execute(
-                sql: "INSERT INTO step (run, ordinal, name, image, dependsOn, state) VALUES (?, ?, ?, ?, ?, 'waiting')",
-                arguments: [id, ordinal, step.name, step.image, dependsOn])
-        }
-        try recordEvent(
-            db, at: now, project: run.project, run: id, actor: run.author,
-            state: (invalid ? RunState.invalid : .queued).rawValue, message: "\(run.event) for \(run.pipeline)")
-        return id
     }
 
     public func postponeDelivery(_ id: Int64, reason: String, delay: Double, final: Bool) async throws {

@@ -33,8 +33,13 @@ extension SQLiteStore {
                 sql: """
                     UPDATE run SET state = 'running', epoch = epoch + 1, holder = :holder, leaseExpiresAt = :expires,
                         startedAt = coalesce(startedAt, :now)
-                    WHERE id = (SELECT id FROM run WHERE state IN ('queued', 'running') AND leaseExpiresAt <= :now
-                                ORDER BY id LIMIT 1)
+                    WHERE id = (
+                        SELECT r.id FROM run r WHERE r.state IN ('queued', 'running') AND r.leaseExpiresAt <= :now
+                          AND (r.state = 'running' OR r.concurrencyGroup IS NULL OR NOT EXISTS (
+                            SELECT 1 FROM run o WHERE o.project = r.project AND o.concurrencyGroup = r.concurrencyGroup
+                              AND o.state IN ('queued', 'running') AND o.id <> r.id
+                              AND (o.id < r.id OR o.state = 'running')))
+                        ORDER BY r.id LIMIT 1)
                     RETURNING *
                     """, arguments: ["holder": holder, "expires": now + leaseSeconds, "now": now])
         }
@@ -82,6 +87,22 @@ extension SQLiteStore {
                     "state": change.state.rawValue, "code": change.exitCode, "message": change.message, "now": now,
                     "run": id, "name": name, "epoch": epoch,
                 ])
+            return db.changesCount > 0
+        }
+    }
+
+    public func retryStep(
+        _ name: String, ofRun id: Int64, epoch: Int64, after attempt: Int, message: String
+    ) async throws -> Bool {
+        let now = clock()
+        return try await write { db in
+            try db.execute(
+                sql: """
+                    UPDATE step SET attempt = attempt + 1, message = :message, startedAt = :now
+                    WHERE run = :run AND name = :name AND state = 'running' AND attempt = :attempt
+                      AND EXISTS (SELECT 1 FROM run WHERE id = :run AND epoch = :epoch AND state = 'running')
+                    """,
+                arguments: ["message": message, "now": now, "run": id, "name": name, "attempt": attempt, "epoch": epoch])
             return db.changesCount > 0
         }
     }
@@ -135,7 +156,7 @@ extension SQLiteStore {
                         """, arguments: [now, id])
             else { return false }
             if run.state == .cancelled {
-                try db.execute(sql: "UPDATE step SET state = 'cancelled' WHERE run = ?", arguments: [id])
+                try db.execute(sql: "UPDATE step SET state = 'cancelled' WHERE run = ? AND state = 'waiting'", arguments: [id])
             }
             try recordEvent(db, at: now, project: run.project, run: id, actor: actor, message: "cancel requested")
             return true

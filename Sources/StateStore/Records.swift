@@ -96,6 +96,12 @@ public struct Run: Codable, Hashable, Sendable {
     public var error: String?
     public var digest: Digest?
     public var cancelRequested: Bool
+    /// The run that this one repeats.
+    public var rerunOf: Int64?
+    /// Runs of the same project and group do not overlap.
+    public var concurrencyGroup: String?
+    /// The newer run of the group that took this one's place.
+    public var supersededBy: Int64?
     public var epoch: Int64
     public var holder: String?
     public var leaseExpiresAt: Double
@@ -120,10 +126,17 @@ public struct NewRun: Sendable {
     public var diagnostic: String?
     /// The plan's steps in the order of the file.
     public var steps: [NewStep]
+    /// The run that this one repeats.
+    public var rerunOf: Int64?
+    /// Runs of the same project and group do not overlap.
+    public var concurrencyGroup: String?
+    /// Older runs of the group that are not over are cancelled when this one is created.
+    public var supersedes: Bool
 
     public init(
         project: String, pipeline: String, trigger: String, event: String, commit: String, branch: String?,
-        author: String, message: String, commitTime: Int64, plan: String?, diagnostic: String?, steps: [NewStep]
+        author: String, message: String, commitTime: Int64, plan: String?, diagnostic: String?, steps: [NewStep],
+        rerunOf: Int64? = nil, concurrencyGroup: String? = nil, supersedes: Bool = false
     ) {
         self.project = project
         self.pipeline = pipeline
@@ -137,6 +150,9 @@ public struct NewRun: Sendable {
         self.plan = plan
         self.diagnostic = diagnostic
         self.steps = steps
+        self.rerunOf = rerunOf
+        self.concurrencyGroup = concurrencyGroup
+        self.supersedes = supersedes
     }
 }
 
@@ -144,11 +160,14 @@ public struct NewStep: Sendable {
     public var name: String
     public var image: String
     public var dependsOn: [String]
+    /// The step of an earlier run whose outcome counts for this one too: it succeeded, and does not run again.
+    public var takenOver: Step?
 
-    public init(name: String, image: String, dependsOn: [String]) {
+    public init(name: String, image: String, dependsOn: [String], takenOver: Step? = nil) {
         self.name = name
         self.image = image
         self.dependsOn = dependsOn
+        self.takenOver = takenOver
     }
 }
 
@@ -162,12 +181,17 @@ public struct Step: Codable, Hashable, Sendable {
     public var state: StepState
     public var exitCode: Int?
     public var message: String?
+    /// Counts from 1.
+    public var attempt: Int
+    /// The run in which it ran, when that was an earlier one.
+    public var takenFrom: Int64?
+    /// When its present attempt began.
     public var startedAt: Double?
     public var finishedAt: Double?
 
     public init(
         run: Int64, ordinal: Int, name: String, image: String, dependsOn: [String], state: StepState, exitCode: Int? = nil,
-        message: String? = nil, startedAt: Double? = nil, finishedAt: Double? = nil
+        message: String? = nil, attempt: Int = 1, takenFrom: Int64? = nil, startedAt: Double? = nil, finishedAt: Double? = nil
     ) {
         self.run = run
         self.ordinal = ordinal
@@ -177,6 +201,8 @@ public struct Step: Codable, Hashable, Sendable {
         self.state = state
         self.exitCode = exitCode
         self.message = message
+        self.attempt = attempt
+        self.takenFrom = takenFrom
         self.startedAt = startedAt
         self.finishedAt = finishedAt
     }

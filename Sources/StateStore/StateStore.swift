@@ -23,14 +23,23 @@ public protocol StateStore: Sendable {
     func postponeDelivery(_ id: Int64, reason: String, delay: Double, final: Bool) async throws
 
     // Runs
+    /// Creates a run, at most one for its trigger. With `supersedes` asks older runs of its group to be cancelled, in the
+    /// same transaction; the queued ones end at once. `finishDelivery` does the same with its runs.
+    func createRun(_ run: NewRun, actor: String) async throws -> CreationOutcome
     func run(_ id: Int64) async throws -> Run?
     func runs(project: String?, limit: Int) async throws -> [Run]
     func steps(of run: Int64) async throws -> [Step]
-    /// Claims the oldest run that is due: queued, or running with an expired lease.
+    /// The runs that repeat `run`, oldest first.
+    func reruns(of run: Int64) async throws -> [Run]
+    /// Claims the oldest run that is due: queued, or running with an expired lease. A queued run of a concurrency group is
+    /// due when no older run of its project and group is queued or running, and none of them is running.
     func claimRun(holder: String, leaseSeconds: Double) async throws -> Run?
     func renewRun(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
     func setPhase(_ phase: RunPhase, ofRun id: Int64, epoch: Int64) async throws -> Bool
     func setStep(_ name: String, ofRun id: Int64, epoch: Int64, to change: StepChange) async throws -> Bool
+    /// Records that the running attempt failed and that the next one begins; the step stays `running`.
+    /// False also when `attempt` is not the present one any more.
+    func retryStep(_ name: String, ofRun id: Int64, epoch: Int64, after attempt: Int, message: String) async throws -> Bool
     func setDigest(_ digest: Digest, ofRun id: Int64, epoch: Int64) async throws -> Bool
     /// Ends a run. With a release: creates it and the deployments to its first stages in the same transaction.
     func finishRun(
@@ -98,6 +107,12 @@ public enum AcceptOutcome: Hashable, Sendable {
     case accepted(Int64)
     /// The same delivery was committed before.
     case duplicate(Int64)
+}
+
+public enum CreationOutcome: Hashable, Sendable {
+    case created(Int64)
+    /// There is a run of that trigger already.
+    case exists(Int64)
 }
 
 public enum RemovalOutcome: Hashable, Sendable { case removed, unknown, busy }

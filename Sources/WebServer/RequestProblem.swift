@@ -110,11 +110,12 @@ func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> 
         body: .init(byteBuffer: ByteBuffer(bytes: try encoder.encode(value))))
 }
 
-/// The body of an API request, at most 1 MiB.
-func decodeBody<T: Decodable>(_ type: T.Type, _ request: Request) async throws -> T {
+/// The body of an API request, at most 1 MiB. `ifEmpty` stands for no body at all.
+func decodeBody<T: Decodable>(_ type: T.Type, _ request: Request, ifEmpty: T? = nil) async throws -> T {
     var request = request
     do {
         let buffer = try await request.collectBody(upTo: 1 << 20)
+        if let ifEmpty, buffer.readableBytes == 0 { return ifEmpty }
         return try JSONDecoder().decode(type, from: Data(buffer.readableBytesView))
     } catch let error as DecodingError {
         throw RequestProblem(.badRequest, "the body is not what this call takes: \(error)", hint: "see docs/cli.md")

@@ -20,14 +20,19 @@ struct Client {
         try decode(await send(.GET, path, body: nil))
     }
 
-    func post<T: Decodable>(_ path: String, _ body: (any Encodable)? = nil, as type: T.Type = T.self) async throws -> T {
-        try decode(await send(.POST, path, body: body))
+    func post<T: Decodable>(
+        _ path: String, _ body: (any Encodable)? = nil, headers: [String: String] = [:], as type: T.Type = T.self
+    ) async throws -> T {
+        try decode(await send(.POST, path, body: body, headers: headers))
     }
 
     @discardableResult
-    func send(_ method: HTTPMethod, _ path: String, body: (any Encodable)?) async throws -> Data {
+    func send(
+        _ method: HTTPMethod, _ path: String, body: (any Encodable)?, headers: [String: String] = [:]
+    ) async throws -> Data {
         var request = HTTPClientRequest(url: "\(base)/api/v1\(path)")
         request.method = method
+        for (name, value) in headers { request.headers.add(name: name, value: value) }
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
         if let body {
             request.headers.add(name: "Content-Type", value: "application/json")

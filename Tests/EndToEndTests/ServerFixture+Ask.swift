@@ -102,4 +102,28 @@ extension ServerFixture {
     var containers: [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: data.path + "/containers")) ?? []).sorted()
     }
+
+    /// Signs in, opens a page and sends its first form with that address as a browser does; returns where it leads each time.
+    func press(_ page: String, form: String, times: Int = 1) async throws -> [String] {
+        let jar = folder.appendingPathComponent("cookies").path
+        func curl(_ arguments: String...) async throws -> String {
+            let outcome = try await command("/usr/bin/curl", ["-sS", "--max-time", "20", "-b", jar, "-c", jar] + arguments)
+            guard outcome.status == 0 else { throw Failed(outcome.errors) }
+            return outcome.output
+        }
+        _ = try await curl("--data-urlencode", "token=\(token)", "\(url)/login")
+        let html = try await curl("\(url)\(page)")
+        guard let markup = html.components(separatedBy: "action=\"\(form)\">").dropFirst().first?.components(separatedBy: "</form>").first
+        else { throw Failed("\(page) has no form \(form)") }
+        let fields = markup.components(separatedBy: "<input ").dropFirst().map { input in
+            let parts = input.components(separatedBy: "\"")
+            return "\(parts[3])=\(parts[5])"
+        }
+        var places: [String] = []
+        for _ in 0..<times {
+            places.append(
+                try await curl("-o", "/dev/null", "-w", "%{redirect_url}", "--data", fields.joined(separator: "&"), "\(url)\(form)"))
+        }
+        return places
+    }
 }

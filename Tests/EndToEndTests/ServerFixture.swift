@@ -6,7 +6,8 @@ final class ServerFixture {
     let folder: URL
     let port: Int
     let routerPort: Int
-    private let store: String?
+    /// Settings for the next start.
+    var environment: [String: String] = [:]
     private var process: Process?
     private var hasOwnDisk = false
 
@@ -48,7 +49,7 @@ final class ServerFixture {
 
     private init(_ folder: URL, store: String?) throws {
         self.folder = folder
-        self.store = store
+        if let store { environment["SLIPWAY_STORE"] = store }
         port = try freePort()
         routerPort = try freePort()
         try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
@@ -64,7 +65,7 @@ final class ServerFixture {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Self.binary)
         process.arguments = ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--router-port", "\(routerPort)"]
-        if let store { process.environment = ProcessInfo.processInfo.environment.merging(["SLIPWAY_STORE": store]) { $1 } }
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = handle
         process.standardError = handle

@@ -13,6 +13,9 @@ struct RunValue: Decodable {
     var commit: String
     var digest: String?
     var error: String?
+    var rerunOf: Int?
+    var supersededBy: Int?
+    var waitsFor: Int?
     var steps: [StepValue]?
     var deployments: [DeploymentValue]?
     var isOver: Bool { state != "queued" && state != "running" }
@@ -23,6 +26,8 @@ struct StepValue: Decodable {
     var state: String
     var exitCode: Int?
     var message: String?
+    var attempt: Int
+    var takenFrom: Int?
 }
 
 struct DeploymentValue: Decodable {

@@ -88,7 +88,6 @@ import Testing
 
     @Test(arguments: [
         ("matrix: {A: [1]}", "matrix"), ("cache: []", "cache"), ("services: []", "services"),
-        ("concurrency: {limit: 1}", "concurrency"),
         ("service: {port: 1, cron: []}", "cron"), ("stages: [{name: a, freeze: []}]", "freeze"),
         ("stages: [{name: a, strategy: {canary: {}}}]", "strategy 'canary'"),
         ("stages: [{name: a, strategy: rolling}]", "strategy 'rolling'"),

@@ -79,7 +79,7 @@ struct SamplePages {
                     events: [.init(at: time, badge: badge, message: text, who: text)],
                     failure: InstanceFailure(instance: text, message: text, lastLines: [text]))
             ],
-            cancelURL: "/c", rerunURL: "/r")
+            cancelURL: "/c", rerun: RerunForms(run: text, key: text, offersFailed: true))
     }
     var stepLog: StepLogPage { StepLogPage(shell: shell, run: text, step: text, badge: badge, log: log(isLive: false)) }
     var login: LoginPage { LoginPage(shell: shell, problem: text, next: text, tokenFile: text) }

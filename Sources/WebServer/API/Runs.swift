@@ -19,6 +19,7 @@ func addRunAPI(to router: Router<WebContext>, _ parts: WebParts) {
         try access.requireReader(request)
         let run = try await findRun(context, parts)
         var value = RunValue(run)
+        value.waitsFor = try await parts.engine.waitsFor(run)
         value.steps = try await parts.engine.shownSteps(of: run).map(StepValue.init)
         if let release = try await parts.store.release(ofRun: run.id) {
             value.deployments = try await parts.store.deployments(ofRelease: release.id).map(DeploymentValue.init)
@@ -50,6 +51,8 @@ func addRunAPI(to router: Router<WebContext>, _ parts: WebParts) {
         }
         return Response(status: .accepted)
     }
+
+    addRerunAPI(to: router, parts)
 }
 
 func findRun(_ context: WebContext, _ parts: WebParts) async throws -> Run {

@@ -44,6 +44,13 @@ public struct RunValue: Codable, Sendable {
     public var message: String
     public var digest: String?
     public var error: String?
+    /// The run that this one repeats.
+    public var rerunOf: Int64?
+    /// The newer run of its concurrency group that took its place.
+    public var supersededBy: Int64?
+    public var concurrencyGroup: String?
+    /// The run of its concurrency group that must be over first. Only where one run is asked for.
+    public var waitsFor: Int64?
     public var createdAt: Double
     public var startedAt: Double?
     public var finishedAt: Double?
@@ -65,6 +72,9 @@ public struct RunValue: Codable, Sendable {
         message = run.message
         digest = run.digest?.description
         error = run.error
+        rerunOf = run.rerunOf
+        supersededBy = run.supersededBy
+        concurrencyGroup = run.concurrencyGroup
         createdAt = run.createdAt
         startedAt = run.startedAt
         finishedAt = run.finishedAt
@@ -96,6 +106,10 @@ public struct StepValue: Codable, Sendable {
     public var state: String
     public var exitCode: Int?
     public var message: String?
+    /// Counts from 1.
+    public var attempt: Int
+    /// The earlier run in which it ran.
+    public var takenFrom: Int64?
     public var startedAt: Double?
     public var finishedAt: Double?
 
@@ -106,6 +120,8 @@ public struct StepValue: Codable, Sendable {
         state = step.state.rawValue
         exitCode = step.exitCode
         message = step.message
+        attempt = step.attempt
+        takenFrom = step.takenFrom
         startedAt = step.startedAt
         finishedAt = step.finishedAt
     }

@@ -9,6 +9,7 @@ public enum PageURL {
     public static func events(of step: String, in run: String) -> String {
         "\(self.run(run))/events?step=\(segment(step))"
     }
+    public static func rerun(_ id: String) -> String { "\(run(id))/rerun" }
     public static func approve(_ deployment: String) -> String { "/deployments/\(segment(deployment))/approve" }
     public static func reject(_ deployment: String) -> String { "/deployments/\(segment(deployment))/reject" }
     public static func promote(to stage: String, of project: String) -> String {

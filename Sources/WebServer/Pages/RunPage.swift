@@ -26,14 +26,16 @@ public struct RunPage: Page {
     public var deployments: [DeploymentPanel]
     /// Forms that post `csrf`; nil hides the button.
     public var cancelURL: String?
-    public var rerunURL: String?
+    public var rerun: RerunForms?
+    /// Runs this one has to do with: what it repeats, what repeats it, what took its place.
+    public var related: [RelatedRun] = []
 
     public init(
         shell: Shell, id: String, badge: StateBadge, subject: String, project: String, pipeline: String,
         commit: String, ref: String, author: String, event: String, when: TimeText, duration: String,
         problem: Problem? = nil, diagnostics: [DiagnosticBlock] = [], graph: StepGraph? = nil,
         steps: [StepPanel] = [], image: ImagePanel? = nil, release: ReleasePanel? = nil,
-        deployments: [DeploymentPanel] = [], cancelURL: String? = nil, rerunURL: String? = nil
+        deployments: [DeploymentPanel] = [], cancelURL: String? = nil, rerun: RerunForms? = nil
     ) {
         self.shell = shell
         self.id = id
@@ -58,7 +60,36 @@ public struct RunPage: Page {
         self.release = release
         self.deployments = deployments
         self.cancelURL = cancelURL
-        self.rerunURL = rerunURL
+        self.rerun = rerun
+    }
+}
+
+/// The buttons that begin a run once more.
+public struct RerunForms: Sendable {
+    public let url: String
+    /// Makes a second click, or a second window, the same request as the first.
+    public var key: String
+    /// Whether there is something to keep: then what did not succeed can be repeated alone.
+    public var offersFailed: Bool
+
+    public init(run: String, key: String, offersFailed: Bool) {
+        url = PageURL.rerun(run)
+        self.key = key
+        self.offersFailed = offersFailed
+    }
+}
+
+/// Another run, and what it is to this one.
+public struct RelatedRun: Sendable {
+    /// "Repeats", "Repeated by", "Superseded by", "Waits for".
+    public var relation: String
+    public var id: String
+    public let url: String
+
+    public init(_ relation: String, id: String) {
+        self.relation = relation
+        self.id = id
+        url = PageURL.run(id)
     }
 }
 

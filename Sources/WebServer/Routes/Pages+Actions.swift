@@ -80,6 +80,14 @@ extension Pages {
             _ = try await parts.engine.cancel(run: run.id, by: Access.administrator)
             return redirect("\(PageURL.run("\(run.id)"))?done=cancelled")
         }
+        router.post("/runs/:run/rerun") { request, context -> Response in
+            let form = try await authorizedForm(request)
+            let run = try await findRun(context, parts)
+            let scope = try RerunRequest(failed: form["failed"] != nil, from: form["from"]).scope()
+            switch try await parts.engine.rerun(run, scope, key: form["key"] ?? "", by: Access.administrator) {
+            case .created(let id), .exists(let id): return redirect("\(PageURL.run("\(id)"))?done=rerun")
+            }
+        }
     }
 
     private func place(_ context: WebContext, _ form: [String: String]) async throws -> StageName {

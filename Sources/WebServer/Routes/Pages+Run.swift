@@ -53,8 +53,21 @@ extension Pages {
         for deployment in deployments {
             page.deployments.append(try await panel(deployment, release: release, signedIn: signedIn))
         }
+        let reruns = try await parts.store.reruns(of: run.id)
+        page.related = related(to: run, reruns, waitsFor: try await parts.engine.waitsFor(run))
         if signedIn, !run.state.isTerminal { page.cancelURL = "\(PageURL.run("\(run.id)"))/cancel" }
+        if signedIn, run.state.isTerminal, run.plan != nil {
+            page.rerun = RerunForms(
+                run: "\(run.id)", key: "page-\(reruns.last?.id ?? 0)",
+                offersFailed: run.state != .succeeded && steps.contains { $0.state == .succeeded })
+        }
         return html(renderer.render(page))
+    }
+
+    private func related(to run: Run, _ reruns: [Run], waitsFor: Int64?) -> [RelatedRun] {
+        let others = [("Waits for", waitsFor), ("Repeats", run.rerunOf), ("Superseded by", run.supersededBy)]
+        return others.compactMap { relation, id in id.map { RelatedRun(relation, id: "\($0)") } }
+            + reruns.map { RelatedRun("Repeated by", id: "\($0.id)") }
     }
 
     private func log(_ request: Request, _ context: WebContext) async throws -> Response {
@@ -81,9 +94,17 @@ extension Pages {
     private func panel(_ step: Step, of run: Run, isOpen: Bool) async throws -> StepPanel {
         StepPanel(
             name: step.name, badge: StateBadge(state: step.state.rawValue), image: step.image,
-            duration: duration(step.startedAt, step.finishedAt), outcome: step.message,
+            duration: duration(step.startedAt, step.finishedAt), outcome: outcome(of: step),
             isOpen: isOpen,
             log: try await logPanel(step, of: run, lines: Self.shownLines))
+    }
+
+    private func outcome(of step: Step) -> String? {
+        let notes = [
+            step.message, step.attempt > 1 && step.state.isTerminal ? "attempt \(step.attempt)" : nil,
+            step.takenFrom.map { "from run \($0)" },
+        ].compactMap { $0 }
+        return notes.isEmpty ? nil : notes.joined(separator: " · ")
     }
 
     private func logPanel(_ step: Step, of run: Run, lines count: Int) async throws -> LogPanel {

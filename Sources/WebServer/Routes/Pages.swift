@@ -27,6 +27,7 @@ struct Pages: Sendable {
         case "rejected": Notice(StateBadge(.neutral, "Rejected"), message: "The deployment will not happen.")
         case "promoted": Notice(StateBadge(.success, "Promoted"), message: "The same digest is on its way.")
         case "rolledback": Notice(StateBadge(.success, "Rolling back"), message: "The release before is on its way.")
+        case "rerun": Notice(StateBadge(.success, "Started again"), message: "This is the new run.")
         case "cancelled": Notice(StateBadge(.neutral, "Cancelling"), message: "The run is being stopped.")
         default: nil
         }

@@ -36,11 +36,15 @@ struct Show: AsyncParsableCommand {
         if json { return try printJSON(run) }
         print("Run \(run.id) of \(run.project)/\(run.pipeline): \(run.state)")
         print("  \(run.commit) \(run.branch ?? "") by \(run.author): \(run.message)")
+        if let original = run.rerunOf { print("  repeats run \(original)") }
+        if let newer = run.supersededBy { print("  superseded by run \(newer)") }
+        if let before = run.waitsFor { print("  waits for run \(before)") }
+        if let group = run.concurrencyGroup { print("  concurrency group \(group)") }
         if let error = run.error { print("\n\(error)\n") }
         if let digest = run.digest { print("  image \(digest)") }
         if let steps = run.steps, !steps.isEmpty {
             printTable(
-                [["STEP", "STATE", "IMAGE", ""]] + steps.map { [$0.name, $0.state, $0.image, $0.message ?? ""] })
+                [["STEP", "STATE", "IMAGE", ""]] + steps.map { [$0.name, $0.state, $0.image, Self.outcome(of: $0)] })
         }
         for event in run.events ?? [] where event.state == nil { print("  \(ageText(event.at)) ago: \(event.message)") }
         if let deployments = run.deployments, !deployments.isEmpty {
@@ -49,6 +53,16 @@ struct Show: AsyncParsableCommand {
                     + deployments.map { [$0.stage, $0.state, $0.requestedBy, $0.message ?? ""] })
             for tail in deployments.compactMap(\.logTail) { print("\nThe instance's last lines:\n\(tail)") }
         }
+    }
+}
+
+extension Show {
+    private static func outcome(of step: StepValue) -> String {
+        let notes = [
+            step.message, step.attempt > 1 && step.state != "running" ? "attempt \(step.attempt)" : nil,
+            step.takenFrom.map { "from run \($0)" },
+        ]
+        return notes.compactMap { $0 }.joined(separator: " · ")
     }
 }
 
@@ -105,30 +119,5 @@ struct Logs: AsyncParsableCommand {
             offset = log.next
             if log.complete || log.lines.isEmpty { return log.complete }
         }
-    }
-}
-
-struct Cancel: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Stop a run.", discussion: "Example: slipway cancel 12")
-    @Argument(help: "The run's number.") var run: Int64
-
-    func run() async throws {
-        try await Client().send(.POST, "/runs/\(run)/cancel", body: nil)
-        print("Run \(run) is being cancelled.")
-    }
-}
-
-struct Trigger: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Run a project's pipelines for the head of a branch, as event 'manual'.",
-        discussion: "Example: slipway trigger gtin --branch main")
-    @Argument var project: String
-    @Option(help: "The branch.") var branch = "main"
-
-    func run() async throws {
-        try await Client().send(
-            .POST, "/projects/\(segment(project))/trigger", body: TriggerRequest(branch: branch))
-        print("Triggered; see: slipway runs \(project)")
     }
 }

@@ -151,7 +151,8 @@ struct Server {
             settings: .init(
                 // The lock on the data directory admits one server: what its predecessor held is this one's.
                 dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
-                concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve), logger: logger)
+                concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve,
+                keepWorkspace: settings.keepWorkspace), logger: logger)
         declaration.set { try await engine.declaredOrders() }
         let keeper = StoreKeeper(
             images: images, store: store, snapshots: snapshots, containers: folder.containers,

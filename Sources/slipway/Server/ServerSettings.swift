@@ -22,6 +22,8 @@ struct ServerSettings {
     var concurrentRuns: Int
     /// Bytes.
     var diskReserve: Int64
+    /// Seconds.
+    var keepWorkspace: Double
     var layers: LayerLimits
     var readersNeedToken: Bool
     var dockerConfig: String?
@@ -70,6 +72,7 @@ struct ServerSettings {
             subnet: reader.string(forKey: "network.subnet", default: "10.83.0.0/16"),
             concurrentRuns: min(max(reader.int(forKey: "runs", default: 4), 1), 64),
             diskReserve: Int64(min(max(reader.int(forKey: "disk.reserve", default: 256), 0), 1 << 20)) << 20,
+            keepWorkspace: try keepWorkspace(reader.string(forKey: "workspace.keep", default: "24h")),
             layers: try LayerLimits.read { reader.string(forKey: ConfigKey($0.rawValue)) },
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
@@ -77,6 +80,13 @@ struct ServerSettings {
             buildsReachPrivate: reader.bool(forKey: "build.private_addresses", default: false),
             registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
+    }
+
+    private static func keepWorkspace(_ text: String) throws -> Double {
+        guard let time = Quantities.duration(text) else {
+            throw Failure("workspace.keep: '\(text)' is not a duration", hint: "write as in 30m, 24h or 7d", status: Failure.usage)
+        }
+        return Double(time.components.seconds)
     }
 
     private static func endpoint(_ text: String, key: String) throws -> (String, Int) {
