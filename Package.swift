@@ -125,8 +125,8 @@ let package = Package(
             "PipelineEngine",
             [
                 "BlockingQueue", "ContainerRuntime", "ContainerfileBuild", "DeliveryModel", "Deployer", "GitRepository",
-                "ImageBuilder", "ImageStore", "OCIModel", "PipelineFile", "RegistryClient", "StateStore", logging,
-                serviceLifecycle, system,
+                "ImageBuilder", "ImageStore", "OCIModel", "PipelineFile", "RegistryClient", "StateStore", asyncHTTPClient, crypto,
+                logging, nioCore, nioHTTP1, serviceLifecycle, system,
             ], tests: []),
         [
             .target(

@@ -6,6 +6,7 @@ import GitRepository
 public import ImageBuilder
 public import ImageStore
 public import Logging
+public import RegistryClient
 public import ServiceLifecycle
 public import StateStore
 public import SystemPackage
@@ -29,12 +30,14 @@ public struct PipelineEngine: Service {
         public var supervisor: any Service
         public var registries: any Registries
         public var gitQueue: BlockingQueue
+        /// What messages leave by.
+        public var connections: RegistryConnections
 
         public init(
             store: any StateStore, secrets: SecretBox, images: ImageStore, snapshots: Snapshots,
             builder: ImageBuilder, containerfileBuilder: @escaping @Sendable (any BaseImages) -> ContainerfileBuilder,
             runtime: ContainerRuntime, rollout: Rollout, supervisor: any Service,
-            registries: any Registries, gitQueue: BlockingQueue
+            registries: any Registries, gitQueue: BlockingQueue, connections: RegistryConnections
         ) {
             self.store = store
             self.secrets = secrets
@@ -47,6 +50,7 @@ public struct PipelineEngine: Service {
             self.supervisor = supervisor
             self.registries = registries
             self.gitQueue = gitQueue
+            self.connections = connections
         }
     }
 
@@ -65,11 +69,15 @@ public struct PipelineEngine: Service {
         public var registryPause: Duration
         /// The network of steps.
         public var stepNetwork: ContainerSpec.Network
+        /// The address users reach this server at, without a slash at the end; messages link to it.
+        public var publicURL: String
+        public var outbox: OutboxPolicy
 
         public init(
             dataFolder: FilePath, holder: String, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
             leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
-            registryPause: Duration = .seconds(1), stepNetwork: ContainerSpec.Network = .bridge
+            registryPause: Duration = .seconds(1), stepNetwork: ContainerSpec.Network = .bridge,
+            publicURL: String, outbox: OutboxPolicy = OutboxPolicy()
         ) {
             self.dataFolder = dataFolder
             self.holder = holder
@@ -80,6 +88,8 @@ public struct PipelineEngine: Service {
             self.registryAttempts = registryAttempts
             self.registryPause = registryPause
             self.stepNetwork = stepNetwork
+            self.publicURL = publicURL
+            self.outbox = outbox
         }
     }
 
@@ -117,6 +127,7 @@ public struct PipelineEngine: Service {
                         }
                     }
                 }
+                group.addTask { await cancelWhenGracefulShutdown { await carryMessages() } }
                 group.addTask { await cancelWhenGracefulShutdown { await sweep() } }
                 group.addTask { await cancelWhenGracefulShutdown { await watchDisk() } }
                 group.addTask { try await parts.supervisor.run() }

@@ -65,7 +65,7 @@ extension SQLiteStore {
 
     public func releaseLeases(holder: String) async throws {
         try await write { db in
-            for table in ["run", "deployment"] {
+            for table in ["run", "deployment", "outboxMessage"] {
                 try db.execute(
                     sql: "UPDATE \(table) SET leaseExpiresAt = 0 WHERE holder = ?", arguments: [holder])
             }

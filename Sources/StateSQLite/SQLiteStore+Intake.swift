@@ -113,6 +113,7 @@ extension SQLiteStore {
         try recordEvent(
             db, at: now, project: run.project, run: id, actor: run.author,
             state: (invalid ? RunState.invalid : .queued).rawValue, message: "\(run.event) for \(run.pipeline)")
+        try announce(db, run: id, at: now)
         return id
     }
 

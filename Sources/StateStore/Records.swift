@@ -43,6 +43,11 @@ public struct Delivery: Codable, Hashable, Sendable {
     public var nextAttemptAt: Double
     /// What came of it, in words: the runs it started, or why none.
     public var outcome: String?
+    /// How often work on it was begun without coming to an orderly end.
+    public var starts: Int
+    public var epoch: Int64
+    public var holder: String?
+    public var leaseExpiresAt: Double
 }
 
 /// A webhook call about to be committed.
@@ -99,6 +104,8 @@ public struct Run: Codable, Hashable, Sendable {
     public var epoch: Int64
     public var holder: String?
     public var leaseExpiresAt: Double
+    /// How often it was claimed without an orderly end of the work.
+    public var starts: Int
     public var createdAt: Double
     public var startedAt: Double?
     public var finishedAt: Double?

@@ -39,6 +39,26 @@ public protocol StateStore: Sendable {
     /// Asks for a run to be cancelled; a queued one ends at once. False when it is over already.
     func requestCancel(run: Int64, actor: String) async throws -> Bool
 
+    // What leaves: messages are written by the transactions that change a run or deployment, for every target of the
+    // project that takes them.
+    /// Keeps a target. A webhook is a new one every time; a forge takes the place of the project's forge. Returns its id.
+    func save(_ target: NewOutboxTarget) async throws -> Int64
+    func outboxTarget(_ id: Int64) async throws -> OutboxTarget?
+    func outboxTargets(project: String) async throws -> [OutboxTarget]
+    /// Removes a target with its messages. False when the project has none with this id.
+    func removeOutboxTarget(_ id: Int64, project: String) async throws -> Bool
+    /// Claims a message that is due and counts the attempt. Of a target, only the oldest waiting message can be claimed, and none
+    /// while another of it is held. Waiting messages with a newer one of the same topic become `skipped` first.
+    func claimMessage(holder: String, leaseSeconds: Double) async throws -> OutboxMessage?
+    /// Records what came of a claimed message. What was finished a week ago is removed, dead letters are not.
+    func finishMessage(_ id: Int64, epoch: Int64, outcome: MessageOutcome) async throws -> Bool
+    /// Newest first.
+    func messages(project: String?, states: [OutboxMessage.State], limit: Int) async throws -> [OutboxMessage]
+    /// Lets a dead letter wait again, with all its attempts. False when there is none with this id.
+    func retryMessage(_ id: Int64) async throws -> Bool
+    /// Gives up a message that is dead, or waits and is not being sent. False when there is none with this id.
+    func discardMessage(_ id: Int64) async throws -> Bool
+
     // Releases and deployments
     func release(_ id: Int64) async throws -> Release?
     func releases(project: String, limit: Int) async throws -> [Release]

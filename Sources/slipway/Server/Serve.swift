@@ -142,11 +142,11 @@ struct Server {
                 },
                 runtime: runtime,
                 rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,
-                registries: registries, gitQueue: BlockingQueue(label: "git", width: 4)),
+                registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections),
             settings: .init(
                 // The lock on the data directory admits one server: what its predecessor held is this one's.
                 dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
-                concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve), logger: logger)
+                concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve, publicURL: settings.publicURL), logger: logger)
         declaration.set { try await engine.declaredOrders() }
         let keeper = StoreKeeper(
             images: images, store: store, snapshots: snapshots, containers: folder.containers,
