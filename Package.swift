@@ -127,7 +127,7 @@ let package = Package(
                 "BlockingQueue", "ContainerRuntime", "ContainerfileBuild", "DeliveryModel", "Deployer", "GitRepository",
                 "ImageBuilder", "ImageStore", "OCIModel", "PipelineFile", "RegistryClient", "StateStore", asyncHTTPClient, crypto,
                 logging, nioCore, nioHTTP1, serviceLifecycle, system,
-            ], tests: []),
+            ], tests: ["Recorder", "StateSQLite"]),
         [
             .target(
                 name: "WebAssets", path: "web", exclude: ["templates", "css", "js", "images", "embed.sh"],
@@ -151,7 +151,11 @@ let package = Package(
                 ],
                 swiftSettings: settings, linkerSettings: selfContained),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),
-            .testTarget(name: "EndToEndTests", dependencies: ["slipway"], swiftSettings: settings),
+            .target(
+                name: "Recorder", dependencies: [nioCore, nioHTTP1, nioPosix], path: "Tests/Recorder", swiftSettings: settings),
+            .testTarget(
+                name: "EndToEndTests", dependencies: ["Recorder", "StateSQLite", "StateStore", "slipway", system],
+                swiftSettings: settings),
         ],
     ].flatMap { $0 },
     swiftLanguageModes: [.v6]

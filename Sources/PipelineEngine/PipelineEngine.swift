@@ -72,12 +72,15 @@ public struct PipelineEngine: Service {
         /// The address users reach this server at, without a slash at the end; messages link to it.
         public var publicURL: String
         public var outbox: OutboxPolicy
+        /// How often branches are looked at for pushes nobody told of; zero: never.
+        public var reconcileInterval: Duration
 
         public init(
             dataFolder: FilePath, holder: String, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
             leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
             registryPause: Duration = .seconds(1), stepNetwork: ContainerSpec.Network = .bridge,
-            publicURL: String, outbox: OutboxPolicy = OutboxPolicy()
+            publicURL: String, outbox: OutboxPolicy = OutboxPolicy(),
+            reconcileInterval: Duration = .seconds(300)
         ) {
             self.dataFolder = dataFolder
             self.holder = holder
@@ -90,6 +93,7 @@ public struct PipelineEngine: Service {
             self.stepNetwork = stepNetwork
             self.publicURL = publicURL
             self.outbox = outbox
+            self.reconcileInterval = reconcileInterval
         }
     }
 
@@ -98,20 +102,26 @@ public struct PipelineEngine: Service {
     let logger: Logger
     /// Rings when there may be work; see ``wake()``.
     let bell: Bell
+    /// Rings when there is a project whose branches nobody has looked at.
+    let newProjects: Bell
 
     public init(parts: Parts, settings: Settings, logger: Logger) {
         self.parts = parts
         self.settings = settings
         self.logger = logger
         self.bell = Bell()
+        self.newProjects = Bell()
     }
 
     /// Tells the engine that there may be work. Only a hint: what is missed is found within a second.
     public func wake() { bell.ring() }
 
+    /// Tells the engine of a new project: what its branches are now counts as seen.
+    public func projectAdded() { newProjects.ring() }
+
     public func run() async throws {
         // A predecessor of the same name that was killed cannot give back what it had.
-        try await parts.store.releaseLeases(holder: settings.holder)
+        try await parts.store.releaseLeases(holder: settings.holder, orderly: false)
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await cancelWhenGracefulShutdown { await loop("intake") { try await intake() } } }
@@ -128,6 +138,7 @@ public struct PipelineEngine: Service {
                     }
                 }
                 group.addTask { await cancelWhenGracefulShutdown { await carryMessages() } }
+                group.addTask { await cancelWhenGracefulShutdown { await watchBranches() } }
                 group.addTask { await cancelWhenGracefulShutdown { await sweep() } }
                 group.addTask { await cancelWhenGracefulShutdown { await watchDisk() } }
                 group.addTask { try await parts.supervisor.run() }
@@ -136,7 +147,7 @@ public struct PipelineEngine: Service {
         } onGracefulShutdown: {
             bell.ring()
         }
-        try await parts.store.releaseLeases(holder: settings.holder)
+        try await parts.store.releaseLeases(holder: settings.holder, orderly: true)
     }
 
     /// The disk of the data directory; while it is full no run begins.

@@ -31,7 +31,7 @@ extension SQLiteStore {
             let run = try Run.fetchOne(
                 db,
                 sql: """
-                    UPDATE run SET state = 'running', epoch = epoch + 1, holder = :holder, leaseExpiresAt = :expires,
+                    UPDATE run SET state = 'running', epoch = epoch + 1, starts = starts + 1, holder = :holder, leaseExpiresAt = :expires,
                         startedAt = coalesce(startedAt, :now)
                     WHERE id = (SELECT id FROM run WHERE state IN ('queued', 'running') AND leaseExpiresAt <= :now
                                 ORDER BY id LIMIT 1)

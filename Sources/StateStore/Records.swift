@@ -147,6 +147,11 @@ public struct NewRun: Sendable {
     }
 }
 
+extension NewRun {
+    /// Through which door a trigger came: the forge's name in `forge:id`.
+    public static func door(of trigger: String) -> Substring { trigger.prefix { $0 != ":" } }
+}
+
 public struct NewStep: Sendable {
     public var name: String
     public var image: String

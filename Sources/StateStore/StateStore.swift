@@ -15,18 +15,39 @@ public protocol StateStore: Sendable {
 
     // Deliveries
     func accept(_ delivery: NewDelivery) async throws -> AcceptOutcome
-    func pendingDeliveries(limit: Int) async throws -> [Delivery]
+    /// Claims the oldest delivery that is due, and counts the start; ``Delivery/starts`` includes this one.
+    func claimDelivery(holder: String, leaseSeconds: Double) async throws -> Delivery?
+    func renewDelivery(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
     func deliveries(project: String, limit: Int) async throws -> [Delivery]
+    /// Lets a delivery that was given up be worked on again. Returns its project; nil when there is none with this id.
+    func retryDelivery(_ id: Int64) async throws -> String?
     /// Marks a delivery as dealt with and creates its runs, each at most once. Returns the new runs' ids.
+    ///
+    /// A push makes no run when the newest run of the pipeline for the branch is of the same commit and came through another
+    /// door (the trigger is `forge:id`, the door is the forge); the outcome then says so.
     func finishDelivery(_ id: Int64, outcome: String, runs: [NewRun]) async throws -> [Int64]
-    /// Puts a delivery off after a failure; `final` gives it up.
+    /// Puts a delivery off after a failure; `final` gives it up and keeps how often it was started.
     func postponeDelivery(_ id: Int64, reason: String, delay: Double, final: Bool) async throws
+
+    // Branches
+    /// Nil when nobody has looked yet.
+    func reconciliation(of project: String) async throws -> Reconciliation?
+    /// Compares the commits of a repository's branches with what is known, in one transaction that no other for the project
+    /// runs beside. The first time all count as seen. Later a head that moved, and is neither the commit of the branch's
+    /// newest push delivery nor of its newest run (push or manual), becomes a delivery: forge `reconcile`, event `push`.
+    ///
+    /// - Parameter last: the id of the project's newest delivery before somebody looked; a branch with a younger one that tells of
+    ///   another commit is left for the next time.
+    /// - Returns: the new deliveries' ids.
+    func reconcile(project: String, heads: [String: String], after last: Int64) async throws -> [Int64]
+    /// Keeps why the branches could not be looked at. Returns whether the look before had gone well.
+    func reconcileFailed(project: String, problem: String) async throws -> Bool
 
     // Runs
     func run(_ id: Int64) async throws -> Run?
     func runs(project: String?, limit: Int) async throws -> [Run]
     func steps(of run: Int64) async throws -> [Step]
-    /// Claims the oldest run that is due: queued, or running with an expired lease.
+    /// Claims the oldest run that is due: queued, or running with an expired lease. ``Run/starts`` includes this one.
     func claimRun(holder: String, leaseSeconds: Double) async throws -> Run?
     func renewRun(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
     func setPhase(_ phase: RunPhase, ofRun id: Int64, epoch: Int64) async throws -> Bool
@@ -87,7 +108,9 @@ public protocol StateStore: Sendable {
 
     // Leases, events, secrets
     /// Gives back everything `holder` has, so that the next start need not wait for expiry.
-    func releaseLeases(holder: String) async throws
+    ///
+    /// - Parameter orderly: the holder itself stops, so what it began does not count as cut off.
+    func releaseLeases(holder: String, orderly: Bool) async throws
     func record(project: String, run: Int64?, deployment: Int64?, actor: String, message: String) async throws
     func events(project: String?, run: Int64?, deployment: Int64?, limit: Int) async throws -> [RecordedEvent]
     func setSecret(_ name: String, project: String, sealed: [UInt8]) async throws

@@ -8,6 +8,8 @@ final class ServerFixture {
     let routerPort: Int
     private var process: Process?
     private var hasOwnDisk = false
+    /// Settings for the next start.
+    var environment: [String: String] = [:]
 
     var data: URL { folder.appendingPathComponent("data") }
     var url: String { "http://127.0.0.1:\(port)" }
@@ -61,6 +63,7 @@ final class ServerFixture {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Self.binary)
         process.arguments = ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--router-port", "\(routerPort)"]
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = handle
         process.standardError = handle

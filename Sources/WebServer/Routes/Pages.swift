@@ -102,6 +102,17 @@ struct Pages: Sendable {
                     dead.count == 1 ? "A message could not be delivered" : "\(dead.count) messages could not be delivered",
                     detail: latest.problem ?? "", linkLabel: "Outbox", url: PageURL.outbox(of: project)))
         }
+        if let problem = try await parts.store.reconciliation(of: project)?.problem {
+            warnings.append(ProjectWarning("The repository cannot be read", detail: problem))
+        }
+        let quarantined = try await parts.store.deliveries(project: project, limit: 100).filter(\.isQuarantined)
+        for delivery in quarantined.prefix(3) {
+            warnings.append(
+                ProjectWarning(
+                    "Delivery \(delivery.id) is quarantined",
+                    detail: "The server ended too often while it worked on it. Try again with: "
+                        + "slipway deliveries retry \(delivery.id)"))
+        }
         return warnings
     }
 

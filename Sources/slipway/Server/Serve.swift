@@ -146,7 +146,8 @@ struct Server {
             settings: .init(
                 // The lock on the data directory admits one server: what its predecessor held is this one's.
                 dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
-                concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve, publicURL: settings.publicURL), logger: logger)
+                concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve, publicURL: settings.publicURL,
+                reconcileInterval: settings.reconcileInterval), logger: logger)
         declaration.set { try await engine.declaredOrders() }
         let keeper = StoreKeeper(
             images: images, store: store, snapshots: snapshots, containers: folder.containers,

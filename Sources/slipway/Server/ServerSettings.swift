@@ -19,6 +19,8 @@ struct ServerSettings {
     var concurrentRuns: Int
     /// Bytes.
     var diskReserve: Int64
+    /// Zero: never.
+    var reconcileInterval: Duration
     var layers: LayerLimits
     var readersNeedToken: Bool
     var dockerConfig: String?
@@ -64,6 +66,7 @@ struct ServerSettings {
             subnet: reader.string(forKey: "network.subnet", default: "10.83.0.0/16"),
             concurrentRuns: min(max(reader.int(forKey: "runs", default: 4), 1), 64),
             diskReserve: Int64(min(max(reader.int(forKey: "disk.reserve", default: 256), 0), 1 << 20)) << 20,
+            reconcileInterval: try interval(reader.string(forKey: "reconcile.interval", default: "5m"), key: "reconcile.interval"),
             layers: try LayerLimits.read { reader.string(forKey: ConfigKey($0.rawValue)) },
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
@@ -71,6 +74,15 @@ struct ServerSettings {
             buildsReachPrivate: reader.bool(forKey: "build.private_addresses", default: false),
             registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
+    }
+
+    /// A duration that is zero, or long enough not to be a nuisance to forges.
+    private static func interval(_ text: String, key: String) throws -> Duration {
+        guard let duration = Quantities.duration(text == "0" ? "0s" : text), duration == .zero || duration >= .seconds(1) else {
+            throw Failure(
+                "\(key): '\(text)' is not a duration", hint: "write as in 5m, at least 1s, or 0 for never", status: Failure.usage)
+        }
+        return duration
     }
 
     private static func endpoint(_ text: String, key: String) throws -> (String, Int) {
