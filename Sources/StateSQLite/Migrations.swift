@@ -134,5 +134,8 @@ enum Migrations {
         ALTER TABLE delivery ADD COLUMN holder TEXT;
         ALTER TABLE delivery ADD COLUMN leaseExpiresAt DOUBLE NOT NULL DEFAULT 0;
         ALTER TABLE run ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX deliveryOfBranch ON delivery(project, branch, event, id, "commit");
+        CREATE INDEX deliveryFailed ON delivery(project, starts, id) WHERE state = 'failed';
+        CREATE INDEX runOfBranch ON run(project, branch, id);
         """
 }

@@ -62,6 +62,16 @@ extension SQLiteStore {
 
     public func claimDelivery(holder: String, leaseSeconds: Double) async throws -> Delivery? {
         let now = clock()
+        // Most of the time there is nothing: a look disturbs nobody who writes.
+        let isDue = try await read {
+            try Bool.fetchOne(
+                $0,
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM delivery
+                        WHERE state = 'received' AND nextAttemptAt <= :now AND leaseExpiresAt <= :now)
+                    """, arguments: ["now": now])
+        }
+        guard isDue == true else { return nil }
         return try await write { db in
             try Delivery.fetchOne(
                 db,
@@ -81,6 +91,14 @@ extension SQLiteStore {
                 sql: "UPDATE delivery SET leaseExpiresAt = ? WHERE id = ? AND epoch = ? AND state = 'received'",
                 arguments: [expires, id, epoch])
             return db.changesCount > 0
+        }
+    }
+
+    public func failedDeliveries(project: String, startedMoreThan starts: Int) async throws -> [Int64] {
+        try await read {
+            try Int64.fetchAll(
+                $0, sql: "SELECT id FROM delivery WHERE project = ? AND state = 'failed' AND starts > ? ORDER BY id DESC",
+                arguments: [project, starts])
         }
     }
 

@@ -19,6 +19,8 @@ public protocol StateStore: Sendable {
     func claimDelivery(holder: String, leaseSeconds: Double) async throws -> Delivery?
     func renewDelivery(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
     func deliveries(project: String, limit: Int) async throws -> [Delivery]
+    /// The ids of deliveries that were given up after more than this many starts, newest first.
+    func failedDeliveries(project: String, startedMoreThan starts: Int) async throws -> [Int64]
     /// Lets a delivery that was given up be worked on again. Returns its project; nil when there is none with this id.
     func retryDelivery(_ id: Int64) async throws -> String?
     /// Marks a delivery as dealt with and creates its runs, each at most once. Returns the new runs' ids.

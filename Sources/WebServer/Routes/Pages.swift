@@ -105,13 +105,11 @@ struct Pages: Sendable {
         if let problem = try await parts.store.reconciliation(of: project)?.problem {
             warnings.append(ProjectWarning("The repository cannot be read", detail: problem))
         }
-        let quarantined = try await parts.store.deliveries(project: project, limit: 100).filter(\.isQuarantined)
-        for delivery in quarantined.prefix(3) {
+        for delivery in try await parts.engine.quarantinedDeliveries(of: project).prefix(3) {
             warnings.append(
                 ProjectWarning(
-                    "Delivery \(delivery.id) is quarantined",
-                    detail: "The server ended too often while it worked on it. Try again with: "
-                        + "slipway deliveries retry \(delivery.id)"))
+                    "Delivery \(delivery) is quarantined",
+                    detail: "The server ended too often while it worked on it. Try again with: slipway deliveries retry \(delivery)"))
         }
         return warnings
     }
