@@ -131,7 +131,8 @@ extension SQLiteStore {
                     WHERE id = ? AND state = 'received'
                     """, arguments: [outcome, id])
             guard db.changesCount > 0 else { return [] }
-            let told = try runs.filter { try isTold($0, db) }.map(\.pipeline)
+            let before = try String.fetchOne(db, sql: "SELECT before FROM delivery WHERE id = ?", arguments: [id])
+            let told = try runs.filter { try isTold($0, before: before, db) }.map(\.pipeline)
             if !told.isEmpty {
                 try db.execute(
                     sql: "UPDATE delivery SET outcome = outcome || ? WHERE id = ?",

@@ -100,17 +100,29 @@ private func knowledge(
     return run == commit ? .known : .unknown
 }
 
-/// Whether a push came through another door before: the newest run of the pipeline for the branch is of the same commit, but was
-/// told by somebody else.
-func isTold(_ run: NewRun, _ db: GRDB.Database) throws -> Bool {
+/// Whether a push came through another door before.
+///
+/// - Parameter before: the commit the branch had before, as the delivery tells it.
+func isTold(_ run: NewRun, before: String?, _ db: GRDB.Database) throws -> Bool {
     guard run.event == "push", let branch = run.branch else { return false }
-    let newest = try Row.fetchOne(
+    let door = NewRun.door(of: run.trigger)
+    let runs = try Row.fetchAll(
         db,
         sql: """
-            SELECT "trigger", "commit" FROM run WHERE project = ? AND pipeline = ? AND branch = ? AND event = 'push'
-            ORDER BY id DESC LIMIT 1
-            """, arguments: [run.project, run.pipeline, branch])
-    guard let newest, newest["commit"] as String == run.commit else { return false }
-    let trigger: String = newest["trigger"]
-    return NewRun.door(of: trigger) != NewRun.door(of: run.trigger)
+            SELECT id, "trigger", "commit" FROM run WHERE project = ? AND pipeline = ? AND branch = ? AND event = 'push'
+              AND ("commit" = ? OR id = (SELECT max(id) FROM run WHERE project = ? AND pipeline = ? AND branch = ? AND event = 'push'))
+            ORDER BY id DESC
+            """,
+        arguments: [run.project, run.pipeline, branch, run.commit, run.project, run.pipeline, branch])
+    guard let newest = runs.first else { return false }
+    if newest["commit"] as String == run.commit { return NewRun.door(of: newest["trigger"]) != door }
+    // The branch went on meanwhile. What was found without being told may be told yet; unless the branch came back to it from
+    // what it went on to.
+    let found = runs.first { $0["commit"] as String == run.commit && NewRun.door(of: $0["trigger"]) == NewRun.foundDoor }
+    guard door != NewRun.foundDoor, let found else { return false }
+    let cameBack = try Bool.fetchOne(
+        db,
+        sql: #"SELECT EXISTS (SELECT 1 FROM run WHERE project = ? AND branch = ? AND "commit" = ? AND id > ?)"#,
+        arguments: [run.project, branch, before, found["id"] as Int64])
+    return cameBack != true
 }

@@ -148,6 +148,9 @@ public struct NewRun: Sendable {
 }
 
 extension NewRun {
+    /// The door of pushes that nobody told of.
+    public static let foundDoor: Substring = "reconcile"
+
     /// Through which door a trigger came: the forge's name in `forge:id`.
     public static func door(of trigger: String) -> Substring { trigger.prefix { $0 != ":" } }
 }

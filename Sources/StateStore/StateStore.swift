@@ -26,7 +26,8 @@ public protocol StateStore: Sendable {
     /// Marks a delivery as dealt with and creates its runs, each at most once. Returns the new runs' ids.
     ///
     /// A push makes no run when the newest run of the pipeline for the branch is of the same commit and came through another
-    /// door (the trigger is `forge:id`, the door is the forge); the outcome then says so.
+    /// door (the trigger is `forge:id`, the door is the forge); nor when it was found by ``reconcile(project:heads:after:)``,
+    /// and the delivery's `before` is no commit the branch has had a run for since. The outcome then says so.
     func finishDelivery(_ id: Int64, outcome: String, runs: [NewRun]) async throws -> [Int64]
     /// Puts a delivery off after a failure; `final` gives it up and keeps how often it was started.
     func postponeDelivery(_ id: Int64, reason: String, delay: Double, final: Bool) async throws

@@ -7,7 +7,7 @@ import Testing
 
 @testable import PipelineEngine
 
-@Suite(.timeLimit(.minutes(1))) struct CommitStatusTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct CommitStatusTests {
     private func status(_ request: Recorder.Request) throws -> [String: String] {
         try JSONDecoder().decode([String: String].self, from: Data(request.body))
     }

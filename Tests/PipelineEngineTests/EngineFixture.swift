@@ -134,7 +134,7 @@ private struct NoRegistries: Registries {
 }
 
 /// Asks until the answer is yes, at most `seconds`.
-func until(_ what: String, seconds: Double = 20, _ question: () async throws -> Bool) async throws {
+func until(_ what: String, seconds: Double = 90, _ question: () async throws -> Bool) async throws {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while try await !question() {
         try #require(ContinuousClock.now < deadline, "waited \(Int(seconds)) s in vain: \(what)")

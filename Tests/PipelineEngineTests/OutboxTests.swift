@@ -8,7 +8,7 @@ import Testing
 
 @testable import PipelineEngine
 
-@Suite(.timeLimit(.minutes(1))) struct OutboxTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct OutboxTests {
     @Test("what happens to a run arrives in order, signed, with an id of its own")
     func inOrder() async throws {
         try await withRecorder { recorder in

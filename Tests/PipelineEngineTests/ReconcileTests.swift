@@ -5,7 +5,7 @@ import Testing
 
 @testable import PipelineEngine
 
-@Suite(.timeLimit(.minutes(1))) struct ReconcileTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct ReconcileTests {
     private func fixture(_ repository: BareRepository) async throws -> EngineFixture {
         let fixture = try EngineFixture()
         try await fixture.project(url: repository.bare.path)
@@ -26,10 +26,13 @@ import Testing
     }
 
     /// A webhook of a forge, and what it leads to.
-    private func hook(_ fixture: EngineFixture, _ commit: String, branch: String = "main", forge: String = "github", id: String) async throws {
+    private func hook(
+        _ fixture: EngineFixture, _ commit: String, branch: String = "main", forge: String = "github", id: String, before: String? = nil
+    ) async throws {
         _ = try await fixture.store.accept(
             NewDelivery(
-                project: "gtin", forge: forge, forgeID: id, headers: [:], body: [], event: "push", branch: branch, commit: commit))
+                project: "gtin", forge: forge, forgeID: id, headers: [:], body: [], event: "push", branch: branch, commit: commit,
+                before: before))
         while try await fixture.engine.intake() {}
     }
 
@@ -68,6 +71,24 @@ import Testing
         }
     }
 
+    @Test("a webhook that comes after the next push does not bring the old commit back; a push back to it does")
+    func veryLateWebhook() async throws {
+        try await withRepository { repository, fixture in
+            let old = try repository.push("old")
+            try await look(fixture)
+            let first = try repository.push("first")
+            try await look(fixture)
+            let second = try repository.push("second")
+            try await look(fixture)
+            try await hook(fixture, first, id: "late", before: old)
+            #expect(try await runs(fixture) == [first, second])
+            try await hook(fixture, second, id: "late too", before: first)
+            #expect(try await runs(fixture) == [first, second])
+            try await hook(fixture, first, id: "back", before: second)
+            #expect(try await runs(fixture) == [first, second, first])
+        }
+    }
+
     @Test("a webhook that came in time leaves nothing to find")
     func inTime() async throws {
         try await withRepository { repository, fixture in
@@ -93,7 +114,7 @@ import Testing
             try repository.move("main", to: second)
             try await look(fixture)
             try repository.move("main", to: first)
-            try await hook(fixture, first, id: "told")
+            try await hook(fixture, first, id: "told", before: second)
             try await look(fixture)
             #expect(try await runs(fixture) == [second, first, second, first])
         }
