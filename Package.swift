@@ -135,9 +135,9 @@ let package = Package(
             "PipelineEngine",
             [
                 "BlockingQueue", "ContainerRuntime", "ContainerfileBuild", "DeliveryModel", "Deployer", "GitRepository",
-                "ImageBuilder", "ImageStore", "OCIModel", "PipelineFile", "RegistryClient", "StateStore", logging,
-                serviceLifecycle, system,
-            ], tests: []),
+                "ImageBuilder", "ImageStore", "OCIModel", "PipelineFile", "RegistryClient", "StateStore", asyncHTTPClient, crypto,
+                logging, nioCore, nioHTTP1, serviceLifecycle, system,
+            ], tests: ["Recorder", "StateSQLite"]),
         [
             .target(
                 name: "WebAssets", path: "web", exclude: ["templates", "css", "js", "images", "embed.sh"],
@@ -161,7 +161,11 @@ let package = Package(
                 ],
                 swiftSettings: settings, linkerSettings: selfContained),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),
-            .testTarget(name: "EndToEndTests", dependencies: ["PostgresCluster", "slipway"], swiftSettings: settings),
+            .target(
+                name: "Recorder", dependencies: [nioCore, nioHTTP1, nioPosix], path: "Tests/Recorder", swiftSettings: settings),
+            .testTarget(
+                name: "EndToEndTests", dependencies: ["PostgresCluster", "Recorder", "StateSQLite", "StateStore", "slipway", system],
+                swiftSettings: settings),
         ],
     ].flatMap { $0 },
     swiftLanguageModes: [.v6]

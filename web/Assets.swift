@@ -136,6 +136,28 @@ public enum WebAssets {
 <svg class="logo" viewBox="0 0 32 32" width="26" height="26" aria-hidden="true" focusable="false"><path class="logo-hull" d="M3.6 10.2l22.2 5.6-2.1 4.3a3.2 3.2 0 0 1-3.7 1.7L8.6 18.9a3.6 3.6 0 0 1-2.4-2z"/><path class="logo-mast" d="M11.4 9.7l1.4-5.4 9 7.9z"/><path class="logo-way" d="M2.6 21.3l26.8 6.8"/></svg>
 
 """###,
+        "outbox": ###"""
+{{>top}}
+<div class="head"><h1>Outbox</h1></div>
+<section id="outbox" data-live>
+<div class="rows" role="list">
+{{#messages}}
+<div class="row run" role="listitem">
+<div class="c-state">{{#badge}}{{>badge}}{{/badge}}</div>
+<div class="c-what"><a class="title" href="{{runURL}}"><bdi>{{project}}</bdi> · {{event}}</a><div class="sub"><bdi>{{target}}</bdi></div>{{#.problem}}<div class="sub"><bdi>{{.}}</bdi></div>{{/.problem}}</div>
+<div class="c-where"><span class="num">{{attempts}}</span><div class="sub">{{#when}}{{>time}}{{/when}}</div></div>
+<div class="c-when">
+{{#.retryURL}}<form method="post" action="{{.}}">{{>csrf}}<button class="primary">Send again</button></form>{{/.retryURL}}
+<form method="post" action="{{discardURL}}">{{>csrf}}<button class="quiet">Discard</button></form>
+</div>
+</div>
+{{/messages}}
+</div>
+{{^messages}}<p class="muted none">Everything has arrived.</p>{{/messages}}
+</section>
+{{>bottom}}
+
+"""###,
         "pending": ###"""
 <div class="pending">
 <p class="ask"><strong>Waiting for approval</strong> <span class="count">{{progress}}</span></p>
@@ -156,6 +178,11 @@ public enum WebAssets {
         "project": ###"""
 {{>top}}
 <div class="head"><div><h1><bdi>{{name}}</bdi></h1><p class="sub"><bdi>{{repository}}</bdi></p></div></div>
+<section id="warnings" data-live>
+{{#warnings}}
+<div class="notice {{badge.tone}}">{{#badge}}{{>badge}}{{/badge}}<p><bdi>{{detail}}</bdi>{{#.url}} <a href="{{.}}">{{linkLabel}}</a>{{/.url}}</p></div>
+{{/warnings}}
+</section>
 <section id="stages" data-live aria-label="What is where">
 {{#pipelines}}
 <h2 class="kicker"><bdi>{{pipeline}}</bdi></h2>

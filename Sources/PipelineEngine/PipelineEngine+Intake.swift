@@ -7,36 +7,62 @@ import StateStore
 
 extension PipelineEngine {
     static let pipelineFolder = "pipelines"
+    /// How often work on a delivery or a run may be cut off by the end of the server before it counts as its cause.
+    public static let startLimit = 3
     private static let pipelineFileLimit = 256 << 10
     /// Seconds until a delivery that failed is tried again; after the last it is given up.
     private static let retryDelays: [Double] = [1, 2, 5, 15, 60, 300]
 
-    /// Turns committed deliveries into runs. Returns whether there was anything to do.
+    /// Turns a committed delivery into runs. Returns whether there was one.
     func intake() async throws -> Bool {
-        let pending = try await parts.store.pendingDeliveries(limit: 20)
-        for delivery in pending {
-            do {
-                let (outcome, runs) = try await plan(delivery)
-                let ids = try await parts.store.finishDelivery(delivery.id, outcome: outcome, runs: runs)
-                logger.info(
-                    "delivery processed",
-                    metadata: ["delivery": "\(delivery.id)", "outcome": "\(outcome)", "runs": "\(ids)"])
-                if !ids.isEmpty { bell.ring() }
-            } catch is CancellationError {
-                throw CancellationError()
-            } catch let error as StateError where error.code == .unavailable {
-                throw error
-            } catch {
-                let final = delivery.attempts >= Self.retryDelays.count
-                let delay = final ? 0 : Self.retryDelays[delivery.attempts]
-                logger.warning(
-                    "delivery \(delivery.id) of \(delivery.project) failed: \(error)",
-                    metadata: ["final": "\(final)", "retrySeconds": "\(delay)"])
-                try await parts.store.postponeDelivery(
-                    delivery.id, reason: "\(error)", delay: delay, final: final)
-            }
+        let claimed = try await parts.store.claimDelivery(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
+        guard let delivery = claimed else { return false }
+        guard delivery.starts <= Self.startLimit else {
+            let reason = "quarantined: the server ended \(Self.startLimit) times while it worked on this delivery"
+            logger.error("delivery \(delivery.id) of \(delivery.project) is \(reason)")
+            try await parts.store.postponeDelivery(delivery.id, reason: reason, delay: 0, final: true)
+            return true
         }
-        return !pending.isEmpty
+        do {
+            try await holding {
+                try await parts.store.renewDelivery(delivery.id, epoch: delivery.epoch, leaseSeconds: settings.leaseSeconds)
+            } _: {
+                try await take(delivery)
+            }
+        } catch is LeaseLost {
+            logger.warning("delivery \(delivery.id) was taken over by another server")
+        }
+        return true
+    }
+
+    /// Plans a delivery and records what came of it.
+    private func take(_ delivery: Delivery) async throws {
+        do {
+            let (outcome, runs) = try await plan(delivery)
+            let ids = try await parts.store.finishDelivery(delivery.id, outcome: outcome, runs: runs)
+            logger.info(
+                "delivery processed", metadata: ["delivery": "\(delivery.id)", "outcome": "\(outcome)", "runs": "\(ids)"])
+            if !ids.isEmpty { bell.ring() }
+        } catch let error as StateError where error.code == .unavailable {
+            throw error
+        } catch {
+            try Task.checkCancellation()
+            let final = delivery.attempts >= Self.retryDelays.count
+            let delay = final ? 0 : Self.retryDelays[delivery.attempts]
+            logger.warning(
+                "delivery \(delivery.id) of \(delivery.project) failed: \(error)",
+                metadata: ["final": "\(final)", "retrySeconds": "\(delay)"])
+            try await parts.store.postponeDelivery(delivery.id, reason: "\(error)", delay: delay, final: final)
+        }
+    }
+
+    /// Lets a delivery that was given up be worked on again. False when there is none with this id.
+    public func retryDelivery(_ id: Int64, by actor: String) async throws -> Bool {
+        guard let project = try await parts.store.retryDelivery(id) else { return false }
+        try await parts.store.record(
+            project: project, run: nil, deployment: nil, actor: actor, message: "delivery \(id) worked on again")
+        bell.ring()
+        return true
     }
 
     /// What a delivery leads to: in words, and as runs.

@@ -37,6 +37,9 @@ extension PipelineEngine {
 
     private func carryOut(_ run: Run) async throws {
         do {
+            guard run.starts <= Self.startLimit else {
+                throw RunFailed(reason: "the server ended \(Self.startLimit) times while it worked on this run (push again to try once more)")
+            }
             guard let text = run.plan else { throw RunFailed(reason: "the run has no plan") }
             let plan = try OCIJSON.decode(PipelinePlan.self, from: Array(text.utf8))
             try await withThrowingTaskGroup(of: Bool.self) { group in

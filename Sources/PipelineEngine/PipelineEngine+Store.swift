@@ -52,7 +52,8 @@ extension PipelineEngine {
         var pause = Duration.milliseconds(250)
         while !Task.isCancelled {
             do {
-                try await parts.store.releaseLeases(holder: settings.holder)
+                // A predecessor of the same name that was killed cannot give back what it had.
+                try await parts.store.releaseLeases(holder: settings.holder, orderly: false)
                 trouble.isOver()
                 return true
             } catch is CancellationError {
@@ -69,7 +70,7 @@ extension PipelineEngine {
     /// Gives everything back, so that the next start need not wait until the leases are over.
     func giveBack() async throws {
         do {
-            try await parts.store.releaseLeases(holder: settings.holder)
+            try await parts.store.releaseLeases(holder: settings.holder, orderly: true)
         } catch let error as StateError where error.code == .unavailable {
             logger.warning("what was claimed could not be given back; it is claimed again after \(settings.leaseSeconds) s: \(error)")
         }

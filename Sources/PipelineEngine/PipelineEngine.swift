@@ -6,6 +6,7 @@ import GitRepository
 public import ImageBuilder
 public import ImageStore
 public import Logging
+public import RegistryClient
 public import ServiceLifecycle
 public import StateStore
 public import SystemPackage
@@ -29,12 +30,14 @@ public struct PipelineEngine: Service {
         public var supervisor: any Service
         public var registries: any Registries
         public var gitQueue: BlockingQueue
+        /// What messages leave by.
+        public var connections: RegistryConnections
 
         public init(
             store: any StateStore, secrets: SecretBox, images: ImageStore, snapshots: Snapshots,
             builder: ImageBuilder, containerfileBuilder: @escaping @Sendable (any BaseImages) -> ContainerfileBuilder,
             runtime: ContainerRuntime, rollout: Rollout, supervisor: any Service,
-            registries: any Registries, gitQueue: BlockingQueue
+            registries: any Registries, gitQueue: BlockingQueue, connections: RegistryConnections
         ) {
             self.store = store
             self.secrets = secrets
@@ -47,6 +50,7 @@ public struct PipelineEngine: Service {
             self.supervisor = supervisor
             self.registries = registries
             self.gitQueue = gitQueue
+            self.connections = connections
         }
     }
 
@@ -67,11 +71,18 @@ public struct PipelineEngine: Service {
         public var keepWorkspace: Double
         /// The network of steps.
         public var stepNetwork: ContainerSpec.Network
+        /// The address users reach this server at, without a slash at the end; messages link to it.
+        public var publicURL: String
+        public var outbox: OutboxPolicy
+        /// How often branches are looked at for pushes nobody told of; zero: never.
+        public var reconcileInterval: Duration
 
         public init(
             dataFolder: FilePath, holder: String, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
             leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
-            registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, stepNetwork: ContainerSpec.Network = .bridge
+            registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, stepNetwork: ContainerSpec.Network = .bridge,
+            publicURL: String, outbox: OutboxPolicy = OutboxPolicy(),
+            reconcileInterval: Duration = .seconds(300)
         ) {
             self.dataFolder = dataFolder
             self.holder = holder
@@ -83,6 +94,9 @@ public struct PipelineEngine: Service {
             self.registryPause = registryPause
             self.keepWorkspace = keepWorkspace
             self.stepNetwork = stepNetwork
+            self.publicURL = publicURL
+            self.outbox = outbox
+            self.reconcileInterval = reconcileInterval
         }
     }
 
@@ -92,6 +106,8 @@ public struct PipelineEngine: Service {
     /// Rings when there may be work; see ``wake()``.
     let bell: Bell
     let trouble: StoreTrouble
+    /// Rings when there is a project whose branches nobody has looked at.
+    let newProjects: Bell
 
     public init(parts: Parts, settings: Settings, logger: Logger) {
         self.parts = parts
@@ -99,10 +115,14 @@ public struct PipelineEngine: Service {
         self.logger = logger
         self.bell = Bell()
         self.trouble = StoreTrouble(logger: logger)
+        self.newProjects = Bell()
     }
 
     /// Tells the engine that there may be work. Only a hint: what is missed is found within a second.
     public func wake() { bell.ring() }
+
+    /// Tells the engine of a new project: what its branches are now counts as seen.
+    public func projectAdded() { newProjects.ring() }
 
     public func run() async throws {
         guard try await cancelWhenGracefulShutdown({ try await takeUp() }) else { return }
@@ -121,6 +141,8 @@ public struct PipelineEngine: Service {
                         }
                     }
                 }
+                group.addTask { await cancelWhenGracefulShutdown { await carryMessages() } }
+                group.addTask { await cancelWhenGracefulShutdown { await watchBranches() } }
                 group.addTask { await cancelWhenGracefulShutdown { await sweep() } }
                 group.addTask { await cancelWhenGracefulShutdown { await listen() } }
                 group.addTask { await cancelWhenGracefulShutdown { await watchDisk() } }

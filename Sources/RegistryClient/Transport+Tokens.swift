@@ -85,8 +85,10 @@ extension Transport {
 }
 
 /// `Retry-After`: seconds or a date (RFC 9110, section 10.2.3), at most a day.
-enum RetryAfter {
-    static func parse(_ header: String?, now: Int64 = Int64(time(nil))) -> Duration? {
+public enum RetryAfter {
+    public static func parse(_ header: String?) -> Duration? { parse(header, now: Int64(time(nil))) }
+
+    static func parse(_ header: String?, now: Int64) -> Duration? {
         guard let header else { return nil }
         if let seconds = Int64(header) { return .seconds(max(0, min(seconds, 86_400))) }
         return date(header).map { .seconds(max(0, min($0 - now, 86_400))) }

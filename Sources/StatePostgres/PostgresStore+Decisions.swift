@@ -55,8 +55,14 @@ extension PostgresStore {
         ).integers
     }
 
-    public func releaseLeases(holder: String) async throws {
+    public func releaseLeases(holder: String, orderly: Bool) async throws {
         try await write { session in
+            if orderly {
+                try session.run("UPDATE run SET starts = 0 WHERE holder = \(holder) AND state = 'running'")
+                try session.run("UPDATE delivery SET starts = 0 WHERE holder = \(holder) AND state = 'received'")
+            }
+            try session.run("UPDATE outboxMessage SET leaseExpiresAt = 0 WHERE holder = \(holder)")
+            try session.run("UPDATE delivery SET leaseExpiresAt = 0 WHERE holder = \(holder)")
             try session.run("UPDATE run SET leaseExpiresAt = 0 WHERE holder = \(holder)")
             try session.run("UPDATE deployment SET leaseExpiresAt = 0 WHERE holder = \(holder)")
             try session.announce()

@@ -90,6 +90,7 @@ extension PostgresStore {
         try session.recordEvent(
             project: release.project, run: release.run, deployment: new, actor: deployment.requestedBy, state: phase.rawValue,
             message: "\(release.digest.short) to \(deployment.stage)")
+        try session.tell(deployment: new)
         try session.announce()
         return new
     }
@@ -141,6 +142,7 @@ extension PostgresStore {
             guard let deployment = moved else { return false }
             try session.recordEvent(
                 project: deployment.project, deployment: id, actor: "slipway", state: to.rawValue, message: message ?? "")
+            if to.isTerminal { try session.tell(deployment: id) }
             for follower in followers { _ = try Self.insert(follower, release: deployment.release, session) }
             // The stage is free for the next.
             if to.isTerminal { try session.announce() }

@@ -72,14 +72,47 @@ extension PostgresStore {
         }
     }
 
-    public func pendingDeliveries(limit: Int) async throws -> [Delivery] {
+    public func claimDelivery(holder: String, leaseSeconds: Double) async throws -> Delivery? {
+        try await run(
+            """
+            WITH due AS MATERIALIZED (
+                SELECT id FROM delivery WHERE state = 'received' AND nextAttemptAt <= \(Statement.now)
+                  AND leaseExpiresAt <= \(Statement.now)
+                ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+            UPDATE delivery SET epoch = epoch + 1, starts = starts + 1, holder = \(holder),
+                leaseExpiresAt = \(Statement.now) + \(leaseSeconds)
+            FROM due WHERE delivery.id = due.id
+            RETURNING delivery.*
+            """
+        ).record()
+    }
+
+    public func renewDelivery(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool {
+        try await run(
+            """
+            UPDATE delivery SET leaseExpiresAt = \(Statement.now) + \(leaseSeconds)
+            WHERE id = \(id) AND epoch = \(epoch) AND state = 'received'
+            """
+        ).changed > 0
+    }
+
+    public func failedDeliveries(project: String, startedMoreThan starts: Int) async throws -> [Int64] {
         try await read {
             try $0.run(
+                "SELECT id FROM delivery WHERE project = \(project) AND state = 'failed' AND starts > \(starts) ORDER BY id DESC"
+            ).integers
+        }
+    }
+
+    public func retryDelivery(_ id: Int64) async throws -> String? {
+        try await write { session in
+            let retried = try session.run(
                 """
-                SELECT * FROM delivery WHERE state = 'received' AND nextAttemptAt <= \(Statement.now)
-                ORDER BY id LIMIT \(limit)
-                """
-            ).records()
+                UPDATE delivery SET state = 'received', attempts = 0, starts = 0, nextAttemptAt = \(Statement.now), leaseExpiresAt = 0
+                WHERE id = \(id) AND state = 'failed' RETURNING project
+                """)
+            try session.announce()
+            return retried.texts.first
         }
     }
 
@@ -91,45 +124,36 @@ extension PostgresStore {
 
     public func finishDelivery(_ id: Int64, outcome: String, runs: [NewRun]) async throws -> [Int64] {
         try await write { session in
+            // Of two deliveries of one push the second must see the runs of the first.
+            if let project = runs.first?.project { try session.hold(project: project) }
             let finished = try session.run(
-                "UPDATE delivery SET state = 'processed', outcome = \(outcome) WHERE id = \(id) AND state = 'received'")
-            guard finished.changed > 0 else { return [] }
-            let ids = try runs.compactMap { try Self.insert($0, session) }
+                """
+                UPDATE delivery SET state = 'processed', outcome = \(outcome), starts = 0, holder = NULL, leaseExpiresAt = 0
+                WHERE id = \(id) AND state = 'received' RETURNING before
+                """)
+            guard let row = finished.cells.first else { return [] }
+            var before: String?
+            if case .text(let commit)? = row.first { before = commit }
+            let told = try runs.filter { try session.isTold($0, before: before) }.map(\.pipeline)
+            if !told.isEmpty {
+                let note = "; no second run of this push: \(told.joined(separator: ", "))"
+                try session.run("UPDATE delivery SET outcome = outcome || \(note) WHERE id = \(id)")
+            }
+            let ids: [Int64] = try runs.filter { !told.contains($0.pipeline) }.compactMap { run in
+                guard case .created(let id) = try Self.insert(run, actor: run.author, session) else { return nil }
+                return id
+            }
             if !ids.isEmpty { try session.announce() }
             return ids
         }
-    }
-
-    private static func insert(_ run: NewRun, _ session: Session) throws -> Int64? {
-        let state: RunState = run.diagnostic == nil ? .queued : .invalid
-        let inserted = try session.run(
-            """
-            INSERT INTO run (project, pipeline, trigger, event, commit, branch, author, message, commitTime,
-                state, phase, plan, error, createdAt, finishedAt)
-            VALUES (\(run.project), \(run.pipeline), \(run.trigger), \(run.event), \(run.commit), \(run.branch),
-                \(run.author), \(run.message), \(run.commitTime), \(state), 'checkout', \(run.plan), \(run.diagnostic),
-                \(Statement.now), CASE WHEN \(state == .invalid) THEN \(Statement.now) END)
-            ON CONFLICT (project, pipeline, trigger) DO NOTHING RETURNING id
-            """)
-        guard let id = inserted.integers.first else { return nil }
-        for (ordinal, step) in run.steps.enumerated() {
-            let dependsOn = String(decoding: try JSONEncoder().encode(step.dependsOn), as: UTF8.self)
-            try session.run(
-                """
-                INSERT INTO step (run, ordinal, name, image, dependsOn, state)
-                VALUES (\(id), \(ordinal), \(step.name), \(step.image), \(dependsOn), 'waiting')
-                """)
-        }
-        try session.recordEvent(
-            project: run.project, run: id, actor: run.author, state: state.rawValue, message: "\(run.event) for \(run.pipeline)")
-        return id
     }
 
     public func postponeDelivery(_ id: Int64, reason: String, delay: Double, final: Bool) async throws {
         try await run(
             """
             UPDATE delivery SET attempts = attempts + 1, nextAttemptAt = \(Statement.now) + \(delay), outcome = \(reason),
-                state = \(final ? "failed" : "received")
+                state = \(final ? "failed" : "received"), starts = CASE WHEN \(final) THEN starts ELSE 0 END,
+                holder = NULL, leaseExpiresAt = 0
             WHERE id = \(id) AND state = 'received'
             """)
     }

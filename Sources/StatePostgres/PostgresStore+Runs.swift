@@ -22,17 +22,25 @@ extension PostgresStore {
 
     public func claimRun(holder: String, leaseSeconds: Double) async throws -> Run? {
         // Several servers ask at once: each passes over what another is just claiming, and waits for nobody.
-        try await run(
-            """
-            WITH due AS MATERIALIZED (
-                SELECT id FROM run WHERE state IN ('queued', 'running') AND leaseExpiresAt <= \(Statement.now)
-                ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-            UPDATE run SET state = 'running', epoch = epoch + 1, holder = \(holder),
-                leaseExpiresAt = \(Statement.now) + \(leaseSeconds), startedAt = coalesce(startedAt, \(Statement.now))
-            FROM due WHERE run.id = due.id
-            RETURNING run.*
-            """
-        ).record()
+        try await write { session in
+            let claimed: Run? = try session.run(
+                """
+                WITH due AS MATERIALIZED (
+                    SELECT r.id FROM run r WHERE r.state IN ('queued', 'running') AND r.leaseExpiresAt <= \(Statement.now)
+                      AND (r.state = 'running' OR r.concurrencyGroup IS NULL OR NOT EXISTS (
+                        SELECT 1 FROM run o WHERE o.project = r.project AND o.concurrencyGroup = r.concurrencyGroup
+                          AND o.state IN ('queued', 'running') AND o.id <> r.id
+                          AND (o.id < r.id OR o.state = 'running')))
+                    ORDER BY r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED)
+                UPDATE run SET state = 'running', epoch = epoch + 1, starts = starts + 1, holder = \(holder),
+                    leaseExpiresAt = \(Statement.now) + \(leaseSeconds), startedAt = coalesce(startedAt, \(Statement.now))
+                FROM due WHERE run.id = due.id
+                RETURNING run.*
+                """
+            ).record()
+            if let claimed, claimed.epoch == 1 { try session.tell(Announcement(claimed, at: try session.now())) }
+            return claimed
+        }
     }
 
     public func renewRun(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool {
@@ -67,6 +75,19 @@ extension PostgresStore {
         ).changed > 0
     }
 
+    public func retryStep(
+        _ name: String, ofRun id: Int64, epoch: Int64, after attempt: Int, message: String
+    ) async throws -> Bool {
+        try await run(
+            """
+            WITH held AS MATERIALIZED (
+                SELECT id FROM run WHERE id = \(id) AND epoch = \(epoch) AND state = 'running' FOR SHARE)
+            UPDATE step SET attempt = attempt + 1, message = \(message), startedAt = \(Statement.now)
+            FROM held WHERE step.run = held.id AND step.name = \(name) AND step.state = 'running' AND step.attempt = \(attempt)
+            """
+        ).changed > 0
+    }
+
     public func finishRun(
         _ id: Int64, epoch: Int64, state: RunState, error: String?, release: NewRelease?, deployments: [NewDeployment]
     ) async throws -> Bool {
@@ -80,6 +101,7 @@ extension PostgresStore {
             guard let run = finished else { return false }
             try session.recordEvent(
                 project: run.project, run: id, actor: "slipway", state: state.rawValue, message: error ?? "")
+            try session.tell(Announcement(run, at: try session.now()))
             try session.announce()
             guard let release else { return true }
             let service = String(decoding: try OCIJSON.encode(release.service), as: UTF8.self)
@@ -108,7 +130,10 @@ extension PostgresStore {
                 """
             ).record()
             guard let run = asked else { return false }
-            if run.state == .cancelled { try session.run("UPDATE step SET state = 'cancelled' WHERE run = \(id)") }
+            if run.state == .cancelled {
+                try session.run("UPDATE step SET state = 'cancelled' WHERE run = \(id) AND state = 'waiting'")
+                try session.tell(Announcement(run, at: try session.now()))
+            }
             try session.recordEvent(project: run.project, run: id, actor: actor, message: "cancel requested")
             try session.announce()
             return true

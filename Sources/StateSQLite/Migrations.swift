@@ -33,6 +33,9 @@ enum Migrations {
                         WHERE concurrencyGroup IS NOT NULL AND state IN ('queued', 'running');
                     """)
         }
+        migrator.registerMigration("0005-outbox-reconciliation") { db in
+            try db.execute(sql: outbox)
+        }
         return migrator
     }
 
@@ -108,5 +111,44 @@ enum Migrations {
             project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
             name TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (project, name)
         );
+        """
+
+    private static let outbox = """
+        CREATE TABLE outboxTarget (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+            kind TEXT NOT NULL, url TEXT NOT NULL, events TEXT NOT NULL, sealedSecret BLOB, tokenSecret TEXT,
+            createdAt DOUBLE NOT NULL
+        );
+        CREATE INDEX outboxTargetOfProject ON outboxTarget(project);
+        CREATE UNIQUE INDEX outboxForge ON outboxTarget(project) WHERE kind <> 'webhook';
+        CREATE TABLE outboxMessage (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE,
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+            target INTEGER NOT NULL REFERENCES outboxTarget(id) ON DELETE CASCADE,
+            topic TEXT, facts TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+            nextAttemptAt DOUBLE NOT NULL, problem TEXT,
+            epoch INTEGER NOT NULL DEFAULT 0, holder TEXT, leaseExpiresAt DOUBLE NOT NULL DEFAULT 0,
+            createdAt DOUBLE NOT NULL, finishedAt DOUBLE
+        );
+        CREATE INDEX outboxWaiting ON outboxMessage(target, id) WHERE state = 'waiting';
+        CREATE INDEX outboxTopic ON outboxMessage(target, topic, id) WHERE topic IS NOT NULL;
+        CREATE INDEX outboxOfProject ON outboxMessage(project, id);
+        CREATE INDEX outboxFinished ON outboxMessage(finishedAt) WHERE finishedAt IS NOT NULL;
+        CREATE TABLE branchHead (
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+            branch TEXT NOT NULL, "commit" TEXT NOT NULL, moves INTEGER NOT NULL, PRIMARY KEY (project, branch)
+        );
+        CREATE TABLE reconciliation (
+            project TEXT PRIMARY KEY REFERENCES project(name) ON DELETE CASCADE, at DOUBLE, problem TEXT
+        );
+        ALTER TABLE delivery ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE delivery ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE delivery ADD COLUMN holder TEXT;
+        ALTER TABLE delivery ADD COLUMN leaseExpiresAt DOUBLE NOT NULL DEFAULT 0;
+        ALTER TABLE run ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX deliveryOfBranch ON delivery(project, branch, event, id, "commit");
+        CREATE INDEX deliveryFailed ON delivery(project, starts, id) WHERE state = 'failed';
+        CREATE INDEX runOfBranch ON run(project, branch, id);
         """
 }

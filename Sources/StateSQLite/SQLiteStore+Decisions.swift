@@ -63,9 +63,13 @@ extension SQLiteStore {
         }
     }
 
-    public func releaseLeases(holder: String) async throws {
+    public func releaseLeases(holder: String, orderly: Bool) async throws {
         try await write { db in
-            for table in ["run", "deployment"] {
+            if orderly {
+                try db.execute(sql: "UPDATE run SET starts = 0 WHERE holder = ? AND state = 'running'", arguments: [holder])
+                try db.execute(sql: "UPDATE delivery SET starts = 0 WHERE holder = ? AND state = 'received'", arguments: [holder])
+            }
+            for table in ["run", "deployment", "outboxMessage", "delivery"] {
                 try db.execute(
                     sql: "UPDATE \(table) SET leaseExpiresAt = 0 WHERE holder = ?", arguments: [holder])
             }

@@ -60,13 +60,57 @@ extension SQLiteStore {
         }
     }
 
-    public func pendingDeliveries(limit: Int) async throws -> [Delivery] {
+    public func claimDelivery(holder: String, leaseSeconds: Double) async throws -> Delivery? {
         let now = clock()
-        return try await read {
-            try Delivery.fetchAll(
+        // Most of the time there is nothing: a look disturbs nobody who writes.
+        let isDue = try await read {
+            try Bool.fetchOne(
                 $0,
-                sql: "SELECT * FROM delivery WHERE state = 'received' AND nextAttemptAt <= ? ORDER BY id LIMIT ?",
-                arguments: [now, limit])
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM delivery
+                        WHERE state = 'received' AND nextAttemptAt <= :now AND leaseExpiresAt <= :now)
+                    """, arguments: ["now": now])
+        }
+        guard isDue == true else { return nil }
+        return try await write { db in
+            try Delivery.fetchOne(
+                db,
+                sql: """
+                    UPDATE delivery SET epoch = epoch + 1, starts = starts + 1, holder = :holder, leaseExpiresAt = :expires
+                    WHERE id = (SELECT id FROM delivery WHERE state = 'received' AND nextAttemptAt <= :now
+                                AND leaseExpiresAt <= :now ORDER BY id LIMIT 1)
+                    RETURNING *
+                    """, arguments: ["holder": holder, "expires": now + leaseSeconds, "now": now])
+        }
+    }
+
+    public func renewDelivery(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool {
+        let expires = clock() + leaseSeconds
+        return try await write { db in
+            try db.execute(
+                sql: "UPDATE delivery SET leaseExpiresAt = ? WHERE id = ? AND epoch = ? AND state = 'received'",
+                arguments: [expires, id, epoch])
+            return db.changesCount > 0
+        }
+    }
+
+    public func failedDeliveries(project: String, startedMoreThan starts: Int) async throws -> [Int64] {
+        try await read {
+            try Int64.fetchAll(
+                $0, sql: "SELECT id FROM delivery WHERE project = ? AND state = 'failed' AND starts > ? ORDER BY id DESC",
+                arguments: [project, starts])
+        }
+    }
+
+    public func retryDelivery(_ id: Int64) async throws -> String? {
+        let now = clock()
+        return try await write { db in
+            try String.fetchOne(
+                db,
+                sql: """
+                    UPDATE delivery SET state = 'received', attempts = 0, starts = 0, nextAttemptAt = ?, leaseExpiresAt = 0
+                    WHERE id = ? AND state = 'failed' RETURNING project
+                    """, arguments: [now, id])
         }
     }
 
@@ -82,10 +126,19 @@ extension SQLiteStore {
         let now = clock()
         return try await write { db in
             try db.execute(
-                sql: "UPDATE delivery SET state = 'processed', outcome = ? WHERE id = ? AND state = 'received'",
-                arguments: [outcome, id])
+                sql: """
+                    UPDATE delivery SET state = 'processed', outcome = ?, starts = 0, holder = NULL, leaseExpiresAt = 0
+                    WHERE id = ? AND state = 'received'
+                    """, arguments: [outcome, id])
             guard db.changesCount > 0 else { return [] }
-            return try runs.compactMap { run in
+            let before = try String.fetchOne(db, sql: "SELECT before FROM delivery WHERE id = ?", arguments: [id])
+            let told = try runs.filter { try isTold($0, before: before, db) }.map(\.pipeline)
+            if !told.isEmpty {
+                try db.execute(
+                    sql: "UPDATE delivery SET outcome = outcome || ? WHERE id = ?",
+                    arguments: ["; no second run of this push: \(told.joined(separator: ", "))", id])
+            }
+            return try runs.filter { !told.contains($0.pipeline) }.compactMap { run in
                 guard case .created(let id) = try Self.insert(run, actor: run.author, now: now, db) else { return nil }
                 return id
             }
@@ -97,9 +150,10 @@ extension SQLiteStore {
         try await write { db in
             try db.execute(
                 sql: """
-                    UPDATE delivery SET attempts = attempts + 1, nextAttemptAt = ?, outcome = ?, state = ?
+                    UPDATE delivery SET attempts = attempts + 1, nextAttemptAt = ?, outcome = ?, state = ?,
+                        starts = CASE WHEN ? THEN starts ELSE 0 END, holder = NULL, leaseExpiresAt = 0
                     WHERE id = ? AND state = 'received'
-                    """, arguments: [now + delay, reason, final ? "failed" : "received", id])
+                    """, arguments: [now + delay, reason, final ? "failed" : "received", final, id])
         }
     }
 }

@@ -28,10 +28,10 @@ extension SQLiteStore {
     public func claimRun(holder: String, leaseSeconds: Double) async throws -> Run? {
         let now = clock()
         return try await write { db in
-            try Run.fetchOne(
+            let run = try Run.fetchOne(
                 db,
                 sql: """
-                    UPDATE run SET state = 'running', epoch = epoch + 1, holder = :holder, leaseExpiresAt = :expires,
+                    UPDATE run SET state = 'running', epoch = epoch + 1, starts = starts + 1, holder = :holder, leaseExpiresAt = :expires,
                         startedAt = coalesce(startedAt, :now)
                     WHERE id = (
                         SELECT r.id FROM run r WHERE r.state IN ('queued', 'running') AND r.leaseExpiresAt <= :now
@@ -42,6 +42,8 @@ extension SQLiteStore {
                         ORDER BY r.id LIMIT 1)
                     RETURNING *
                     """, arguments: ["holder": holder, "expires": now + leaseSeconds, "now": now])
+            if let run, run.epoch == 1 { try announce(db, Announcement(run, at: now)) }
+            return run
         }
     }
 
@@ -123,6 +125,7 @@ extension SQLiteStore {
             try recordEvent(
                 db, at: now, project: run.project, run: id, actor: "slipway",
                 state: state.rawValue, message: error ?? "")
+            try announce(db, Announcement(run, at: now))
             guard let release else { return true }
             let service = String(decoding: try OCIJSON.encode(release.service), as: UTF8.self)
             try db.execute(
@@ -157,6 +160,7 @@ extension SQLiteStore {
             else { return false }
             if run.state == .cancelled {
                 try db.execute(sql: "UPDATE step SET state = 'cancelled' WHERE run = ? AND state = 'waiting'", arguments: [id])
+                try announce(db, Announcement(run, at: now))
             }
             try recordEvent(db, at: now, project: run.project, run: id, actor: actor, message: "cancel requested")
             return true

@@ -20,6 +20,9 @@ extension Release: FetchableRecord {}
 extension Deployment: FetchableRecord {}
 extension Approval: FetchableRecord {}
 extension RecordedEvent: FetchableRecord {}
+extension OutboxTarget: FetchableRecord {}
+extension OutboxMessage: FetchableRecord {}
+extension Reconciliation: FetchableRecord {}
 
 /// The default store: one SQLite file in WAL mode with `synchronous=FULL`, so that what was committed survives a
 /// power cut. One process may use a file at a time; a lock on the data directory sees to that.

@@ -43,6 +43,11 @@ public struct Delivery: Codable, Hashable, Sendable {
     public var nextAttemptAt: Double
     /// What came of it, in words: the runs it started, or why none.
     public var outcome: String?
+    /// How often work on it was begun without coming to an orderly end.
+    public var starts: Int
+    public var epoch: Int64
+    public var holder: String?
+    public var leaseExpiresAt: Double
 }
 
 /// A webhook call about to be committed.
@@ -105,6 +110,8 @@ public struct Run: Codable, Hashable, Sendable {
     public var epoch: Int64
     public var holder: String?
     public var leaseExpiresAt: Double
+    /// How often it was claimed without an orderly end of the work.
+    public var starts: Int
     public var createdAt: Double
     public var startedAt: Double?
     public var finishedAt: Double?
@@ -154,6 +161,14 @@ public struct NewRun: Sendable {
         self.concurrencyGroup = concurrencyGroup
         self.supersedes = supersedes
     }
+}
+
+extension NewRun {
+    /// The door of pushes that nobody told of.
+    public static let foundDoor: Substring = "reconcile"
+
+    /// Through which door a trigger came: the forge's name in `forge:id`.
+    public static func door(of trigger: String) -> Substring { trigger.prefix { $0 != ":" } }
 }
 
 public struct NewStep: Sendable {

@@ -15,12 +15,36 @@ public protocol StateStore: Sendable {
 
     // Deliveries
     func accept(_ delivery: NewDelivery) async throws -> AcceptOutcome
-    func pendingDeliveries(limit: Int) async throws -> [Delivery]
+    /// Claims the oldest delivery that is due, and counts the start; ``Delivery/starts`` includes this one.
+    func claimDelivery(holder: String, leaseSeconds: Double) async throws -> Delivery?
+    func renewDelivery(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
     func deliveries(project: String, limit: Int) async throws -> [Delivery]
+    /// The ids of deliveries that were given up after more than this many starts, newest first.
+    func failedDeliveries(project: String, startedMoreThan starts: Int) async throws -> [Int64]
+    /// Lets a delivery that was given up be worked on again. Returns its project; nil when there is none with this id.
+    func retryDelivery(_ id: Int64) async throws -> String?
     /// Marks a delivery as dealt with and creates its runs, each at most once. Returns the new runs' ids.
+    ///
+    /// A push makes no run when the newest run of the pipeline for the branch is of the same commit and came through another
+    /// door (the trigger is `forge:id`, the door is the forge); nor when it was found by ``reconcile(project:heads:after:)``,
+    /// and the delivery's `before` is no commit the branch has had a run for since. The outcome then says so.
     func finishDelivery(_ id: Int64, outcome: String, runs: [NewRun]) async throws -> [Int64]
-    /// Puts a delivery off after a failure; `final` gives it up.
+    /// Puts a delivery off after a failure; `final` gives it up and keeps how often it was started.
     func postponeDelivery(_ id: Int64, reason: String, delay: Double, final: Bool) async throws
+
+    // Branches
+    /// Nil when nobody has looked yet.
+    func reconciliation(of project: String) async throws -> Reconciliation?
+    /// Compares the commits of a repository's branches with what is known, in one transaction that no other for the project
+    /// runs beside. The first time all count as seen. Later a head that moved, and is neither the commit of the branch's
+    /// newest push delivery nor of its newest run (push or manual), becomes a delivery: forge `reconcile`, event `push`.
+    ///
+    /// - Parameter last: the id of the project's newest delivery before somebody looked; a branch with a younger one that tells of
+    ///   another commit is left for the next time.
+    /// - Returns: the new deliveries' ids.
+    func reconcile(project: String, heads: [String: String], after last: Int64) async throws -> [Int64]
+    /// Keeps why the branches could not be looked at. Returns whether the look before had gone well.
+    func reconcileFailed(project: String, problem: String) async throws -> Bool
 
     // Runs
     /// Creates a run, at most one for its trigger. With `supersedes` asks older runs of its group to be cancelled, in the
@@ -32,7 +56,7 @@ public protocol StateStore: Sendable {
     /// The runs that repeat `run`, oldest first.
     func reruns(of run: Int64) async throws -> [Run]
     /// Claims the oldest run that is due: queued, or running with an expired lease. A queued run of a concurrency group is
-    /// due when no older run of its project and group is queued or running, and none of them is running.
+    /// due when no older run of its project and group is queued or running, and none of them is running. ``Run/starts`` includes this one.
     func claimRun(holder: String, leaseSeconds: Double) async throws -> Run?
     func renewRun(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
     func setPhase(_ phase: RunPhase, ofRun id: Int64, epoch: Int64) async throws -> Bool
@@ -47,6 +71,26 @@ public protocol StateStore: Sendable {
     ) async throws -> Bool
     /// Asks for a run to be cancelled; a queued one ends at once. False when it is over already.
     func requestCancel(run: Int64, actor: String) async throws -> Bool
+
+    // What leaves: messages are written by the transactions that change a run or deployment, for every target of the
+    // project that takes them.
+    /// Keeps a target. A webhook is a new one every time; a forge takes the place of the project's forge. Returns its id.
+    func save(_ target: NewOutboxTarget) async throws -> Int64
+    func outboxTarget(_ id: Int64) async throws -> OutboxTarget?
+    func outboxTargets(project: String) async throws -> [OutboxTarget]
+    /// Removes a target with its messages. False when the project has none with this id.
+    func removeOutboxTarget(_ id: Int64, project: String) async throws -> Bool
+    /// Claims a message that is due and counts the attempt. Of a target, only the oldest waiting message can be claimed, and none
+    /// while another of it is held. Waiting messages with a newer one of the same topic become `skipped` first.
+    func claimMessage(holder: String, leaseSeconds: Double) async throws -> OutboxMessage?
+    /// Records what came of a claimed message. What was finished a week ago is removed, dead letters are not.
+    func finishMessage(_ id: Int64, epoch: Int64, outcome: MessageOutcome) async throws -> Bool
+    /// Newest first.
+    func messages(project: String?, states: [OutboxMessage.State], limit: Int) async throws -> [OutboxMessage]
+    /// Lets a dead letter wait again, with all its attempts. False when there is none with this id.
+    func retryMessage(_ id: Int64) async throws -> Bool
+    /// Gives up a message that is dead, or waits and is not being sent. False when there is none with this id.
+    func discardMessage(_ id: Int64) async throws -> Bool
 
     // Releases and deployments
     func release(_ id: Int64) async throws -> Release?
@@ -76,7 +120,9 @@ public protocol StateStore: Sendable {
 
     // Leases, events, secrets
     /// Gives back everything `holder` has, so that the next start need not wait for expiry.
-    func releaseLeases(holder: String) async throws
+    ///
+    /// - Parameter orderly: the holder itself stops, so what it began does not count as cut off.
+    func releaseLeases(holder: String, orderly: Bool) async throws
     func record(project: String, run: Int64?, deployment: Int64?, actor: String, message: String) async throws
     func events(project: String?, run: Int64?, deployment: Int64?, limit: Int) async throws -> [RecordedEvent]
     func setSecret(_ name: String, project: String, sealed: [UInt8]) async throws

@@ -58,6 +58,8 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     addTokenAPI(to: router, parts)
     addRegistryCare(to: router, parts)
     addProjectAPI(to: router, parts)
+    addNotificationAPI(to: router, parts)
+    addOutboxAPI(to: router, parts)
     addRunAPI(to: router, parts)
     addStageAPI(to: router, parts)
     let pages = Pages(parts: parts, renderer: renderer)
@@ -65,6 +67,7 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     pages.addProjectRoutes(to: router)
     pages.addRunRoutes(to: router)
     pages.addActionRoutes(to: router)
+    pages.addOutboxRoutes(to: router)
     addLogStream(to: router, parts)
     return router
 }

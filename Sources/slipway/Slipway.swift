@@ -17,6 +17,7 @@ struct Slipway: AsyncParsableCommand {
             Serve.self, Doctor.self, Lint.self, ProjectCommand.self, Runs.self, Show.self, Logs.self, Cancel.self, Rerun.self,
             Trigger.self, Status.self, Promote.self, Approve.self, Reject.self, Rollback.self, SecretCommand.self,
             ImageCommand.self, TokenCommand.self, StoreCommand.self,
+            OutboxCommand.self, DeliveriesCommand.self,
         ])
 
     /// Building up the tree of all commands takes longer than many a build: the one that scripts run all day is found without

@@ -44,7 +44,17 @@ struct SamplePages {
             rollback: RollbackForm(project: text, pipeline: text, stage: text, releaseID: text, release: release))
         return ProjectPage(
             shell: shell, name: text, repository: text, hookURL: text,
-            pipelines: [PipelineRow(pipeline: text, stages: [stage, StageCard(stage: text, badge: badge)])], runs: [row])
+            pipelines: [PipelineRow(pipeline: text, stages: [stage, StageCard(stage: text, badge: badge)])], runs: [row],
+            warnings: [ProjectWarning(text, detail: text, linkLabel: text, url: PageURL.outbox(of: text))])
+    }
+    var outbox: OutboxPage {
+        OutboxPage(
+            shell: shell,
+            messages: [
+                MessageRow(
+                    id: text, isDead: true, event: text, project: text, run: text, target: text, problem: text, attempts: 3,
+                    when: time)
+            ])
     }
     var runs: RunsPage { RunsPage(shell: shell, project: text, runs: [row], newerURL: "/n", olderURL: "/o") }
     func log(isLive: Bool) -> LogPanel {
@@ -89,7 +99,7 @@ struct SamplePages {
         [
             "projects": renderer.render(projects), "project": renderer.render(project), "runs": renderer.render(runs),
             "run": renderer.render(run), "log": renderer.render(stepLog), "login": renderer.render(login),
-            "error": renderer.render(error),
+            "error": renderer.render(error), "outbox": renderer.render(outbox),
         ]
     }
 }

@@ -37,6 +37,7 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
                 createdAt: Date.now.timeIntervalSince1970))
         try await parts.store.record(
             project: wanted.name, run: nil, deployment: nil, actor: actor, message: "project added")
+        parts.engine.projectAdded()
         let hook = "\(parts.publicURL)/hooks/\(wanted.name)"
         return try json(
             NewProjectValue(
@@ -91,6 +92,16 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
         return try json(deliveries.map(DeliveryValue.init))
     }
 
+    router.post("/api/v1/deliveries/:delivery/retry") { request, context -> Response in
+        let actor = try access.requireActor(request)
+        let text = try context.parameters.require("delivery")
+        guard let id = Int64(text), try await parts.engine.retryDelivery(id, by: actor) else {
+            throw RequestProblem(
+                .conflict, "there is no delivery \(text.prefix(20)) that was given up", hint: "see them with: slipway deliveries PROJECT")
+        }
+        return Response(status: .noContent)
+    }
+
     addSecretAPI(to: router, parts)
 }
 
@@ -122,15 +133,18 @@ private func addSecretAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
 }
 
-struct DeliveryValue: Codable {
-    var id: Int64
-    var forge: String
-    var event: String
-    var branch: String?
-    var commit: String?
-    var state: String
-    var outcome: String?
-    var receivedAt: Double
+/// A webhook call, or a push found without one.
+public struct DeliveryValue: Codable, Sendable {
+    public var id: Int64
+    /// `github`, `gitea`, `plain`, `manual`, or `reconcile` for a push whose webhook never came.
+    public var forge: String
+    public var event: String
+    public var branch: String?
+    public var commit: String?
+    /// `received`, `processed`, `failed`, or `quarantined` when the server ended too often while it worked on it.
+    public var state: String
+    public var outcome: String?
+    public var receivedAt: Double
 
     init(_ delivery: Delivery) {
         id = delivery.id
@@ -138,7 +152,7 @@ struct DeliveryValue: Codable {
         event = delivery.event
         branch = delivery.branch ?? delivery.tag
         commit = delivery.commit
-        state = delivery.state.rawValue
+        state = delivery.isQuarantined ? "quarantined" : delivery.state.rawValue
         outcome = delivery.outcome
         receivedAt = delivery.receivedAt
     }

@@ -3,6 +3,9 @@ public enum PageURL {
     public static let projects = "/"
     public static func project(_ name: String) -> String { "/projects/\(segment(name))" }
     public static func runs(of project: String) -> String { "\(self.project(project))/runs" }
+    public static func outbox(of project: String) -> String { "/outbox?project=\(segment(project))" }
+    /// `action`: `retry` or `discard`.
+    public static func message(_ id: String, _ action: String) -> String { "/outbox/\(segment(id))/\(action)" }
     public static func run(_ id: String) -> String { "/runs/\(segment(id))" }
     public static func step(_ name: String, of run: String) -> String { "\(self.run(run))#\(anchor(name))" }
     public static func log(of step: String, in run: String) -> String { "\(self.run(run))/log/\(segment(step))" }

@@ -9,9 +9,11 @@ public struct ProjectPage: Page {
     public var hookURL: String?
     public var pipelines: [PipelineRow]
     public var runs: [RunRow]
+    public var warnings: [ProjectWarning]
 
     public init(
-        shell: Shell, name: String, repository: String, hookURL: String?, pipelines: [PipelineRow], runs: [RunRow]
+        shell: Shell, name: String, repository: String, hookURL: String?, pipelines: [PipelineRow], runs: [RunRow],
+        warnings: [ProjectWarning] = []
     ) {
         self.shell = shell
         self.name = name
@@ -20,6 +22,22 @@ public struct ProjectPage: Page {
         self.hookURL = hookURL
         self.pipelines = pipelines
         self.runs = runs
+        self.warnings = warnings
+    }
+}
+
+/// Something about a project that somebody should look at.
+public struct ProjectWarning: Sendable {
+    public let badge: StateBadge
+    public var detail: String
+    public var linkLabel: String
+    public let url: String?
+
+    public init(_ what: String, detail: String, linkLabel: String = "", url: String? = nil) {
+        badge = StateBadge(.warning, what)
+        self.detail = detail
+        self.linkLabel = linkLabel
+        self.url = url
     }
 }
 

@@ -96,7 +96,7 @@ extension Pages {
             pipeline: form["pipeline"])
     }
 
-    private func authorizedForm(_ request: Request) async throws -> [String: String] {
+    func authorizedForm(_ request: Request) async throws -> [String: String] {
         guard let session = parts.access.session(of: request) else {
             throw RequestProblem(.unauthorized, "you are not signed in", hint: "sign in at /login and try again")
         }

@@ -29,6 +29,8 @@ struct Pages: Sendable {
         case "rolledback": Notice(StateBadge(.success, "Rolling back"), message: "The release before is on its way.")
         case "rerun": Notice(StateBadge(.success, "Started again"), message: "This is the new run.")
         case "cancelled": Notice(StateBadge(.neutral, "Cancelling"), message: "The run is being stopped.")
+        case "resent": Notice(StateBadge(.waiting, "Waiting"), message: "The message is sent again.")
+        case "discarded": Notice(StateBadge(.neutral, "Discarded"), message: "The message will not be sent.")
         default: nil
         }
     }
@@ -86,8 +88,31 @@ struct Pages: Sendable {
         let shell = shell(name, [Crumb("Projects", url: "/"), Crumb(name)], request, isLive: true)
         let page = ProjectPage(
             shell: shell, name: name, repository: project.url,
-            hookURL: signedIn ? "\(parts.publicURL)/hooks/\(name)" : nil, pipelines: rows, runs: runs.map(row))
+            hookURL: signedIn ? "\(parts.publicURL)/hooks/\(name)" : nil, pipelines: rows, runs: runs.map(row),
+            warnings: try await warnings(project: name))
         return html(renderer.render(page))
+    }
+
+    /// What somebody should look at.
+    private func warnings(project: String) async throws -> [ProjectWarning] {
+        var warnings: [ProjectWarning] = []
+        let dead = try await parts.store.messages(project: project, states: [.dead], limit: 100)
+        if let latest = dead.first {
+            warnings.append(
+                ProjectWarning(
+                    dead.count == 1 ? "A message could not be delivered" : "\(dead.count) messages could not be delivered",
+                    detail: latest.problem ?? "", linkLabel: "Outbox", url: PageURL.outbox(of: project)))
+        }
+        if let problem = try await parts.store.reconciliation(of: project)?.problem {
+            warnings.append(ProjectWarning("The repository cannot be read", detail: problem))
+        }
+        for delivery in try await parts.engine.quarantinedDeliveries(of: project).prefix(3) {
+            warnings.append(
+                ProjectWarning(
+                    "Delivery \(delivery) is quarantined",
+                    detail: "The server ended too often while it worked on it. Try again with: slipway deliveries retry \(delivery)"))
+        }
+        return warnings
     }
 
     private func runs(_ request: Request, _ context: WebContext) async throws -> Response {

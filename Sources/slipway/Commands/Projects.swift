@@ -5,7 +5,7 @@ import WebServer
 
 struct ProjectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "project", abstract: "Register repositories.", subcommands: [Add.self, List.self, Remove.self])
+        commandName: "project", abstract: "Register repositories.", subcommands: [Add.self, List.self, Set.self, Notify.self, Remove.self])
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -147,12 +147,13 @@ struct Server {
                 },
                 runtime: runtime,
                 rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,
-                registries: registries, gitQueue: BlockingQueue(label: "git", width: 4)),
+                registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections),
             settings: .init(
                 // The lock on the data directory admits one server: what its predecessor held is this one's.
                 dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
                 concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve,
-                keepWorkspace: settings.keepWorkspace), logger: logger)
+                keepWorkspace: settings.keepWorkspace, publicURL: settings.publicURL,
+                reconcileInterval: settings.reconcileInterval), logger: logger)
         declaration.set { try await engine.declaredOrders() }
         let keeper = StoreKeeper(
             images: images, store: store, snapshots: snapshots, containers: folder.containers,

@@ -24,6 +24,8 @@ struct ServerSettings {
     var diskReserve: Int64
     /// Seconds.
     var keepWorkspace: Double
+    /// Zero: never.
+    var reconcileInterval: Duration
     var layers: LayerLimits
     var readersNeedToken: Bool
     var dockerConfig: String?
@@ -73,6 +75,7 @@ struct ServerSettings {
             concurrentRuns: min(max(reader.int(forKey: "runs", default: 4), 1), 64),
             diskReserve: Int64(min(max(reader.int(forKey: "disk.reserve", default: 256), 0), 1 << 20)) << 20,
             keepWorkspace: try keepWorkspace(reader.string(forKey: "workspace.keep", default: "24h")),
+            reconcileInterval: try interval(reader.string(forKey: "reconcile.interval", default: "5m"), key: "reconcile.interval"),
             layers: try LayerLimits.read { reader.string(forKey: ConfigKey($0.rawValue)) },
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
@@ -87,6 +90,15 @@ struct ServerSettings {
             throw Failure("workspace.keep: '\(text)' is not a duration", hint: "write as in 30m, 24h or 7d", status: Failure.usage)
         }
         return Double(time.components.seconds)
+    }
+
+    /// A duration that is zero, or long enough not to be a nuisance to forges.
+    private static func interval(_ text: String, key: String) throws -> Duration {
+        guard let duration = Quantities.duration(text == "0" ? "0s" : text), duration == .zero || duration >= .seconds(1) else {
+            throw Failure(
+                "\(key): '\(text)' is not a duration", hint: "write as in 5m, at least 1s, or 0 for never", status: Failure.usage)
+        }
+        return duration
     }
 
     private static func endpoint(_ text: String, key: String) throws -> (String, Int) {

@@ -1,0 +1,64 @@
+import GitRepository
+import Logging
+import StateStore
+import SystemPackage
+
+/// Finds pushes whose webhook never came: the branches of every project are looked at, at the start and from time to time.
+extension PipelineEngine {
+    static let branchPrefix = "refs/heads/"
+
+    func watchBranches() async {
+        guard settings.reconcileInterval > .zero else { return }
+        var next = ContinuousClock.now
+        while !Task.isCancelled {
+            let heard = newProjects.count
+            let isDue = ContinuousClock.now >= next
+            if isDue { next = .now + settings.reconcileInterval }
+            do {
+                for project in try await parts.store.projects() {
+                    let isNew = try await parts.store.reconciliation(of: project.name)?.at == nil
+                    if isDue || isNew { try await lookAtBranches(of: project) }
+                    if Task.isCancelled { return }
+                }
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.error("branches cannot be compared: \(error)")
+            }
+            await newProjects.wait(after: heard, atMost: max(.milliseconds(10), next - .now))
+        }
+    }
+
+    /// A fetch costs hardly more than a listing of the branches when nothing moved, and is what a run needs when something did.
+    func lookAtBranches(of project: Project) async throws {
+        let last = try await parts.store.deliveries(project: project.name, limit: 1).first?.id ?? 0
+        let references: [String: CommitID]
+        do {
+            references = try await mirror(project.name).fetch(from: project.url)
+        } catch let error as GitError {
+            if try await parts.store.reconcileFailed(project: project.name, problem: error.description) {
+                logger.warning(
+                    "the branches of \(project.name) cannot be read, trying on: \(error)", metadata: ["project": "\(project.name)"])
+            }
+            return
+        }
+        var heads: [String: String] = [:]
+        for (name, commit) in references where name.hasPrefix(Self.branchPrefix) {
+            heads[String(name.dropFirst(Self.branchPrefix.count))] = commit.hex
+        }
+        let before = try await parts.store.reconciliation(of: project.name)
+        let found = try await parts.store.reconcile(project: project.name, heads: heads, after: last)
+        if before?.problem != nil {
+            logger.notice("the branches of \(project.name) can be read again", metadata: ["project": "\(project.name)"])
+        }
+        if !found.isEmpty {
+            logger.notice(
+                "found pushes that no webhook told of", metadata: ["project": "\(project.name)", "deliveries": "\(found)"])
+            bell.ring()
+        }
+        // The project may have been removed meanwhile, and its mirror with it, before the fetch made it again.
+        if try await parts.store.project(project.name) == nil {
+            try FileSystem.remove(mirrorsFolder.appending(project.name + Self.mirrorSuffix))
+        }
+    }
+}
