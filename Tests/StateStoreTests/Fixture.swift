@@ -83,7 +83,7 @@ final class Fixture: Sendable {
         let id = try await deliver("1")
         let ids = try await store.finishDelivery(id, outcome: "runs: main", runs: [Self.newRun("plain:1", steps: steps)])
         #expect(ids.count == 1)
-        return try #require(try await store.claimRun(holder: "a", leaseSeconds: 10))
+        return try #require(try await store.claimRun(holder: "a", leaseSeconds: 10_000))
     }
 
     static func delivery(_ forgeID: String) -> NewDelivery {
@@ -102,7 +102,7 @@ final class Fixture: Sendable {
             run.id, epoch: run.epoch, state: .succeeded, error: nil,
             release: NewRelease(image: "shop/gtin", digest: digest, service: ServiceDefinition(port: 80), stages: "[]"),
             deployments: [
-                NewDeployment(stage: "dev", kind: "automatic", requestedBy: "slipway", approvalsNeeded: approvals, expiresAfter: 60)
+                NewDeployment(stage: "dev", kind: "automatic", requestedBy: "slipway", approvalsNeeded: approvals, expiresAfter: 60_000)
             ])
         #expect(done)
         return try #require(try await store.deployments(project: "gtin", limit: 1).first)
