@@ -26,11 +26,12 @@ struct PostgresAddress: Sendable, CustomStringConvertible {
         }
         defer { PQconninfoFree(options) }
         var values: [String: String] = [:]
-        var option = options
-        while let keyword = option.pointee.keyword {
-            if let value = option.pointee.val { values[String(cString: keyword)] = String(cString: value) }
-            option += 1
+        // What the URL leaves out comes from the environment and the name of the user.
+        if let defaults = PQconndefaults() {
+            values = Self.values(defaults)
+            PQconninfoFree(defaults)
         }
+        values.merge(Self.values(options)) { $1 }
         let ports = values["port"]?.split(separator: ",", omittingEmptySubsequences: false) ?? []
         // A password that was not encoded spills into host and port.
         guard ports.allSatisfy({ $0.isEmpty || (Int($0).map { (1...65535).contains($0) } ?? false) }),
@@ -39,9 +40,20 @@ struct PostgresAddress: Sendable, CustomStringConvertible {
         self.url = url
         host = values["hostaddr"] ?? values["host"] ?? ""
         port = values["port"] ?? ""
-        user = values["user"] ?? "(this user)"
+        user = values["user"] ?? "slipway"
         database = values["dbname"] ?? user
         secrets = ["password", "sslpassword"].compactMap { values[$0] }.filter { !$0.isEmpty }
+    }
+
+    /// The values that are set, by keyword.
+    private static func values(_ options: UnsafeMutablePointer<PQconninfoOption>) -> [String: String] {
+        var values: [String: String] = [:]
+        var option = options
+        while let keyword = option.pointee.keyword {
+            if let value = option.pointee.val { values[String(cString: keyword)] = String(cString: value) }
+            option += 1
+        }
+        return values
     }
 
     var description: String {

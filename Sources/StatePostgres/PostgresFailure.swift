@@ -42,7 +42,8 @@ struct PostgresFailure: Error, CustomStringConvertible {
     /// Not about the statement: the server, its resources or what we may do there.
     private var isTrouble: Bool {
         guard let sqlState else { return isLost }
-        return ["08", "25", "28", "3D", "3F", "40", "53", "55", "57", "58"].contains(String(sqlState.prefix(2))) || sqlState == "42501"
+        let classes = ["08", "28", "3D", "3F", "40", "53", "57", "58"]
+        return classes.contains(String(sqlState.prefix(2))) || ["25006", "42501", "55P03"].contains(sqlState)
     }
 
     private func hint(_ address: PostgresAddress) -> String? {

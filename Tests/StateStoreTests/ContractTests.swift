@@ -38,17 +38,17 @@ import Testing
     @Test(arguments: StoreKind.allCases) func aLeaseIsTakenOverOnlyAfterItExpired(_ kind: StoreKind) async throws {
         let fixture = try await Fixture(kind)
         let first = try await fixture.run()
-        #expect(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10) == nil)
-        try await fixture.advance(9)
-        #expect(try await fixture.store.renewRun(first.id, epoch: first.epoch, leaseSeconds: 10))
-        try await fixture.advance(9)
-        #expect(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10) == nil)
-        try await fixture.advance(2)
-        let second = try #require(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10))
+        #expect(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10_000) == nil)
+        try await fixture.advance(9_000)
+        #expect(try await fixture.store.renewRun(first.id, epoch: first.epoch, leaseSeconds: 10_000))
+        try await fixture.advance(9_000)
+        #expect(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10_000) == nil)
+        try await fixture.advance(2_000)
+        let second = try #require(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10_000))
         #expect(second.id == first.id)
         #expect(second.epoch == first.epoch + 1)
         // The old holder can do nothing any more.
-        #expect(try await fixture.store.renewRun(first.id, epoch: first.epoch, leaseSeconds: 10) == false)
+        #expect(try await fixture.store.renewRun(first.id, epoch: first.epoch, leaseSeconds: 10_000) == false)
         #expect(try await fixture.store.setPhase(.build, ofRun: first.id, epoch: first.epoch) == false)
         #expect(
             try await fixture.store.setStep("test", ofRun: first.id, epoch: first.epoch, to: StepChange(.running)) == false)
@@ -71,7 +71,7 @@ import Testing
         let fixture = try await Fixture(kind)
         let run = try await fixture.run()
         try await fixture.store.releaseLeases(holder: "a", orderly: true)
-        #expect(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10)?.id == run.id)
+        #expect(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10_000)?.id == run.id)
     }
 
     @Test(arguments: StoreKind.allCases) func aQueuedRunIsCancelledAtOnceARunningOneIsAsked(_ kind: StoreKind) async throws {
@@ -87,7 +87,7 @@ import Testing
         let fixture = try await Fixture(kind)
         let deployment = try await fixture.release(try await fixture.run(), digest: digest, approvals: 2)
         #expect(deployment.phase == .awaitingApproval)
-        #expect(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10) == nil)
+        #expect(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10_000) == nil)
         #expect(
             try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true, comment: "fine") == .approved(remaining: 1))
         #expect(try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true, comment: nil) == .alreadyDecided)
@@ -95,7 +95,7 @@ import Testing
             try await fixture.store.decide(deployment: deployment.id, actor: "bob", approved: true, comment: nil) == .approved(remaining: 0))
         #expect(
             try await fixture.store.decide(deployment: deployment.id, actor: "eve", approved: false, comment: nil) == .notWaiting(.queued))
-        let claimed = try #require(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10))
+        let claimed = try #require(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10_000))
         #expect(claimed.id == deployment.id)
         let approvals = try await fixture.store.approvals(of: deployment.id)
         #expect(approvals.map(\.actor) == ["ada", "bob"])
@@ -113,14 +113,14 @@ import Testing
         let fixture = try await Fixture(kind)
         let deployment = try await fixture.release(try await fixture.run(), digest: digest, approvals: 1)
         #expect(try await fixture.store.expireApprovals().isEmpty)
-        try await fixture.advance(61)
+        try await fixture.advance(61_000)
         #expect(try await fixture.store.expireApprovals() == [deployment.id])
     }
 
     @Test(arguments: StoreKind.allCases) func aDeploymentMovesOnlyFromThePhaseItIsIn(_ kind: StoreKind) async throws {
         let fixture = try await Fixture(kind)
         _ = try await fixture.release(try await fixture.run(), digest: digest)
-        let claimed = try #require(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10))
+        let claimed = try #require(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10_000))
         let store = fixture.store
         func move(_ from: RolloutPhase, _ to: RolloutPhase) async throws -> Bool {
             try await store.advanceDeployment(
@@ -133,10 +133,10 @@ import Testing
         _ = try await store.createDeployment(
             NewDeployment(stage: "dev", kind: "promotion", requestedBy: "ada", approvalsNeeded: 0, expiresAfter: nil),
             of: claimed.release)
-        #expect(try await store.claimDeployment(holder: "a", leaseSeconds: 10) == nil)
+        #expect(try await store.claimDeployment(holder: "a", leaseSeconds: 10_000) == nil)
         #expect(try await move(.starting, .succeeded))
         #expect(try await store.liveDeployments(project: nil).map(\.id) == [claimed.id])
-        let second = try #require(try await store.claimDeployment(holder: "a", leaseSeconds: 10))
+        let second = try #require(try await store.claimDeployment(holder: "a", leaseSeconds: 10_000))
         #expect(second.previous == claimed.id)
     }
 

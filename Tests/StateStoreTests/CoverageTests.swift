@@ -43,9 +43,9 @@ import Testing
         let fixture = try await Fixture(kind)
         try await fixture.project()
         let id = try await fixture.deliver("x")
-        try await fixture.store.postponeDelivery(id, reason: "no network", delay: 5, final: false)
+        try await fixture.store.postponeDelivery(id, reason: "no network", delay: 5_000, final: false)
         #expect(try await fixture.store.pendingDeliveries(limit: 10).isEmpty)
-        try await fixture.advance(6)
+        try await fixture.advance(6_000)
         let again = try #require(try await fixture.store.pendingDeliveries(limit: 10).first)
         #expect(again.attempts == 1 && again.outcome == "no network")
         try await fixture.store.postponeDelivery(id, reason: "given up", delay: 0, final: true)
@@ -109,15 +109,15 @@ import Testing
         let fixture = try await Fixture(kind)
         let store = fixture.store
         _ = try await fixture.release(try await fixture.run(), digest: digest)
-        let claimed = try #require(try await store.claimDeployment(holder: "a", leaseSeconds: 10))
+        let claimed = try #require(try await store.claimDeployment(holder: "a", leaseSeconds: 10_000))
         let next = NewDeployment(stage: "prod", kind: "promotion", requestedBy: "slipway", approvalsNeeded: 1, expiresAfter: nil)
-        #expect(try await store.renewDeployment(claimed.id, epoch: claimed.epoch, leaseSeconds: 10))
+        #expect(try await store.renewDeployment(claimed.id, epoch: claimed.epoch, leaseSeconds: 10_000))
         #expect(
             try await store.advanceDeployment(
                 claimed.id, epoch: claimed.epoch, from: .queued, to: .failed, message: "no", logTail: "tail", followers: [next]))
         let over = try #require(try await store.deployment(claimed.id))
         #expect(over.phase == .failed && over.message == "no" && over.logTail == "tail" && over.finishedAt != nil)
-        #expect(try await store.renewDeployment(claimed.id, epoch: claimed.epoch, leaseSeconds: 10) == false)
+        #expect(try await store.renewDeployment(claimed.id, epoch: claimed.epoch, leaseSeconds: 10_000) == false)
         let prod = try #require(try await store.deployments(project: "gtin", limit: 1).first)
         #expect(prod.stage == "prod" && prod.phase == .awaitingApproval && prod.expiresAt == nil)
         // A newer one takes the place of what has not begun.

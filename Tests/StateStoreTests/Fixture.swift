@@ -57,7 +57,12 @@ final class Fixture: Sendable {
         guard let postgres else { return }
         try await postgres.run("UPDATE run SET leaseExpiresAt = leaseExpiresAt - \(seconds)")
         try await postgres.run("UPDATE deployment SET leaseExpiresAt = leaseExpiresAt - \(seconds), expiresAt = expiresAt - \(seconds)")
-        try await postgres.run("UPDATE delivery SET nextAttemptAt = nextAttemptAt - \(seconds)")
+        try await postgres.run("UPDATE delivery SET nextAttemptAt = nextAttemptAt - \(seconds), leaseExpiresAt = leaseExpiresAt - \(seconds)")
+        try await postgres.run(
+            """
+            UPDATE outboxMessage SET nextAttemptAt = nextAttemptAt - \(seconds), leaseExpiresAt = leaseExpiresAt - \(seconds),
+                finishedAt = finishedAt - \(seconds)
+            """)
     }
 
     func project(_ name: String = "gtin") async throws {
@@ -83,7 +88,7 @@ final class Fixture: Sendable {
         let id = try await deliver("1")
         let ids = try await store.finishDelivery(id, outcome: "runs: main", runs: [Self.newRun("plain:1", steps: steps)])
         #expect(ids.count == 1)
-        return try #require(try await store.claimRun(holder: "a", leaseSeconds: 10))
+        return try #require(try await store.claimRun(holder: "a", leaseSeconds: 10_000))
     }
 
     static func delivery(_ forgeID: String) -> NewDelivery {
@@ -102,7 +107,7 @@ final class Fixture: Sendable {
             run.id, epoch: run.epoch, state: .succeeded, error: nil,
             release: NewRelease(image: "shop/gtin", digest: digest, service: ServiceDefinition(port: 80), stages: "[]"),
             deployments: [
-                NewDeployment(stage: "dev", kind: "automatic", requestedBy: "slipway", approvalsNeeded: approvals, expiresAfter: 60)
+                NewDeployment(stage: "dev", kind: "automatic", requestedBy: "slipway", approvalsNeeded: approvals, expiresAfter: 60_000)
             ])
         #expect(done)
         return try #require(try await store.deployments(project: "gtin", limit: 1).first)

@@ -1,14 +1,13 @@
 import DeliveryModel
 import Foundation
 import OCIModel
-import StateSQLite
 import StateStore
 import Testing
 
 /// What the store writes into the outbox, and when; who may claim it.
 @Suite struct OutboxStoreTests {
-    private func fixture() async throws -> Fixture {
-        let fixture = try Fixture()
+    private func fixture(_ kind: StoreKind) async throws -> Fixture {
+        let fixture = try await Fixture(kind)
         try await fixture.project()
         return fixture
     }
@@ -30,14 +29,14 @@ import Testing
             .map(\.facts.event.rawValue)
     }
 
-    @Test func everyTransitionToBeToldIsWrittenOnce() async throws {
-        let fixture = try await fixture()
+    @Test(arguments: StoreKind.allCases) func everyTransitionToBeToldIsWrittenOnce(_ kind: StoreKind) async throws {
+        let fixture = try await fixture(kind)
         _ = try await webhook(fixture)
         _ = try await queue(fixture, "1")
-        let run = try #require(try await fixture.store.claimRun(holder: "a", leaseSeconds: 10))
-        fixture.clock.advance(11)
+        let run = try #require(try await fixture.store.claimRun(holder: "a", leaseSeconds: 10_000))
+        try await fixture.advance(10_001)
         // Taken over: it was told before that the run had started.
-        let again = try #require(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10))
+        let again = try #require(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10_000))
         #expect(again.starts == 2)
         #expect(
             try await fixture.store.finishRun(
@@ -45,7 +44,7 @@ import Testing
         let deployment = try await fixture.release(again, digest: .sha256([1]), approvals: 1)
         #expect(
             try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true, comment: nil) == .approved(remaining: 0))
-        let claimed = try #require(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10))
+        let claimed = try #require(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10_000))
         #expect(
             try await fixture.store.advanceDeployment(
                 claimed.id, epoch: claimed.epoch, from: .queued, to: .failed, message: "no room", logTail: nil, followers: []))
@@ -55,8 +54,8 @@ import Testing
         #expect(last.facts.stage == "dev" && last.facts.error == "no room" && last.facts.run == run.id && last.facts.deployment == deployment.id)
     }
 
-    @Test func runsThatNeverRanAreTold() async throws {
-        let fixture = try await fixture()
+    @Test(arguments: StoreKind.allCases) func runsThatNeverRanAreTold(_ kind: StoreKind) async throws {
+        let fixture = try await fixture(kind)
         _ = try await webhook(fixture)
         _ = try await queue(fixture, "1", diagnostic: "pipelines/main.yaml:1:1: no")
         let second = try await queue(fixture, "2")
@@ -64,40 +63,40 @@ import Testing
         #expect(try await events(fixture) == ["run.failed", "run.queued", "run.cancelled"])
     }
 
-    @Test func aForgeIsToldOfRunsOnlyAndAWebhookWhatItAskedFor() async throws {
-        let fixture = try await fixture()
+    @Test(arguments: StoreKind.allCases) func aForgeIsToldOfRunsOnlyAndAWebhookWhatItAskedFor(_ kind: StoreKind) async throws {
+        let fixture = try await fixture(kind)
         _ = try await webhook(fixture, ["deployment.awaiting_approval"])
         let forge = try await fixture.store.save(
             NewOutboxTarget(project: "gtin", kind: .github, url: "https://example.org/repos/a/b", tokenSecret: "t"))
         _ = try await queue(fixture, "1")
-        let run = try #require(try await fixture.store.claimRun(holder: "a", leaseSeconds: 10))
+        let run = try #require(try await fixture.store.claimRun(holder: "a", leaseSeconds: 10_000))
         _ = try await fixture.release(run, digest: .sha256([1]), approvals: 1)
         let messages = try await fixture.store.messages(project: "gtin", states: [.waiting], limit: 100)
         #expect(messages.filter { $0.target == forge }.map(\.facts.event) == [.runSucceeded, .runStarted, .runQueued])
         #expect(messages.filter { $0.target != forge }.map(\.facts.event) == [.deploymentAwaitingApproval])
         // Of the three only the newest is sent.
         let claimed = [
-            try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10), try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10),
-            try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10),
+            try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10_000), try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10_000),
+            try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10_000),
         ]
         #expect(Set(claimed.compactMap { $0?.facts.event }) == [.runSucceeded, .deploymentAwaitingApproval])
     }
 
-    @Test func whatLeftIsForgottenAfterAWeekAndDeadLettersAreNot() async throws {
-        let fixture = try await fixture()
+    @Test(arguments: StoreKind.allCases) func whatLeftIsForgottenAfterAWeekAndDeadLettersAreNot(_ kind: StoreKind) async throws {
+        let fixture = try await fixture(kind)
         _ = try await webhook(fixture)
         for outcome in [MessageOutcome.sent, .dead(reason: "no"), .sent] {
             _ = try await queue(fixture, "\(UUID())")
-            let message = try #require(try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10))
+            let message = try #require(try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10_000))
             #expect(try await fixture.store.finishMessage(message.id, epoch: message.epoch, outcome: outcome))
-            fixture.clock.advance(8 * 86_400)
+            try await fixture.advance(8 * 86_400)
         }
         let left = try await fixture.store.messages(project: nil, states: OutboxMessage.State.allCases, limit: 100)
         #expect(left.map(\.state) == [.sent, .dead])
     }
 
-    @Test func aTargetGoesWithItsMessagesAndAProjectWithBoth() async throws {
-        let fixture = try await fixture()
+    @Test(arguments: StoreKind.allCases) func aTargetGoesWithItsMessagesAndAProjectWithBoth(_ kind: StoreKind) async throws {
+        let fixture = try await fixture(kind)
         let target = try await webhook(fixture)
         _ = try await webhook(fixture)
         _ = try await queue(fixture, "1")
@@ -108,29 +107,29 @@ import Testing
         #expect(try await fixture.store.messages(project: nil, states: [.waiting], limit: 10).isEmpty)
     }
 
-    @Test func startsCountUntilAnOrderlyEnd() async throws {
-        let fixture = try await fixture()
+    @Test(arguments: StoreKind.allCases) func startsCountUntilAnOrderlyEnd(_ kind: StoreKind) async throws {
+        let fixture = try await fixture(kind)
         let id = try await fixture.deliver("1")
         for start in 1...4 {
-            let delivery = try #require(try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10))
+            let delivery = try #require(try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10_000))
             #expect(delivery.starts == start)
-            #expect(try await fixture.store.claimDelivery(holder: "b", leaseSeconds: 10) == nil)
+            #expect(try await fixture.store.claimDelivery(holder: "b", leaseSeconds: 10_000) == nil)
             try await fixture.store.releaseLeases(holder: "a", orderly: false)
         }
-        _ = try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10)
+        _ = try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10_000)
         try await fixture.store.releaseLeases(holder: "a", orderly: true)
-        let clean = try #require(try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10))
+        let clean = try #require(try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10_000))
         #expect(clean.starts == 1)
-        #expect(try await fixture.store.renewDelivery(id, epoch: clean.epoch - 1, leaseSeconds: 10) == false)
-        #expect(try await fixture.store.renewDelivery(id, epoch: clean.epoch, leaseSeconds: 10))
+        #expect(try await fixture.store.renewDelivery(id, epoch: clean.epoch - 1, leaseSeconds: 10_000) == false)
+        #expect(try await fixture.store.renewDelivery(id, epoch: clean.epoch, leaseSeconds: 10_000))
         try await fixture.store.postponeDelivery(id, reason: "no network", delay: 5, final: false)
-        fixture.clock.advance(5)
-        #expect(try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10)?.starts == 1)
+        try await fixture.advance(5_000)
+        #expect(try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10_000)?.starts == 1)
         try await fixture.store.postponeDelivery(id, reason: "enough", delay: 0, final: true)
         #expect(try await fixture.store.failedDeliveries(project: "gtin", startedMoreThan: 0) == [id])
         #expect(try await fixture.store.failedDeliveries(project: "gtin", startedMoreThan: 1).isEmpty)
         #expect(try await fixture.store.retryDelivery(id) == "gtin")
         #expect(try await fixture.store.retryDelivery(id) == nil)
-        #expect(try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10)?.starts == 1)
+        #expect(try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10_000)?.starts == 1)
     }
 }

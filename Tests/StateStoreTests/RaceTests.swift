@@ -15,7 +15,7 @@ import Testing
             for worker in 0..<12 {
                 group.addTask {
                     var mine: [Run] = []
-                    while let run = try await servers[worker % 3].claimRun(holder: "h\(worker)", leaseSeconds: 60) { mine.append(run) }
+                    while let run = try await servers[worker % 3].claimRun(holder: "h\(worker)", leaseSeconds: 60_000) { mine.append(run) }
                     return mine
                 }
             }
@@ -51,16 +51,16 @@ import Testing
     @Test(arguments: StoreKind.allCases) func anExpiredLeaseIsTakenOverByOne(_ kind: StoreKind) async throws {
         let fixture = try await Fixture(kind)
         let old = try await fixture.run()
-        try await fixture.advance(11)
+        try await fixture.advance(11_000)
         let servers = try await fixture.servers(4)
         let taken = try await withThrowingTaskGroup(of: Run?.self) { group in
-            for number in 0..<8 { group.addTask { try await servers[number % 4].claimRun(holder: "n\(number)", leaseSeconds: 10) } }
+            for number in 0..<8 { group.addTask { try await servers[number % 4].claimRun(holder: "n\(number)", leaseSeconds: 10_000) } }
             return try await group.reduce(into: [Run]()) { if let run = $1 { $0.append(run) } }
         }
         #expect(taken.count == 1 && taken.first?.epoch == 2)
         // Every write of the one before is refused.
         let store = fixture.store
-        #expect(try await store.renewRun(old.id, epoch: old.epoch, leaseSeconds: 10) == false)
+        #expect(try await store.renewRun(old.id, epoch: old.epoch, leaseSeconds: 10_000) == false)
         #expect(try await store.setPhase(.push, ofRun: old.id, epoch: old.epoch) == false)
         #expect(try await store.setDigest(.sha256([1]), ofRun: old.id, epoch: old.epoch) == false)
         #expect(try await store.setStep("test", ofRun: old.id, epoch: old.epoch, to: StepChange(.failed)) == false)
@@ -82,15 +82,15 @@ import Testing
         let open = try await fixture.store.deployments(project: "gtin", limit: 100).filter { !$0.phase.isTerminal }
         #expect(open.count == 1)
         let claimed = try await withThrowingTaskGroup(of: Deployment?.self) { group in
-            for number in 0..<8 { group.addTask { try await servers[number % 4].claimDeployment(holder: "n\(number)", leaseSeconds: 9) } }
+            for number in 0..<8 { group.addTask { try await servers[number % 4].claimDeployment(holder: "n\(number)", leaseSeconds: 9_000) } }
             return try await group.reduce(into: [Deployment]()) { if let one = $1 { $0.append(one) } }
         }
         #expect(claimed.map(\.id) == open.map(\.id))
         let old = try #require(claimed.first)
-        try await fixture.advance(10)
-        let taken = try #require(try await servers[1].claimDeployment(holder: "other", leaseSeconds: 10))
+        try await fixture.advance(10_000)
+        let taken = try #require(try await servers[1].claimDeployment(holder: "other", leaseSeconds: 10_000))
         #expect(taken.id == old.id && taken.epoch == old.epoch + 1)
-        #expect(try await servers[0].renewDeployment(old.id, epoch: old.epoch, leaseSeconds: 10) == false)
+        #expect(try await servers[0].renewDeployment(old.id, epoch: old.epoch, leaseSeconds: 10_000) == false)
         #expect(
             try await servers[0].advanceDeployment(
                 old.id, epoch: old.epoch, from: .queued, to: .starting, message: nil, logTail: nil, followers: []) == false)
@@ -119,7 +119,7 @@ import Testing
             if try await fixture.store.project("gtin") == nil { try await fixture.project() }
             let ids = try await fixture.runs(["r\(round)"])
             async let removal = servers[0].removeProject("gtin")
-            async let claim = servers[1].claimRun(holder: "a", leaseSeconds: 60)
+            async let claim = servers[1].claimRun(holder: "a", leaseSeconds: 60_000)
             let (outcome, run) = try await (removal, claim)
             if let run {
                 #expect(outcome == .busy && run.id == ids.first)

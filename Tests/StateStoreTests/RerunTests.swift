@@ -1,5 +1,4 @@
 import DeliveryModel
-import StateSQLite
 import StateStore
 import Testing
 
@@ -20,7 +19,7 @@ import Testing
         return id
     }
 
-    private func claim(_ fixture: Fixture) async throws -> Run? { try await fixture.store.claimRun(holder: "a", leaseSeconds: 10) }
+    private func claim(_ fixture: Fixture) async throws -> Run? { try await fixture.store.claimRun(holder: "a", leaseSeconds: 10_000) }
 
     private func finish(_ run: Run, in fixture: Fixture) async throws {
         let done = try await fixture.store.finishRun(
@@ -28,8 +27,8 @@ import Testing
         #expect(done)
     }
 
-    @Test func theSameRequestMakesOneRun() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func theSameRequestMakesOneRun(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let original = try await fixture.run()
         try await finish(original, in: fixture)
         let wanted = new("rerun:\(original.id):k", rerunOf: original.id)
@@ -40,8 +39,8 @@ import Testing
         #expect(again.rerunOf == original.id && again.state == .queued)
     }
 
-    @Test func stepsTakenOverAreOverAndKeepTheirOrigin() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func stepsTakenOverAreOverAndKeepTheirOrigin(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let original = try await fixture.run(steps: ["test", "package"])
         _ = try await fixture.store.setStep("test", ofRun: original.id, epoch: original.epoch, to: StepChange(.running))
         _ = try await fixture.store.setStep("test", ofRun: original.id, epoch: original.epoch, to: StepChange(.succeeded, exitCode: 0))
@@ -60,8 +59,8 @@ import Testing
         }
     }
 
-    @Test func runsOfAGroupQueueInOrder() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func runsOfAGroupQueueInOrder(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         try await fixture.project()
         let first = try await create(new("1", group: "g"), in: fixture)
         let second = try await create(new("2", group: "g"), in: fixture)
@@ -72,7 +71,7 @@ import Testing
         #expect(try await claim(fixture)?.id == other)
         #expect(try await claim(fixture) == nil)
         // A server that dies does not let the next one in; its run is taken over.
-        fixture.clock.advance(11)
+        try await fixture.advance(10_001)
         let again = try #require(try await claim(fixture))
         #expect(again.id == first)
         try await finish(again, in: fixture)
@@ -82,8 +81,8 @@ import Testing
         #expect([next?.id, try await fixture.store.claimRun(holder: "a", leaseSeconds: 100)?.id].contains(third))
     }
 
-    @Test func aNewerRunTakesThePlaceOfOlderOnes() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func aNewerRunTakesThePlaceOfOlderOnes(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         try await fixture.project()
         let running = try await create(new("1", group: "g"), in: fixture)
         let claimed = try #require(try await claim(fixture))
@@ -108,8 +107,8 @@ import Testing
         #expect(try await claim(fixture)?.id == newest)
     }
 
-    @Test func attemptsAreCountedOnce() async throws {
-        let fixture = try Fixture()
+    @Test(arguments: StoreKind.allCases) func attemptsAreCountedOnce(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
         let run = try await fixture.run()
         let store = fixture.store
         func retry(after attempt: Int, epoch: Int64) async throws -> Bool {
@@ -117,7 +116,7 @@ import Testing
         }
         #expect(try await retry(after: 1, epoch: run.epoch) == false)
         _ = try await store.setStep("test", ofRun: run.id, epoch: run.epoch, to: StepChange(.running))
-        fixture.clock.advance(5)
+        try await fixture.advance(5_000)
         #expect(try await retry(after: 1, epoch: run.epoch))
         #expect(try await retry(after: 1, epoch: run.epoch) == false)
         #expect(try await retry(after: 2, epoch: run.epoch - 1) == false)
