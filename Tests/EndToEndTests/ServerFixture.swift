@@ -10,8 +10,6 @@ final class ServerFixture {
     var environment: [String: String] = [:]
     private var process: Process?
     private var hasOwnDisk = false
-    /// Settings for the next start.
-    var environment: [String: String] = [:]
 
     var data: URL { folder.appendingPathComponent("data") }
     var url: String { "http://127.0.0.1:\(port)" }

@@ -76,7 +76,8 @@ import Testing
         #expect(messages.filter { $0.target != forge }.map(\.facts.event) == [.deploymentAwaitingApproval])
         // Of the three only the newest is sent.
         let claimed = [
-            try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10_000), try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10_000),
+            try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10_000),
+            try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10_000),
             try await fixture.store.claimMessage(holder: "a", leaseSeconds: 10_000),
         ]
         #expect(Set(claimed.compactMap { $0?.facts.event }) == [.runSucceeded, .deploymentAwaitingApproval])

@@ -84,7 +84,7 @@ import Testing
         try await PostgresStore(url: url).ping()
         let store = try PostgresStore(url: url + "?options=-c%20default_transaction_read_only%3Don")
         try await store.ping()
-        let error = try await stateError { _ = try await store.releaseLeases(holder: "a") }
+        let error = try await stateError { _ = try await store.releaseLeases(holder: "a", orderly: true) }
         #expect(error.code == .unavailable && error.hint.contains("primary"))
     }
 
