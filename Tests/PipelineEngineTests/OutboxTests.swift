@@ -63,7 +63,8 @@ import Testing
                 try await fixture.endRun(.succeeded)
                 try await fixture.with({ await $0.carryMessages() }) {
                     try await until("the good target has all, and the store knows") {
-                        try await good.requests.count == 3 && fixture.messages(.waiting).allSatisfy { $0.target == failing }
+                        let waiting = try await fixture.messages(.waiting)
+                        return good.requests.count == 3 && waiting.allSatisfy { $0.target == failing }
                     }
                     try await until("the bad one was asked") {
                         try await fixture.messages(.waiting).contains { $0.attempts == 1 && $0.problem != nil }
