@@ -2,7 +2,7 @@ import BlockingQueue
 import Dispatch
 import FoundationEssentials
 public import ImageStore
-public import OCIModel
+import OCIModel
 import Synchronization
 import SystemPackage
 public import TarArchive

@@ -144,6 +144,7 @@ extension PipelineEngine {
         switch error {
         case let error as HTTPClientError: error.shortDescription
         case let error as RegistryError: error.message
+        case let error as IOError: String(cString: strerror(error.errnoCode))
         default: "\(error)"
         }
     }
