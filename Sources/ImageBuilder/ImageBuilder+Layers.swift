@@ -52,7 +52,7 @@ extension ImageBuilder {
                 made.layers.append(finished.layer)
                 made.sources.append(finished.source)
                 guard let file = finished.file else {
-                    listener?.has(finished.layer.descriptor)
+                    listener?.has(finished.layer.descriptor, isNew: false)
                     continue
                 }
                 group.addTask {

@@ -60,13 +60,13 @@ public struct ImageBuilder: Sendable {
         var document = try ConfigMerge.config(request, base: base)
         var layers = try (base?.manifest.layers ?? []).map(ConfigMerge.ociLayer)
         let baseLayers = layers.count
-        for layer in layers { listener?.has(layer) }
+        for layer in layers { listener?.has(layer, isNew: false) }
         let workingDirectory = document.config?.workingDir ?? "/"
         let made = try await write(sources, request, over: base, workingDirectory: workingDirectory, listener)
         layers += made.layers.map(\.descriptor)
         document.rootfs.diffIDs += made.layers.map(\.diffID)
         let (config, configIsNew) = try await write(try OCIJSON.encode(document), as: MediaType.ociConfig)
-        listener?.has(config)
+        listener?.has(config, isNew: made.written > 0)
         var annotations = request.annotations
         if let base {
             annotations["org.opencontainers.image.base.digest"] = base.digest.description

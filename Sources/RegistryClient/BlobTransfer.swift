@@ -15,13 +15,15 @@ struct BlobTransfer {
     private(set) var session: UploadSession?
     /// Whether ``session``'s offset is in doubt.
     private var mustAsk: Bool
+    /// Nobody can have it; true until an attempt has failed.
+    private var isNew: Bool
     /// The upload began in this attempt and was sent in one request, so that a refusal is about its content.
     private var isWhole = false
     /// Where the registry said last that the upload is somewhere else.
     private var misplacedAt: Int64?
 
-    init(push: Push, descriptor: Descriptor, note: UploadNote?, session: UploadSession?) {
-        (self.push, self.descriptor, self.note, self.session) = (push, descriptor, note, session)
+    init(push: Push, descriptor: Descriptor, note: UploadNote?, session: UploadSession?, isNew: Bool) {
+        (self.push, self.descriptor, self.note, self.session, self.isNew) = (push, descriptor, note, session, isNew)
         mustAsk = session != nil
     }
 
@@ -83,8 +85,10 @@ struct BlobTransfer {
     }
 
     /// Asks whether the registry has the blob, mounts it, or opens an upload. Nil: it is there.
-    private func open() async throws -> UploadSession? {
-        if try await push.client.size(of: descriptor.digest, in: push.repository, scope: push.scope, task: push.task) != nil {
+    private mutating func open() async throws -> UploadSession? {
+        let mustAsk = !isNew
+        isNew = false
+        if mustAsk, try await push.client.size(of: descriptor.digest, in: push.repository, scope: push.scope, task: push.task) != nil {
             return nil
         }
         let task = push.task

@@ -19,7 +19,8 @@ public final class LayerUploads: LayerListener {
     private let store: ImageStore
     private let patience: Duration
     private let uploads = Mutex<[LayerUpload]>([])
-    private let known: AsyncStream<Descriptor>.Continuation
+    private let known: AsyncStream<(Descriptor, isNew: Bool)>.Continuation
+    private let isNew = Mutex(false)
     // Owned: it ends with `arrived`, or with this object.
     private let asking: Task<Set<Digest>, Never>
 
@@ -35,20 +36,20 @@ public final class LayerUploads: LayerListener {
         let push = Push(
             client: client, source: StoreSource(store: store), repository: repository, scope: scope, mountFrom: mountFrom,
             task: "pushing a layer to \(client.host)/\(repository)", progress: nil, result: PushTally(Digest.sha256([])))
-        let (blobs, known) = AsyncStream<Descriptor>.makeStream()
+        let (blobs, known) = AsyncStream<(Descriptor, isNew: Bool)>.makeStream()
         (self.push, self.store, self.patience, self.known) = (push, store, patience, known)
         asking = Task {
             var there: Set<Digest> = []
             await withTaskGroup(of: Digest?.self) { group in
                 var running = 0
-                for await blob in blobs {
+                for await (blob, isNew) in blobs {
                     if running == RegistryClient.parallelBlobs, let one = await group.next() {
                         if let one { there.insert(one) }
                         running -= 1
                     }
                     running += 1
                     group.addTask {
-                        do { try await push.blob(blob) } catch {
+                        do { try await push.blob(blob, isNew: isNew) } catch {
                             push.note(error)
                             return nil
                         }
@@ -66,7 +67,13 @@ public final class LayerUploads: LayerListener {
         for upload in uploads.withLock({ $0 }) { upload.giveUp() }
     }
 
-    public func has(_ blob: Descriptor) { known.yield(blob) }
+    public func has(_ blob: Descriptor, isNew: Bool) {
+        if isNew { self.isNew.withLock { $0 = true } }
+        known.yield((blob, isNew))
+    }
+
+    /// Whether the image is made of something that was made just now: nobody can have it yet.
+    var bringsNews: Bool { isNew.withLock { $0 } }
 
     public func begin() -> (any LayerSink)? {
         let upload = LayerUpload(push, patience)

@@ -6,11 +6,13 @@ extension Push {
     /// how far the upload is and gets the rest; when it does not know, whether it has the blob, and a new upload begins.
     /// So does an upload that an earlier process left unfinished.
     ///
-    /// - Parameter session: an upload that holds the first bytes of this blob already.
-    func blob(_ descriptor: Descriptor, continuing session: UploadSession? = nil) async throws {
+    /// - Parameters:
+    ///   - session: an upload that holds the first bytes of this blob already.
+    ///   - isNew: the registry need not be asked whether it has the blob.
+    func blob(_ descriptor: Descriptor, continuing session: UploadSession? = nil, isNew: Bool = false) async throws {
         if there.contains(descriptor.digest) { return result.alreadyThere() }
         let note = client.chunks.isLarge(descriptor.size) ? await claimNote(descriptor) : nil
-        var transfer = BlobTransfer(push: self, descriptor: descriptor, note: note, session: session ?? note?.record.map(continued))
+        var transfer = BlobTransfer(push: self, descriptor: descriptor, note: note, session: session ?? note?.record.map(continued), isNew: isNew)
         var highest: Int64 = 0
         let outcome = try await transport.retry.run(progress: { highest }) {
             defer { highest = max(highest, transfer.session?.offset ?? 0) }

@@ -50,7 +50,7 @@ extension RegistryClient {
             return PushResult(digest: image, wasUpToDate: true)
         }
         var isThere = false
-        if tag != nil { isThere = try await resolve(repository, .digest(image), scope: scope, task: task) != nil }
+        if tag != nil, ahead?.bringsNews != true { isThere = try await resolve(repository, .digest(image), scope: scope, task: task) != nil }
         push.there = await there
         if !isThere { try await push.tree(image, depth: 0) }
         if tag != nil { try await push.manifest(try await push.content(image), as: reference) }

@@ -3,7 +3,9 @@ public import OCIModel
 /// Looks on while an image is made, for instance to send them on. Called from threads that may block.
 public protocol LayerListener: Sendable {
     /// The image has this layer or config, and the store may have it by now.
-    func has(_ blob: Descriptor)
+    ///
+    /// - Parameter isNew: it was made just now.
+    func has(_ blob: Descriptor, isNew: Bool)
     /// A layer is about to be written; returns who takes its bytes, nil when nobody does.
     func begin() -> (any LayerSink)?
 }

@@ -20,7 +20,7 @@ private final class Watcher: LayerListener {
     }
     private let state = Mutex<[Digest]>([])
     var written: [Digest] { state.withLock { $0 } }
-    func has(_ blob: Descriptor) {}
+    func has(_ blob: Descriptor, isNew: Bool) {}
     func begin() -> (any LayerSink)? { Sink(self) }
 }
 
