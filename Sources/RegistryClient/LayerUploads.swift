@@ -26,11 +26,13 @@ public final class LayerUploads: LayerListener {
 
     /// - Parameters:
     ///   - store: has the known layers now, and the new ones when the build is over.
+    ///   - tag: what the image is going to be called. Of the image that is called so now the registry has the blobs; when the
+    ///     store has its manifest, they need not be asked for one by one.
     ///   - mountFrom: a repository of the same registry that may share its blobs.
     ///   - patience: how long a build waits for a registry that takes nothing.
     public init(
-        _ client: RegistryClient, from store: ImageStore, to repository: RepositoryName, mountFrom: RepositoryName? = nil,
-        patience: Duration = .seconds(10)
+        _ client: RegistryClient, from store: ImageStore, to repository: RepositoryName, tag: Tag? = nil,
+        mountFrom: RepositoryName? = nil, patience: Duration = .seconds(10)
     ) {
         let scope = Scope.push(repository.rawValue, mounting: mountFrom?.rawValue)
         let push = Push(
@@ -42,7 +44,13 @@ public final class LayerUploads: LayerListener {
             var there: Set<Digest> = []
             await withTaskGroup(of: Digest?.self) { group in
                 var running = 0
+                var tagged: Set<Digest>?
                 for await (blob, isNew) in blobs {
+                    if tagged == nil { tagged = await push.blobs(of: tag) }
+                    if tagged?.contains(blob.digest) == true {
+                        there.insert(blob.digest)
+                        continue
+                    }
                     if running == RegistryClient.parallelBlobs, let one = await group.next() {
                         if let one { there.insert(one) }
                         running -= 1
@@ -97,6 +105,14 @@ public final class LayerUploads: LayerListener {
 }
 
 extension Push {
+    /// What the image that the registry calls `tag` is made of; empty when that cannot be said from here.
+    fileprivate func blobs(of tag: Tag?) async -> Set<Digest> {
+        guard let tag, let now = try? await client.resolve(repository, .tag(tag), scope: scope, task: task),
+            case .image(let manifest)? = try? await content(now.digest).kind
+        else { return [] }
+        return Set(ManifestContent.blobs(of: manifest).map(\.digest))
+    }
+
     fileprivate func note(_ error: any Error) { transport.logger.info("\(task) ahead of the push: \(error)") }
 }
 

@@ -52,7 +52,15 @@ extension RegistryClient {
         var isThere = false
         if tag != nil, ahead?.bringsNews != true { isThere = try await resolve(repository, .digest(image), scope: scope, task: task) != nil }
         push.there = await there
-        if !isThere { try await push.tree(image, depth: 0) }
+        if !isThere {
+            do { try await push.tree(image, depth: 0) } catch let error as RegistryError
+                where !push.there.isEmpty && [400, 404].contains(error.status)
+            {
+                // A blob was removed since it was seen: every one is asked for.
+                push.there = []
+                try await push.tree(image, depth: 0)
+            }
+        }
         if tag != nil { try await push.manifest(try await push.content(image), as: reference) }
         return push.result.value
     }

@@ -100,6 +100,37 @@ struct LayerUploadsTests {
         }
     }
 
+    @Test func whatTheTaggedImageHasIsNotAskedForAndSentWhenItIsGone() async throws {
+        try await withFolder { folder in
+            let shop = try Shop(folder)
+            let there = try ImageStore(root: FilePath(folder.path + "/there"))
+            let name = try repository("shop/app")
+            let requests = Locked<[String]>([])
+            try await withOurRegistry(there, middleware: TransferTests.Recorder(requests: requests)) { port in
+                let registry = try client(port)
+                let tag = try tag("latest")
+                func deliver() async throws -> BuiltImage {
+                    let uploads = LayerUploads(registry, from: shop.store, to: name, tag: tag)
+                    let image = try await shop.build(uploads)
+                    _ = try await registry.push(image.manifest.digest, from: shop.store, to: name, tag: tag, ahead: uploads)
+                    #expect(try await registry.resolve(repository: name, tag: tag)?.digest == image.manifest.digest)
+                    return image
+                }
+                let first = try await deliver()
+                try shop.write("changed", 3)
+                requests.with { $0 = [] }
+                _ = try await deliver()
+                #expect(requests.with { $0 }.filter { $0.hasPrefix("HEAD") && $0.contains("/blobs/") }.isEmpty)
+
+                // Somebody removed a layer by hand.
+                try await there.deleteBlob(first.layers[0].digest)
+                try shop.write("changed again", 4)
+                let third = try await deliver()
+                for layer in third.layers { try await there.verify(layer.digest) }
+            }
+        }
+    }
+
     /// Takes connections and says nothing.
     @Test func aRegistryThatHangsDoesNotHoldUpTheBuild() async throws {
         try await withFolder { folder in

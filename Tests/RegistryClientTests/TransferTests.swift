@@ -10,7 +10,7 @@ import Testing
 
 /// Our client against our registry.
 struct TransferTests {
-    private struct Recorder: RouterMiddleware {
+    struct Recorder: RouterMiddleware {
         let requests: Locked<[String]>
         func handle(
             _ request: Request, context: BasicRequestContext,

@@ -65,7 +65,8 @@ struct OutsideRegistries: Registries {
     func uploads(from store: ImageStore, to reference: ImageReference, base: ImageReference?) throws -> LayerUploads? {
         guard let host = reference.registry else { return nil }
         let sibling = base.flatMap { $0.registry == host && $0.repository != reference.repository ? $0.repository : nil }
-        return LayerUploads(try registry(host), from: store, to: reference.repository, mountFrom: sibling)
+        return LayerUploads(
+            try registry(host), from: store, to: reference.repository, tag: reference.tag, mountFrom: sibling)
     }
 
     func push(_ image: Digest, from store: ImageStore, to reference: ImageReference, ahead: LayerUploads?) async throws {
