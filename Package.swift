@@ -93,7 +93,7 @@ let package = Package(
         room("BlockingQueue", [], tests: []),
         room("Diagnostics", []),
         room("OCIModel", [crypto]),
-        room("DeliveryModel", []),
+        room("DeliveryModel", ["OCIModel"]),
         room("GitRepository", ["BlockingQueue", "CLibgit2", system], tests: []),
         room("TarArchive", ["BlockingQueue", "CIsal", "CLibarchive", "CZstd", "OCIModel", system], tests: []),
         room("ImageStore", ["BlockingQueue", "OCIModel", "TarArchive", system], tests: []),

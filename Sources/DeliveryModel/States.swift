@@ -29,6 +29,8 @@ public enum RunPhase: String, Codable, Hashable, Sendable, CaseIterable {
 /// The life of a step.
 public enum StepState: String, Codable, Hashable, Sendable, CaseIterable {
     case waiting, running, succeeded, failed, skipped, cancelled
+    /// It began, and nobody can tell any more how it ended; it is not run again unasked.
+    case lost
 
     public var isTerminal: Bool { self != .waiting && self != .running }
 }

@@ -8,46 +8,50 @@ import SystemPackage
 extension PipelineEngine {
     static let attemptLabel = "slipway.attempt"
 
-    /// Starts the step's present attempt, or finds it, and waits for its end. The time it gets counts from its container's
-    /// start, which the container's folder remembers.
-    func attempt(_ step: Step, _ plan: StepPlan, _ run: Run, workspace: FilePath) async throws -> StepChange {
-        let container = Self.container(run: run.id, step: step.name)
-        var observed = step.state == .running ? try await parts.runtime.observe(container) : nil
+    /// Starts a step's attempt, or finds it, and waits for its end. The time it gets counts from its container's start, which
+    /// the container's folder remembers.
+    func attend(_ name: String, _ job: RunJob, _ progress: RunProgress, isNew: Bool) async throws -> StepEnd {
+        guard let plan = job.plan?.steps.first(where: { $0.name == name }), let step = progress.steps.first(where: { $0.name == name })
+        else { return .refused("the plan has no such step") }
+        do {
+            return try await attend(step, plan, job, isNew: isNew)
+        } catch {
+            try Self.throwUnlessOfTheRun(error)
+            return .refused("\(error)")
+        }
+    }
+
+    private func attend(_ step: StepProgress, _ plan: StepPlan, _ job: RunJob, isNew: Bool) async throws -> StepEnd {
+        let container = Self.container(run: job.run.id, step: step.name)
+        var observed = isNew ? nil : try await parts.runtime.observe(container)
         if let left = observed, left.labels[Self.attemptLabel] ?? "1" != "\(step.attempt)" {
-            try await discardContainer(run: run.id, step: step.name)
+            try await putAside(step, job.run)
             observed = nil
         }
         // A start that was cut off is begun again.
         if case .created = observed?.state { observed = nil }
         if observed == nil {
-            let spec = try await containerSpec(container, step, plan, run, workspace: workspace)
-            if step.state == .waiting { try await record(.init(.running), step.name, run) }
+            let spec = try await containerSpec(container, plan, attempt: step.attempt, job.run, workspace: job.files.tree)
             observed = try await parts.runtime.start(spec)
         }
         // Its end counts, also when nobody was there to see it in time.
-        if case .exited(let exit) = observed?.state { return Self.outcome(exit, timeout: plan.timeout) }
+        if case .exited(let exit) = observed?.state { return Self.end(exit, timeout: plan.timeout) }
         let begun = observed?.startedAt ?? Date.now
         let remaining = plan.timeout - Date.now.timeIntervalSince(begun)
         let exit = try await waitForExit(container, atMost: .seconds(max(0, remaining)))
         if exit == nil { try await parts.runtime.stop(container, grace: .zero) }
-        return Self.outcome(exit, timeout: plan.timeout)
+        return Self.end(exit, timeout: plan.timeout)
     }
 
-    private static func outcome(_ exit: ExitStatus?, timeout: Double) -> StepChange {
+    private static func end(_ exit: ExitStatus?, timeout: Double) -> StepEnd {
         guard let exit else {
-            return StepChange(.failed, message: "timed out after \(timeout.formatted()) s; raise 'timeout' of the step")
+            return .failed(exitCode: nil, message: "timed out after \(timeout.formatted()) s; raise 'timeout' of the step")
         }
         if exit.outOfMemory {
-            return StepChange(
-                .failed, exitCode: Int(exit.code), message: "ran out of memory; raise 'limits.memory' of the step")
+            return .failed(exitCode: Int(exit.code), message: "ran out of memory; raise 'limits.memory' of the step")
         }
-        if exit == .lost {
-            return StepChange(.failed, message: "its container was lost (did the machine restart?); run it again")
-        }
-        if exit.code != 0 {
-            return StepChange(.failed, exitCode: Int(exit.code), message: "exit code \(exit.code)")
-        }
-        return StepChange(.succeeded, exitCode: 0)
+        if exit == .lost { return .lost("its container was lost (did the machine restart?); run it again") }
+        return exit.code == 0 ? .succeeded : .failed(exitCode: Int(exit.code), message: "exit code \(exit.code)")
     }
 
     /// The exit status, or nil when the time is over first.
@@ -63,20 +67,15 @@ extension PipelineEngine {
         }
     }
 
-    /// Keeps the failed attempt's lines with one that says so, then counts the next attempt. Safe to repeat at any line:
-    /// until it is counted, the old container is found again and leads here again.
-    func prepareRetry(of step: Step, _ plan: StepPlan, _ run: Run, after reason: String) async throws {
-        let message = "attempt \(step.attempt) of \(plan.retries + 1) failed: \(reason)"
+    /// Removes the container of the attempt that failed before; its lines are kept, with one that says so. Safe to repeat
+    /// at any line.
+    private func putAside(_ step: StepProgress, _ run: Run) async throws {
         let log = keptLog(run: run.id, step: step.name)
         try FileSystem.keep(parts.runtime.logFile(Self.container(run: run.id, step: step.name)), as: log)
-        let marker = "--- \(message); trying again ---"
+        let marker = "--- \(step.message ?? "attempt \(step.attempt - 1) failed"); trying again ---"
         if try await LogReader(file: log).tail(1).last?.text != marker {
             try FileSystem.append("\(Date.now.formatted(.iso8601)) stdout F \(marker)\n", to: log)
         }
-        let isOurs = try await parts.store.retryStep(
-            step.name, ofRun: run.id, epoch: run.epoch, after: step.attempt, message: message)
-        guard isOurs else { throw LeaseLost() }
-        bell.ring()
         try await discardContainer(run: run.id, step: step.name)
     }
 }

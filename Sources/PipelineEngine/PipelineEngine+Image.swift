@@ -34,11 +34,12 @@ extension PipelineEngine {
         }
     }
 
-    /// - Parameter isAsCommitted: no step could write to the workspace: git knows what is in it, nobody need look.
     /// - Returns: and what was sent to its registry already.
-    func buildImage(
-        _ run: Run, _ plan: BuildPlan, workspace: FilePath, isAsCommitted: Bool
-    ) async throws -> (Digest, LayerUploads?) {
+    func buildImage(_ job: RunJob) async throws -> (Digest, LayerUploads?) {
+        guard let plan = job.plan?.build else { throw RunFailed(reason: "the plan builds no image") }
+        let (run, workspace) = (job.run, job.files.tree)
+        // No step could write to the workspace: git knows what is in it, nobody need look.
+        let isAsCommitted = job.plan?.steps.isEmpty ?? false
         if let containerfile = plan.containerfile {
             return (try await buildImage(run, plan, containerfile, workspace: workspace), nil)
         }
@@ -73,7 +74,9 @@ extension PipelineEngine {
     }
 
     /// Makes the image known under its name: blobs first, manifest by digest, tag last.
-    func publish(_ run: Run, _ digest: Digest, as reference: ImageReference, ahead: LayerUploads?) async throws {
+    func publish(_ job: RunJob, _ digest: Digest, ahead: LayerUploads?) async throws {
+        guard let name = job.plan?.build?.image else { throw RunFailed(reason: "the plan builds no image") }
+        let (run, reference) = (job.run, try ImageReference(parsing: name))
         let tag = try reference.tag ?? Tag(parsing: String(run.commit.prefix(12)))
         // Kept here in any case, so that a registry that is down loses nothing.
         try await parts.images.record(manifest: digest, mediaType: MediaType.ociManifest, in: reference.repository)

@@ -1,4 +1,5 @@
 import ContainerRuntime
+import DeliveryModel
 import Deployer
 import Foundation
 import Logging
@@ -7,6 +8,7 @@ import SystemPackage
 
 extension PipelineEngine {
     static let runLabel = "slipway.run"
+    static let stepLabel = "slipway.step"
 
     /// Removes a project: what the store knows, then its instances, routes, run folders and mirror.
     public func removeProject(_ name: String) async throws -> RemovalOutcome {
@@ -35,6 +37,16 @@ extension PipelineEngine {
         for mirror in try FileSystem.names(in: mirrorsFolder) {
             let project = mirror.hasSuffix(Self.mirrorSuffix) ? String(mirror.dropLast(Self.mirrorSuffix.count)) : mirror
             if try await parts.store.project(project) == nil { try FileSystem.remove(mirrorsFolder.appending(mirror)) }
+        }
+    }
+
+    /// Removes the containers of runs that are over: the rest of a holder that was killed after it had recorded the end.
+    func removeEndedContainers() async throws {
+        for container in try await parts.runtime.list() {
+            guard let run = container.labels[Self.runLabel].flatMap(Int64.init), let step = container.labels[Self.stepLabel],
+                try await parts.store.run(run)?.state.isTerminal == true
+            else { continue }
+            try await discardContainer(run: run, step: step)
         }
     }
 

@@ -8,9 +8,6 @@ import RegistryClient
 import StateStore
 import SystemPackage
 
-/// Somebody asked for the run to be cancelled.
-private struct RunCancelled: Error {}
-
 /// The run is over without a release; the reason is for the user.
 struct RunFailed: Error { var reason: String }
 
@@ -35,92 +32,171 @@ extension PipelineEngine {
         return true
     }
 
-    private func carryOut(_ run: Run) async throws {
+    private func carryOut(_ claimed: Run) async throws {
+        let steps = try await untilAnswered { try await parts.store.steps(of: claimed.id) }
+        let job = RunJob(claimed, files: workspace(of: claimed.id))
+        var progress = RunProgress(claimed, steps, job, kept: Set(try job.files.batches().joined()))
+        var event = await firstEvent(job)
+        // Each round lasts until the run is over, or until whatever is under way has to be left.
+        while let stopped = try await work(on: job, &progress, from: event) {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for step in stopped {
+                    group.addTask { try await discardContainer(run: claimed.id, step: step) }
+                }
+                try await group.waitForAll()
+            }
+            event = .stopped
+        }
+        await putAway(claimed.id, progress.state)
+    }
+
+    /// How work on a claimed run begins.
+    private func firstEvent(_ job: RunJob) async -> RunEvent {
+        guard job.run.starts <= Self.startLimit else {
+            return .trouble("the server ended \(Self.startLimit) times while it worked on this run (push again to try once more)")
+        }
+        if job.run.cancelRequested { return .cancelAsked(job.run.reasonOfCancellation) }
+        guard job.plan != nil else { return .trouble("the run has no plan that this version can read") }
         do {
-            guard run.starts <= Self.startLimit else {
-                throw RunFailed(reason: "the server ended \(Self.startLimit) times while it worked on this run (push again to try once more)")
-            }
-            guard let text = run.plan else { throw RunFailed(reason: "the run has no plan") }
-            let plan = try OCIJSON.decode(PipelinePlan.self, from: Array(text.utf8))
-            try await withThrowingTaskGroup(of: Bool.self) { group in
-                group.addTask {
-                    try await execute(run, plan)
-                    return true
-                }
-                group.addTask {
-                    try await throwWhenCancelled(run.id)
-                    return false
-                }
-                defer { group.cancelAll() }
-                while let done = try await group.next(), !done {}
-            }
-        } catch is CancellationError {
-            // The server stops: containers go on, the next start re-attaches.
-            throw CancellationError()
-        } catch let error as LeaseLost {
-            throw error
-        } catch let error as StateError where error.code == .unavailable {
-            // Not the run's fault: it is taken up again when its lease is over.
-            throw error
-        } catch is RunCancelled {
-            try await stopSteps(of: run, as: .cancelled)
-            let newer = try await parts.store.run(run.id)?.supersededBy
-            try await finish(run, .cancelled, error: newer.map { "superseded by run \($0)" } ?? "cancelled")
-        } catch let failure as RunFailed {
-            try await stopSteps(of: run, as: .skipped)
-            try await finish(run, .failed, error: failure.reason)
+            if job.run.phase != .checkout { try await job.files.open() }
+            return .takenUp
         } catch {
-            try await stopSteps(of: run, as: .skipped)
-            try await finish(run, .failed, error: "\(error)")
+            return .trouble("\(error)")
         }
     }
 
-    private func throwWhenCancelled(_ run: Int64) async throws {
+    /// What came of an effect.
+    private enum Outcome: Sendable {
+        case event(RunEvent, LayerUploads? = nil)
+        case discarded
+    }
+
+    /// Applies events and carries out what follows from them.
+    ///
+    /// - Returns: nil when the run is over; otherwise the steps whose processes have to be ended now.
+    private func work(on job: RunJob, _ progress: inout RunProgress, from first: RunEvent) async throws -> [String]? {
+        try await withThrowingTaskGroup(of: Outcome.self) { group in
+            defer { group.cancelAll() }
+            var discarding = 0
+            // What may begin only when nothing is being removed.
+            var later: [RunEffect] = []
+            var uploads: LayerUploads?
+            func react(to event: RunEvent) async throws -> [String]? {
+                let (change, effects) = progress.apply(event)
+                if !change.isEmpty { try await record(change, job, image: progress.image) }
+                for effect in effects {
+                    switch effect {
+                    case .stop(let steps): return steps
+                    case .discard(let step):
+                        discarding += 1
+                        group.addTask { await discard(step, of: job) }
+                    case .keep: later.append(effect)
+                    default: begin(effect)
+                    }
+                }
+                return nil
+            }
+            func begin(_ effect: RunEffect) {
+                let (progress, uploads) = (progress, uploads)
+                group.addTask { try await perform(effect, job, progress, uploads) }
+            }
+            if let steps = try await react(to: first) { return steps }
+            group.addTask { .event(.cancelAsked(try await cancellation(of: job.run.id))) }
+            while true {
+                if progress.state.isTerminal, discarding == 0 { return nil }
+                if discarding == 0 {
+                    for effect in later { begin(effect) }
+                    later = []
+                }
+                switch try await group.next() {
+                case .event(let event, let made)?:
+                    uploads = made ?? uploads
+                    if let steps = try await react(to: event) { return steps }
+                case .discarded?: discarding -= 1
+                case nil: throw CancellationError()
+                }
+            }
+        }
+    }
+
+    /// Waits until somebody asks for the run to be cancelled. Returns why.
+    private func cancellation(of id: Int64) async throws -> String {
         while true {
             let heard = bell.count
-            if try await untilAnswered({ try await parts.store.run(run) })?.cancelRequested ?? false { throw RunCancelled() }
+            if let run = try await untilAnswered({ try await parts.store.run(id) }), run.cancelRequested {
+                return run.reasonOfCancellation
+            }
             await bell.wait(after: heard, atMost: .milliseconds(500))
             try Task.checkCancellation()
         }
     }
 
-    private func execute(_ run: Run, _ plan: PipelinePlan) async throws {
-        let files = workspace(of: run.id)
-        let workspace = files.tree
-        if run.phase == .checkout {
-            try await checkOut(run, to: files)
-            try await enter(.steps, run)
-        } else {
-            try await files.open()
+    /// Records a change, with the release of a run that ends well.
+    private func record(_ change: RunChange, _ job: RunJob, image: Digest?) async throws {
+        let release = change.end?.state == .succeeded ? try release(job, image) : nil
+        let isOurs = try await untilAnswered {
+            try await parts.store.advanceRun(job.run.id, epoch: job.run.epoch, by: change, release: release)
         }
-        if run.phase == .checkout || run.phase == .steps {
-            try await runSteps(run, plan, in: files)
-            try await enter(.build, run)
+        guard isOurs else { throw LeaseLost() }
+        if let end = change.end {
+            logger.info(
+                "run finished", metadata: ["run": "\(job.run.id)", "state": "\(end.state)", "error": "\(end.error ?? "")"])
         }
-        guard let build = plan.build else {
-            try await finish(run, .succeeded, error: nil)
-            return
-        }
-        let reference = try ImageReference(parsing: build.image)
-        var digest = run.digest
-        var ahead: LayerUploads?
-        if digest == nil || run.phase == .checkout || run.phase == .steps || run.phase == .build {
-            let image: Digest
-            (image, ahead) = try await buildImage(run, build, workspace: workspace, isAsCommitted: plan.steps.isEmpty)
-            guard try await untilAnswered({ try await parts.store.setDigest(image, ofRun: run.id, epoch: run.epoch) }) else { throw LeaseLost() }
-            digest = image
-            try await enter(.push, run)
-        }
-        guard let digest else { throw RunFailed(reason: "the run's image was not recorded") }
-        if run.phase != .release {
-            try await publish(run, digest, as: reference, ahead: ahead)
-            try await enter(.release, run)
-        }
-        try await release(run, plan, digest: digest, reference: reference)
+        bell.ring()
     }
 
-    private func enter(_ phase: RunPhase, _ run: Run) async throws {
-        guard try await untilAnswered({ try await parts.store.setPhase(phase, ofRun: run.id, epoch: run.epoch) }) else { throw LeaseLost() }
+    /// What a run that succeeded produced to be delivered, if anything.
+    private func release(_ job: RunJob, _ image: Digest?) throws -> NewRelease? {
+        // What a pull request brings is built and tested, never delivered.
+        guard let plan = job.plan, let service = plan.service, let build = plan.build, let image, !plan.stages.isEmpty,
+            job.run.event != "pull_request"
+        else { return nil }
+        return NewRelease(
+            image: try ImageReference(parsing: build.image).description, digest: image, service: service,
+            stages: String(decoding: try OCIJSON.encode(plan.stages), as: UTF8.self),
+            deployments: plan.stages.filter { $0.after == nil }.map { newDeployment(to: $0, kind: "automatic", by: "slipway") })
+    }
+
+    private func perform(
+        _ effect: RunEffect, _ job: RunJob, _ progress: RunProgress, _ uploads: LayerUploads?
+    ) async throws -> Outcome {
+        do {
+            switch effect {
+            case .checkOut:
+                try await checkOut(job.run, to: job.files)
+                return .event(.checkedOut)
+            case .keep(let steps):
+                try await job.files.close(batch: steps)
+                return .event(.kept)
+            case .attend(let name, let attempt, let isNew):
+                return .event(.ended(step: name, attempt: attempt, try await attend(name, job, progress, isNew: isNew)))
+            case .build:
+                let (image, uploads) = try await buildImage(job)
+                return .event(.built(image), uploads)
+            case .publish(let digest):
+                try await publish(job, digest, ahead: uploads)
+                return .event(.published)
+            case .discard(let step): return await discard(step, of: job)
+            case .stop: return .event(.stopped)
+            }
+        } catch {
+            try Self.throwUnlessOfTheRun(error)
+            return .event(.trouble((error as? RunFailed)?.reason ?? "\(error)"))
+        }
+    }
+
+    /// What is not the run's fault leaves it as it is: it is taken up again, here or elsewhere.
+    static func throwUnlessOfTheRun(_ error: any Error) throws {
+        if error is CancellationError || error is LeaseLost { throw error }
+        if let error = error as? StateError, error.code == .unavailable { throw error }
+    }
+
+    /// What cannot be removed now is removed by ``sweep()``.
+    private func discard(_ step: String, of job: RunJob) async -> Outcome {
+        do { try await discardContainer(run: job.run.id, step: step) } catch {
+            logger.warning("the container of step '\(step)' of run \(job.run.id) stays for now: \(error)")
+        }
+        return .discarded
     }
 
     private func checkOut(_ run: Run, to files: RunWorkspace) async throws {
@@ -132,48 +208,37 @@ extension PipelineEngine {
         try FileSystem.makeFolder(files.tree)
         try await mirror.export(commit, to: files.tree)
     }
+}
 
-    private func release(_ run: Run, _ plan: PipelinePlan, digest: Digest, reference: ImageReference) async throws {
-        // What a pull request brings is built and tested, never delivered.
-        guard let service = plan.service, !plan.stages.isEmpty, run.event != "pull_request" else {
-            try await finish(run, .succeeded, error: nil)
-            return
-        }
-        let stages = String(decoding: try OCIJSON.encode(plan.stages), as: UTF8.self)
-        let release = NewRelease(image: reference.description, digest: digest, service: service, stages: stages)
-        let first = plan.stages.filter { $0.after == nil }.map { newDeployment(to: $0, kind: "automatic", by: "slipway") }
-        let done = try await untilAnswered {
-            try await parts.store.finishRun(
-                run.id, epoch: run.epoch, state: .succeeded, error: nil, release: release, deployments: first)
-        }
-        guard done else { throw LeaseLost() }
-        bell.ring()
-        await putAway(run.id, .succeeded)
-    }
+/// A claimed run with what its holder needs to work on it.
+struct RunJob: Sendable {
+    let run: Run
+    /// Nil when this version cannot read it.
+    let plan: PipelinePlan?
+    let files: RunWorkspace
 
-    private func finish(_ run: Run, _ state: RunState, error: String?) async throws {
-        let done = try await untilAnswered {
-            try await parts.store.finishRun(
-                run.id, epoch: run.epoch, state: state, error: error, release: nil, deployments: [])
-        }
-        guard done else { throw LeaseLost() }
-        logger.info("run finished", metadata: ["run": "\(run.id)", "state": "\(state)", "error": "\(error ?? "")"])
-        bell.ring()
-        await putAway(run.id, state)
+    init(_ run: Run, files: RunWorkspace) {
+        self.run = run
+        self.files = files
+        plan = run.plan.flatMap { try? OCIJSON.decode(PipelinePlan.self, from: Array($0.utf8)) }
     }
+}
 
-    /// Ends what still runs, all at once, and marks what never ran.
-    private func stopSteps(of run: Run, as state: StepState) async throws {
-        let steps = try await untilAnswered({ try await parts.store.steps(of: run.id) }).filter { !$0.state.isTerminal }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for step in steps where step.state == .running {
-                group.addTask { try await discardContainer(run: run.id, step: step.name) }
-            }
-            try await group.waitForAll()
-        }
-        for step in steps {
-            let change = StepChange(step.state == .running ? .cancelled : state)
-            _ = try await untilAnswered { try await parts.store.setStep(step.name, ofRun: run.id, epoch: run.epoch, to: change) }
-        }
+extension RunProgress {
+    fileprivate init(_ run: Run, _ steps: [Step], _ job: RunJob, kept: Set<String>) {
+        let retries = Dictionary(job.plan?.steps.map { ($0.name, $0.retries) } ?? [], uniquingKeysWith: { first, _ in first })
+        self.init(
+            state: run.state, phase: run.phase, image: run.digest,
+            steps: steps.map {
+                StepProgress(
+                    $0.name, dependsOn: $0.dependsOn, retries: retries[$0.name] ?? 0, state: $0.state, attempt: $0.attempt,
+                    message: $0.message, hasBegun: $0.startedAt != nil)
+            },
+            builds: job.plan?.build != nil,
+            batch: Set(steps.filter { $0.startedAt != nil && !kept.contains($0.name) }.map(\.name)))
     }
+}
+
+extension Run {
+    fileprivate var reasonOfCancellation: String { supersededBy.map { "superseded by run \($0)" } ?? "cancelled" }
 }

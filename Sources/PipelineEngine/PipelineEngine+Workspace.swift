@@ -45,6 +45,7 @@ extension PipelineEngine {
 
     /// Removes the workspaces of runs that have been over for long enough, and of those that succeeded.
     func prune() async throws {
+        try await removeEndedContainers()
         for name in try FileSystem.names(in: runsFolder) {
             guard let id = Int64(name), !workspace(of: id).isGone, let run = try await parts.store.run(id), run.state.isTerminal else {
                 continue

@@ -73,7 +73,7 @@ extension PostgresStore {
             let isOver = run.state == .cancelled
             if isOver {
                 try session.run("UPDATE step SET state = 'cancelled' WHERE run = \(run.id) AND state = 'waiting'")
-                try session.tell(Announcement(run, at: try session.now()))
+                try session.tell(Announcement(run))
             }
             try session.recordEvent(
                 project: project, run: run.id, actor: "slipway", state: isOver ? run.state.rawValue : nil,
@@ -86,13 +86,5 @@ extension Session {
     /// Keeps other transactions that hold the project waiting until this one is over.
     func hold(project: String) throws(PostgresFailure) {
         try run("SELECT name FROM project WHERE name = \(project) FOR NO KEY UPDATE")
-    }
-
-    /// Seconds since 1970 by the database's clock.
-    func now() throws(PostgresFailure) -> Double {
-        guard case .real(let now)? = try run("SELECT \(Statement.now)").cells.first?.first else {
-            throw PostgresFailure(message: "the database did not tell the time")
-        }
-        return now
     }
 }

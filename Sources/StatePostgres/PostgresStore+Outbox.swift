@@ -162,14 +162,14 @@ extension Session {
     /// The same for a run as the transaction has it.
     func tell(run id: Int64) throws {
         guard let found: Run = try run("SELECT * FROM run WHERE id = \(id)").record() else { return }
-        try tell(Announcement(found, at: try now()))
+        try tell(Announcement(found))
     }
 
     /// The same for a deployment as the transaction has it, when its phase is one to be told.
     func tell(deployment id: Int64) throws {
         guard let deployment: Deployment = try run("SELECT * FROM deployment WHERE id = \(id)").record(),
             let release: Release = try run("SELECT * FROM release WHERE id = \(deployment.release)").record(),
-            let announcement = Announcement(deployment, of: release, at: try now())
+            let announcement = Announcement(deployment, of: release)
         else { return }
         try tell(announcement)
     }

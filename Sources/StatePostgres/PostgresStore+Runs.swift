@@ -1,5 +1,5 @@
 public import DeliveryModel
-public import OCIModel
+import OCIModel
 public import StateStore
 
 extension PostgresStore {
@@ -38,84 +38,79 @@ extension PostgresStore {
                 RETURNING run.*
                 """
             ).record()
-            if let claimed, claimed.epoch == 1 { try session.tell(Announcement(claimed, at: try session.now())) }
+            if let claimed, claimed.epoch == 1 { try session.tell(Announcement(claimed)) }
             return claimed
         }
     }
 
     public func renewRun(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool {
-        try await updateRun("leaseExpiresAt = \(Statement.now) + \(leaseSeconds)", id: id, epoch: epoch)
-    }
-
-    public func setPhase(_ phase: RunPhase, ofRun id: Int64, epoch: Int64) async throws -> Bool {
-        try await updateRun("phase = \(phase)", id: id, epoch: epoch)
-    }
-
-    public func setDigest(_ digest: Digest, ofRun id: Int64, epoch: Int64) async throws -> Bool {
-        try await updateRun("digest = \(digest)", id: id, epoch: epoch)
-    }
-
-    private func updateRun(_ assignment: Statement, id: Int64, epoch: Int64) async throws -> Bool {
-        try await run("UPDATE run SET \(assignment) WHERE id = \(id) AND epoch = \(epoch) AND state = 'running'").changed > 0
-    }
-
-    public func setStep(_ name: String, ofRun id: Int64, epoch: Int64, to change: StepChange) async throws -> Bool {
-        // A step's end is final: the state it comes from is part of the condition. The run is held in its epoch meanwhile.
-        let from: Statement = change.state == .running ? "('waiting')" : "('waiting', 'running')"
-        let times: Statement =
-            change.state == .running
-            ? "startedAt = \(Statement.now), finishedAt = NULL" : "finishedAt = \(Statement.now)"
-        return try await run(
-            """
-            WITH held AS MATERIALIZED (
-                SELECT id FROM run WHERE id = \(id) AND epoch = \(epoch) AND state = 'running' FOR SHARE)
-            UPDATE step SET state = \(change.state), exitCode = \(change.exitCode), message = \(change.message), \(times)
-            FROM held WHERE step.run = held.id AND step.name = \(name) AND step.state IN \(from)
-            """
-        ).changed > 0
-    }
-
-    public func retryStep(
-        _ name: String, ofRun id: Int64, epoch: Int64, after attempt: Int, message: String
-    ) async throws -> Bool {
         try await run(
             """
-            WITH held AS MATERIALIZED (
-                SELECT id FROM run WHERE id = \(id) AND epoch = \(epoch) AND state = 'running' FOR SHARE)
-            UPDATE step SET attempt = attempt + 1, message = \(message), startedAt = \(Statement.now)
-            FROM held WHERE step.run = held.id AND step.name = \(name) AND step.state = 'running' AND step.attempt = \(attempt)
+            UPDATE run SET leaseExpiresAt = \(Statement.now) + \(leaseSeconds)
+            WHERE id = \(id) AND epoch = \(epoch) AND state = 'running'
             """
         ).changed > 0
     }
 
-    public func finishRun(
-        _ id: Int64, epoch: Int64, state: RunState, error: String?, release: NewRelease?, deployments: [NewDeployment]
-    ) async throws -> Bool {
-        try await write { session in
-            let finished: Run? = try session.run(
-                """
-                UPDATE run SET state = \(state), error = \(error), finishedAt = \(Statement.now), holder = NULL, leaseExpiresAt = 0
-                WHERE id = \(id) AND epoch = \(epoch) AND state = 'running' RETURNING *
-                """
-            ).record()
-            guard let run = finished else { return false }
-            try session.recordEvent(
-                project: run.project, run: id, actor: "slipway", state: state.rawValue, message: error ?? "")
-            try session.tell(Announcement(run, at: try session.now()))
-            try session.announce()
-            guard let release else { return true }
-            let service = String(decoding: try OCIJSON.encode(release.service), as: UTF8.self)
-            let inserted = try session.run(
-                """
-                INSERT INTO release (project, pipeline, run, commit, author, message, image, digest, service, stages, createdAt)
-                VALUES (\(run.project), \(run.pipeline), \(id), \(run.commit), \(run.author), \(run.message),
-                    \(release.image), \(release.digest), \(service), \(release.stages), \(Statement.now))
-                RETURNING id
-                """)
-            for new in inserted.integers {
-                for deployment in deployments { _ = try Self.insert(deployment, release: new, session) }
+    public func advanceRun(_ id: Int64, epoch: Int64, by change: RunChange, release: NewRelease?) async throws -> Bool {
+        do {
+            try await write { session in
+                // Holds the run in its epoch until the transaction is over.
+                let held: Run? = try session.run(
+                    """
+                    UPDATE run SET phase = coalesce(\(change.phase?.rawValue), phase), digest = coalesce(\(change.image), digest)
+                    WHERE id = \(id) AND epoch = \(epoch) AND state = 'running' RETURNING *
+                    """
+                ).record()
+                guard let run = held else { throw NotAsItWas() }
+                for step in change.steps { try Self.record(step, run: id, session) }
+                if let end = change.end { try Self.record(end, run, release, session) }
             }
             return true
+        } catch is NotAsItWas {
+            return false
+        }
+    }
+
+    /// Undoes the transaction that met it.
+    private struct NotAsItWas: Error {}
+
+    private static func record(_ step: StepChange, run: Int64, _ session: Session) throws {
+        let times: Statement =
+            step.to == .running ? "startedAt = \(Statement.now), finishedAt = NULL" : "finishedAt = \(Statement.now)"
+        let changed = try session.run(
+            """
+            UPDATE step SET state = \(step.to), exitCode = \(step.exitCode), message = \(step.message),
+                attempt = attempt + \(step.isRetry ? 1 : 0), \(times)
+            WHERE run = \(run) AND name = \(step.name) AND state = \(step.from) AND attempt = \(step.attempt)
+            """
+        ).changed
+        if changed == 0 { throw NotAsItWas() }
+    }
+
+    private static func record(_ end: RunEnd, _ running: Run, _ release: NewRelease?, _ session: Session) throws {
+        let finished: Run? = try session.run(
+            """
+            UPDATE run SET state = \(end.state), error = \(end.error), finishedAt = \(Statement.now), holder = NULL, leaseExpiresAt = 0
+            WHERE id = \(running.id) RETURNING *
+            """
+        ).record()
+        guard let run = finished else { throw NotAsItWas() }
+        try session.recordEvent(
+            project: run.project, run: run.id, actor: "slipway", state: end.state.rawValue, message: end.error ?? "")
+        try session.tell(Announcement(run))
+        try session.announce()
+        guard let release else { return }
+        let service = String(decoding: try OCIJSON.encode(release.service), as: UTF8.self)
+        let inserted = try session.run(
+            """
+            INSERT INTO release (project, pipeline, run, commit, author, message, image, digest, service, stages, createdAt)
+            VALUES (\(run.project), \(run.pipeline), \(run.id), \(run.commit), \(run.author), \(run.message),
+                \(release.image), \(release.digest), \(service), \(release.stages), \(Statement.now))
+            RETURNING id
+            """)
+        for new in inserted.integers {
+            for deployment in release.deployments { _ = try insert(deployment, release: new, session) }
         }
     }
 
@@ -132,7 +127,7 @@ extension PostgresStore {
             guard let run = asked else { return false }
             if run.state == .cancelled {
                 try session.run("UPDATE step SET state = 'cancelled' WHERE run = \(id) AND state = 'waiting'")
-                try session.tell(Announcement(run, at: try session.now()))
+                try session.tell(Announcement(run))
             }
             try session.recordEvent(project: run.project, run: id, actor: actor, message: "cancel requested")
             try session.announce()

@@ -39,7 +39,7 @@ extension SQLiteStore {
         try recordEvent(
             db, at: now, project: run.project, run: id, actor: actor,
             state: (invalid ? RunState.invalid : .queued).rawValue, message: what)
-        try announce(db, run: id, at: now)
+        try announce(db, run: id)
         if run.supersedes, !invalid, let group = run.concurrencyGroup {
             try supersede(project: run.project, group: group, by: id, now: now, db)
         }
@@ -82,7 +82,7 @@ extension SQLiteStore {
             if isOver {
                 try db.execute(
                     sql: "UPDATE step SET state = 'cancelled' WHERE run = ? AND state = 'waiting'", arguments: [run.id])
-                try announce(db, Announcement(run, at: now))
+                try announce(db, Announcement(run))
             }
             try recordEvent(
                 db, at: now, project: project, run: run.id, actor: "slipway", state: isOver ? run.state.rawValue : nil,

@@ -97,7 +97,7 @@ extension SQLiteStore {
             db, at: now, project: release.project, run: release.run, deployment: id, actor: deployment.requestedBy,
             state: phase.rawValue,
             message: "\(release.digest.short) to \(deployment.stage)")
-        try announce(db, deployment: id, at: now)
+        try announce(db, deployment: id)
         return id
     }
 
@@ -161,7 +161,7 @@ extension SQLiteStore {
             try recordEvent(
                 db, at: now, project: deployment.project, deployment: id, actor: "slipway",
                 state: to.rawValue, message: message ?? "")
-            if to.isTerminal { try announce(db, deployment: id, at: now) }
+            if to.isTerminal { try announce(db, deployment: id) }
             for follower in followers {
                 _ = try Self.insert(follower, release: deployment.release, now: now, db)
             }

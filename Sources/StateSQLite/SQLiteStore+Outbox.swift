@@ -166,17 +166,17 @@ func announce(_ db: GRDB.Database, _ announcement: Announcement) throws {
 }
 
 /// The same for a run as the transaction has it.
-func announce(_ db: GRDB.Database, run id: Int64, at: Double) throws {
+func announce(_ db: GRDB.Database, run id: Int64) throws {
     guard let run = try Run.fetchOne(db, sql: "SELECT * FROM run WHERE id = ?", arguments: [id]) else { return }
-    try announce(db, Announcement(run, at: at))
+    try announce(db, Announcement(run))
 }
 
 /// The same for a deployment as the transaction has it, when its phase is one to be told.
-func announce(_ db: GRDB.Database, deployment id: Int64, at: Double) throws {
+func announce(_ db: GRDB.Database, deployment id: Int64) throws {
     guard let deployment = try Deployment.fetchOne(db, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [id]),
         let release = try Release.fetchOne(
             db, sql: #"SELECT * FROM release WHERE id = ?"#, arguments: [deployment.release]),
-        let announcement = Announcement(deployment, of: release, at: at)
+        let announcement = Announcement(deployment, of: release)
     else { return }
     try announce(db, announcement)
 }

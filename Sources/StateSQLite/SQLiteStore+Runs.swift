@@ -1,6 +1,6 @@
 public import DeliveryModel
 import GRDB
-public import OCIModel
+import OCIModel
 public import StateStore
 
 extension SQLiteStore {
@@ -42,106 +42,91 @@ extension SQLiteStore {
                         ORDER BY r.id LIMIT 1)
                     RETURNING *
                     """, arguments: ["holder": holder, "expires": now + leaseSeconds, "now": now])
-            if let run, run.epoch == 1 { try announce(db, Announcement(run, at: now)) }
+            if let run, run.epoch == 1 { try announce(db, Announcement(run)) }
             return run
         }
     }
 
     public func renewRun(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool {
-        try await updateRun("leaseExpiresAt = ?", [clock() + leaseSeconds], id: id, epoch: epoch)
-    }
-
-    public func setPhase(_ phase: RunPhase, ofRun id: Int64, epoch: Int64) async throws -> Bool {
-        try await updateRun("phase = ?", [phase.rawValue], id: id, epoch: epoch)
-    }
-
-    public func setDigest(_ digest: Digest, ofRun id: Int64, epoch: Int64) async throws -> Bool {
-        try await updateRun("digest = ?", [digest.description], id: id, epoch: epoch)
-    }
-
-    private func updateRun(
-        _ assignment: String, _ values: StatementArguments, id: Int64, epoch: Int64
-    ) async throws
-        -> Bool
-    {
-        try await write { db in
+        let expires = clock() + leaseSeconds
+        return try await write { db in
             try db.execute(
-                sql: "UPDATE run SET \(assignment) WHERE id = ? AND epoch = ? AND state = 'running'",
-                arguments: values + [id, epoch])
+                sql: "UPDATE run SET leaseExpiresAt = ? WHERE id = ? AND epoch = ? AND state = 'running'",
+                arguments: [expires, id, epoch])
             return db.changesCount > 0
         }
     }
 
-    public func setStep(_ name: String, ofRun id: Int64, epoch: Int64, to change: StepChange) async throws -> Bool {
+    public func advanceRun(_ id: Int64, epoch: Int64, by change: RunChange, release: NewRelease?) async throws -> Bool {
         let now = clock()
-        return try await write { db in
-            // A step's end is final: the state it comes from is part of the condition.
-            let from = change.state == .running ? "('waiting')" : "('waiting', 'running')"
-            try db.execute(
-                sql: """
-                    UPDATE step SET state = :state, exitCode = :code, message = :message,
-                        startedAt = CASE WHEN :state = 'running' THEN :now ELSE startedAt END,
-                        finishedAt = CASE WHEN :state = 'running' THEN NULL ELSE :now END
-                    WHERE run = :run AND name = :name AND state IN \(from)
-                      AND EXISTS (SELECT 1 FROM run WHERE id = :run AND epoch = :epoch AND state = 'running')
-                    """,
-                arguments: [
-                    "state": change.state.rawValue, "code": change.exitCode, "message": change.message, "now": now,
-                    "run": id, "name": name, "epoch": epoch,
-                ])
-            return db.changesCount > 0
-        }
-    }
-
-    public func retryStep(
-        _ name: String, ofRun id: Int64, epoch: Int64, after attempt: Int, message: String
-    ) async throws -> Bool {
-        let now = clock()
-        return try await write { db in
-            try db.execute(
-                sql: """
-                    UPDATE step SET attempt = attempt + 1, message = :message, startedAt = :now
-                    WHERE run = :run AND name = :name AND state = 'running' AND attempt = :attempt
-                      AND EXISTS (SELECT 1 FROM run WHERE id = :run AND epoch = :epoch AND state = 'running')
-                    """,
-                arguments: ["message": message, "now": now, "run": id, "name": name, "attempt": attempt, "epoch": epoch])
-            return db.changesCount > 0
-        }
-    }
-
-    public func finishRun(
-        _ id: Int64, epoch: Int64, state: RunState, error: String?, release: NewRelease?, deployments: [NewDeployment]
-    ) async throws -> Bool {
-        let now = clock()
-        return try await write { db in
-            guard
-                let run = try Run.fetchOne(
-                    db,
-                    sql: """
-                        UPDATE run SET state = ?, error = ?, finishedAt = ?, holder = NULL, leaseExpiresAt = 0
-                        WHERE id = ? AND epoch = ? AND state = 'running' RETURNING *
-                        """, arguments: [state.rawValue, error, now, id, epoch])
-            else { return false }
-            try recordEvent(
-                db, at: now, project: run.project, run: id, actor: "slipway",
-                state: state.rawValue, message: error ?? "")
-            try announce(db, Announcement(run, at: now))
-            guard let release else { return true }
-            let service = String(decoding: try OCIJSON.encode(release.service), as: UTF8.self)
-            try db.execute(
-                sql: """
-                    INSERT INTO release (project, pipeline, run, "commit", author, message, image, digest, service,
-                        stages, createdAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    run.project, run.pipeline, id, run.commit, run.author, run.message, release.image,
-                    release.digest.description, service, release.stages, now,
-                ])
-            let releaseID = db.lastInsertedRowID
-            for deployment in deployments {
-                _ = try Self.insert(deployment, release: releaseID, now: now, db)
+        do {
+            try await write { db in
+                guard
+                    let run = try Run.fetchOne(
+                        db,
+                        sql: """
+                            UPDATE run SET phase = coalesce(:phase, phase), digest = coalesce(:digest, digest)
+                            WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING *
+                            """,
+                        arguments: [
+                            "phase": change.phase?.rawValue, "digest": change.image?.description, "id": id, "epoch": epoch,
+                        ])
+                else { throw NotAsItWas() }
+                for step in change.steps { try Self.record(step, run: id, now: now, db) }
+                if let end = change.end { try Self.record(end, run, release, now: now, db) }
             }
             return true
+        } catch is NotAsItWas {
+            return false
+        }
+    }
+
+    /// Undoes the transaction that met it.
+    private struct NotAsItWas: Error {}
+
+    private static func record(_ step: StepChange, run: Int64, now: Double, _ db: GRDB.Database) throws {
+        try db.execute(
+            sql: """
+                UPDATE step SET state = :to, exitCode = :code, message = :message, attempt = attempt + :retry,
+                    startedAt = CASE WHEN :to = 'running' THEN :now ELSE startedAt END,
+                    finishedAt = CASE WHEN :to = 'running' THEN NULL ELSE :now END
+                WHERE run = :run AND name = :name AND state = :from AND attempt = :attempt
+                """,
+            arguments: [
+                "to": step.to.rawValue, "code": step.exitCode, "message": step.message, "retry": step.isRetry ? 1 : 0, "now": now,
+                "run": run, "name": step.name, "from": step.from.rawValue, "attempt": step.attempt,
+            ])
+        if db.changesCount == 0 { throw NotAsItWas() }
+    }
+
+    private static func record(
+        _ end: RunEnd, _ running: Run, _ release: NewRelease?, now: Double, _ db: GRDB.Database
+    ) throws {
+        var run = running
+        run.state = end.state
+        run.error = end.error
+        run.finishedAt = now
+        try db.execute(
+            sql: "UPDATE run SET state = ?, error = ?, finishedAt = ?, holder = NULL, leaseExpiresAt = 0 WHERE id = ?",
+            arguments: [end.state.rawValue, end.error, now, run.id])
+        try recordEvent(
+            db, at: now, project: run.project, run: run.id, actor: "slipway", state: end.state.rawValue,
+            message: end.error ?? "")
+        try announce(db, Announcement(run))
+        guard let release else { return }
+        let service = String(decoding: try OCIJSON.encode(release.service), as: UTF8.self)
+        try db.execute(
+            sql: """
+                INSERT INTO release (project, pipeline, run, "commit", author, message, image, digest, service,
+                    stages, createdAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                run.project, run.pipeline, run.id, run.commit, run.author, run.message, release.image,
+                release.digest.description, service, release.stages, now,
+            ])
+        let releaseID = db.lastInsertedRowID
+        for deployment in release.deployments {
+            _ = try insert(deployment, release: releaseID, now: now, db)
         }
     }
 
@@ -160,7 +145,7 @@ extension SQLiteStore {
             else { return false }
             if run.state == .cancelled {
                 try db.execute(sql: "UPDATE step SET state = 'cancelled' WHERE run = ? AND state = 'waiting'", arguments: [id])
-                try announce(db, Announcement(run, at: now))
+                try announce(db, Announcement(run))
             }
             try recordEvent(db, at: now, project: run.project, run: id, actor: actor, message: "cancel requested")
             return true

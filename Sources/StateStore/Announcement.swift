@@ -39,7 +39,7 @@ public struct Announcement: Codable, Hashable, Sendable {
     public var stage: String?
 
     /// What a run's state means to others.
-    public init(_ run: Run, at: Double) {
+    public init(_ run: Run) {
         event =
             switch run.state {
             case .queued: .runQueued
@@ -48,7 +48,7 @@ public struct Announcement: Codable, Hashable, Sendable {
             case .failed, .invalid: .runFailed
             case .cancelled: .runCancelled
             }
-        self.at = at
+        at = run.finishedAt ?? run.startedAt ?? run.createdAt
         project = run.project
         pipeline = run.pipeline
         self.run = run.id
@@ -63,14 +63,14 @@ public struct Announcement: Codable, Hashable, Sendable {
     }
 
     /// Nil for the phases nobody is told about.
-    public init?(_ deployment: Deployment, of release: Release, at: Double) {
+    public init?(_ deployment: Deployment, of release: Release) {
         switch deployment.phase {
         case .awaitingApproval: event = .deploymentAwaitingApproval
         case .succeeded: event = .deploymentSucceeded
         case .failed: event = .deploymentFailed
         default: return nil
         }
-        self.at = at
+        at = deployment.finishedAt ?? deployment.startedAt ?? deployment.createdAt
         project = deployment.project
         pipeline = deployment.pipeline
         run = release.run

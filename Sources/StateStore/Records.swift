@@ -246,12 +246,15 @@ public struct NewRelease: Sendable {
     public var digest: Digest
     public var service: ServiceDefinition
     public var stages: String
+    /// Those to its first stages.
+    public var deployments: [NewDeployment]
 
-    public init(image: String, digest: Digest, service: ServiceDefinition, stages: String) {
+    public init(image: String, digest: Digest, service: ServiceDefinition, stages: String, deployments: [NewDeployment]) {
         self.image = image
         self.digest = digest
         self.service = service
         self.stages = stages
+        self.deployments = deployments
     }
 }
 

@@ -59,16 +59,9 @@ public protocol StateStore: Sendable {
     /// due when no older run of its project and group is queued or running, and none of them is running. ``Run/starts`` includes this one.
     func claimRun(holder: String, leaseSeconds: Double) async throws -> Run?
     func renewRun(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
-    func setPhase(_ phase: RunPhase, ofRun id: Int64, epoch: Int64) async throws -> Bool
-    func setStep(_ name: String, ofRun id: Int64, epoch: Int64, to change: StepChange) async throws -> Bool
-    /// Records that the running attempt failed and that the next one begins; the step stays `running`.
-    /// False also when `attempt` is not the present one any more.
-    func retryStep(_ name: String, ofRun id: Int64, epoch: Int64, after attempt: Int, message: String) async throws -> Bool
-    func setDigest(_ digest: Digest, ofRun id: Int64, epoch: Int64) async throws -> Bool
-    /// Ends a run. With a release: creates it and the deployments to its first stages in the same transaction.
-    func finishRun(
-        _ id: Int64, epoch: Int64, state: RunState, error: String?, release: NewRelease?, deployments: [NewDeployment]
-    ) async throws -> Bool
+    /// Records what one event changed of a claimed run: all of it, or nothing when the run or a step is not any more as it was.
+    /// A run that ends with a release gets it, and its deployments to the first stages, in the same transaction.
+    func advanceRun(_ id: Int64, epoch: Int64, by change: RunChange, release: NewRelease?) async throws -> Bool
     /// Asks for a run to be cancelled; a queued one ends at once. False when it is over already.
     func requestCancel(run: Int64, actor: String) async throws -> Bool
 
@@ -170,19 +163,6 @@ public enum DecisionOutcome: Hashable, Sendable {
     case notWaiting(RolloutPhase)
     case alreadyDecided
     case unknown
-}
-
-/// A step's next state and what is known with it.
-public struct StepChange: Sendable {
-    public var state: StepState
-    public var exitCode: Int?
-    public var message: String?
-
-    public init(_ state: StepState, exitCode: Int? = nil, message: String? = nil) {
-        self.state = state
-        self.exitCode = exitCode
-        self.message = message
-    }
 }
 
 /// What went wrong with the store, in words for a user.

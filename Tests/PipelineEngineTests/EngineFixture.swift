@@ -104,8 +104,8 @@ final class EngineFixture: Sendable {
     func endRun(_ state: RunState, error: String? = nil) async throws {
         let run = try #require(try await store.claimRun(holder: "test", leaseSeconds: 10))
         advance(3)
-        let done = try await store.finishRun(
-            run.id, epoch: run.epoch, state: state, error: error, release: nil, deployments: [])
+        let done = try await store.advanceRun(
+            run.id, epoch: run.epoch, by: RunChange(end: RunEnd(state, error: error)), release: nil)
         #expect(done)
     }
 

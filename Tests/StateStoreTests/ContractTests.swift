@@ -49,21 +49,20 @@ import Testing
         #expect(second.epoch == first.epoch + 1)
         // The old holder can do nothing any more.
         #expect(try await fixture.store.renewRun(first.id, epoch: first.epoch, leaseSeconds: 10_000) == false)
-        #expect(try await fixture.store.setPhase(.build, ofRun: first.id, epoch: first.epoch) == false)
+        #expect(try await fixture.store.advance(first, RunChange(phase: .build)) == false)
         #expect(
-            try await fixture.store.setStep("test", ofRun: first.id, epoch: first.epoch, to: StepChange(.running)) == false)
+            try await fixture.store.move("test", of: first, from: .waiting, to: .running) == false)
         #expect(
-            try await fixture.store.finishRun(
-                first.id, epoch: first.epoch, state: .failed, error: nil, release: nil, deployments: []) == false)
+            try await fixture.store.advance(first, RunChange(end: RunEnd(.failed))) == false)
     }
 
     @Test(arguments: StoreKind.allCases) func aStepsEndIsFinal(_ kind: StoreKind) async throws {
         let fixture = try await Fixture(kind)
         let run = try await fixture.run()
-        #expect(try await fixture.store.setStep("test", ofRun: run.id, epoch: run.epoch, to: StepChange(.running)))
-        #expect(try await fixture.store.setStep("test", ofRun: run.id, epoch: run.epoch, to: StepChange(.running)) == false)
-        #expect(try await fixture.store.setStep("test", ofRun: run.id, epoch: run.epoch, to: StepChange(.succeeded, exitCode: 0)))
-        #expect(try await fixture.store.setStep("test", ofRun: run.id, epoch: run.epoch, to: StepChange(.failed)) == false)
+        #expect(try await fixture.store.move("test", of: run, from: .waiting, to: .running))
+        #expect(try await fixture.store.move("test", of: run, from: .waiting, to: .running) == false)
+        #expect(try await fixture.store.move("test", of: run, from: .running, to: .succeeded, exitCode: 0))
+        #expect(try await fixture.store.move("test", of: run, from: .running, to: .failed) == false)
         #expect(try await fixture.store.steps(of: run.id).first?.state == .succeeded)
     }
 
@@ -164,8 +163,7 @@ import Testing
         let fixture = try await Fixture(kind)
         let run = try await fixture.run()
         #expect(try await fixture.store.removeProject("gtin") == .busy)
-        _ = try await fixture.store.finishRun(
-            run.id, epoch: run.epoch, state: .failed, error: "x", release: nil, deployments: [])
+        _ = try await fixture.store.advance(run, RunChange(end: RunEnd(.failed, error: "x")))
         #expect(try await fixture.store.removeProject("gtin") == .removed)
         #expect(try await fixture.store.removeProject("gtin") == .unknown)
         #expect(try await fixture.store.runs(project: nil, limit: 10).isEmpty)

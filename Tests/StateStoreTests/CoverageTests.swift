@@ -79,9 +79,9 @@ import Testing
         let run = try await fixture.run()
         let store = fixture.store
         #expect(run.state == .running && run.holder == "a" && run.epoch == 1 && run.phase == .checkout && run.startedAt != nil)
-        #expect(try await store.setPhase(.build, ofRun: run.id, epoch: run.epoch))
-        #expect(try await store.setDigest(digest, ofRun: run.id, epoch: run.epoch))
-        #expect(try await store.setStep("test", ofRun: run.id, epoch: run.epoch, to: StepChange(.failed, exitCode: 3, message: "a\0b")))
+        #expect(try await store.advance(run, RunChange(phase: .build)))
+        #expect(try await store.advance(run, RunChange(image: digest)))
+        #expect(try await store.move("test", of: run, from: .waiting, to: .failed, exitCode: 3, message: "a\0b"))
         let step = try #require(try await store.steps(of: run.id).first)
         #expect(step.exitCode == 3 && step.finishedAt != nil && step.message?.hasPrefix("a") == true)
         let now = try #require(try await store.run(run.id))

@@ -103,14 +103,27 @@ final class Fixture: Sendable {
 
     /// A release with a deployment to dev.
     func release(_ run: Run, digest: Digest, approvals: Int = 0) async throws -> Deployment {
-        let done = try await store.finishRun(
-            run.id, epoch: run.epoch, state: .succeeded, error: nil,
-            release: NewRelease(image: "shop/gtin", digest: digest, service: ServiceDefinition(port: 80), stages: "[]"),
+        let release = NewRelease(
+            image: "shop/gtin", digest: digest, service: ServiceDefinition(port: 80), stages: "[]",
             deployments: [
                 NewDeployment(stage: "dev", kind: "automatic", requestedBy: "slipway", approvalsNeeded: approvals, expiresAfter: 60_000)
             ])
+        let done = try await store.advance(run, RunChange(end: RunEnd(.succeeded)), release: release)
         #expect(done)
         return try #require(try await store.deployments(project: "gtin", limit: 1).first)
+    }
+}
+
+extension StateStore {
+    func advance(_ run: Run, _ change: RunChange, release: NewRelease? = nil) async throws -> Bool {
+        try await advanceRun(run.id, epoch: run.epoch, by: change, release: release)
+    }
+
+    /// Moves one step in its first attempt.
+    func move(
+        _ step: String, of run: Run, from: StepState, to: StepState, exitCode: Int? = nil, message: String? = nil
+    ) async throws -> Bool {
+        try await advance(run, RunChange(steps: [StepChange(step, from: from, to: to, exitCode: exitCode, message: message)]))
     }
 }
 

@@ -39,8 +39,7 @@ import Testing
         let again = try #require(try await fixture.store.claimRun(holder: "b", leaseSeconds: 10_000))
         #expect(again.starts == 2)
         #expect(
-            try await fixture.store.finishRun(
-                run.id, epoch: run.epoch, state: .failed, error: nil, release: nil, deployments: []) == false)
+            try await fixture.store.advance(run, RunChange(end: RunEnd(.failed))) == false)
         let deployment = try await fixture.release(again, digest: .sha256([1]), approvals: 1)
         #expect(
             try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true, comment: nil) == .approved(remaining: 0))

@@ -61,11 +61,11 @@ import Testing
         // Every write of the one before is refused.
         let store = fixture.store
         #expect(try await store.renewRun(old.id, epoch: old.epoch, leaseSeconds: 10_000) == false)
-        #expect(try await store.setPhase(.push, ofRun: old.id, epoch: old.epoch) == false)
-        #expect(try await store.setDigest(.sha256([1]), ofRun: old.id, epoch: old.epoch) == false)
-        #expect(try await store.setStep("test", ofRun: old.id, epoch: old.epoch, to: StepChange(.failed)) == false)
+        #expect(try await store.advance(old, RunChange(phase: .push)) == false)
+        #expect(try await store.advance(old, RunChange(image: .sha256([1]))) == false)
+        #expect(try await store.move("test", of: old, from: .running, to: .failed) == false)
         #expect(
-            try await store.finishRun(old.id, epoch: old.epoch, state: .failed, error: nil, release: nil, deployments: []) == false)
+            try await store.advance(old, RunChange(end: RunEnd(.failed))) == false)
         #expect(try await store.run(old.id)?.state == .running)
     }
 
@@ -124,8 +124,7 @@ import Testing
             if let run {
                 #expect(outcome == .busy && run.id == ids.first)
                 #expect(
-                    try await fixture.store.finishRun(
-                        run.id, epoch: run.epoch, state: .failed, error: nil, release: nil, deployments: []))
+                    try await fixture.store.advance(run, RunChange(end: RunEnd(.failed))))
             } else {
                 #expect(outcome == .removed)
             }

@@ -22,8 +22,7 @@ import Testing
     private func claim(_ fixture: Fixture) async throws -> Run? { try await fixture.store.claimRun(holder: "a", leaseSeconds: 10_000) }
 
     private func finish(_ run: Run, in fixture: Fixture) async throws {
-        let done = try await fixture.store.finishRun(
-            run.id, epoch: run.epoch, state: .failed, error: "x", release: nil, deployments: [])
+        let done = try await fixture.store.advance(run, RunChange(end: RunEnd(.failed, error: "x")))
         #expect(done)
     }
 
@@ -42,8 +41,8 @@ import Testing
     @Test(arguments: StoreKind.allCases) func stepsTakenOverAreOverAndKeepTheirOrigin(_ kind: StoreKind) async throws {
         let fixture = try await Fixture(kind)
         let original = try await fixture.run(steps: ["test", "package"])
-        _ = try await fixture.store.setStep("test", ofRun: original.id, epoch: original.epoch, to: StepChange(.running))
-        _ = try await fixture.store.setStep("test", ofRun: original.id, epoch: original.epoch, to: StepChange(.succeeded, exitCode: 0))
+        _ = try await fixture.store.move("test", of: original, from: .waiting, to: .running)
+        _ = try await fixture.store.move("test", of: original, from: .running, to: .succeeded, exitCode: 0)
         try await finish(original, in: fixture)
         func again(_ run: Int64) async throws -> [NewStep] {
             try await fixture.store.steps(of: run).map {
@@ -112,10 +111,11 @@ import Testing
         let run = try await fixture.run()
         let store = fixture.store
         func retry(after attempt: Int, epoch: Int64) async throws -> Bool {
-            try await store.retryStep("test", ofRun: run.id, epoch: epoch, after: attempt, message: "exit code 1")
+            let again = StepChange("test", from: .running, attempt: attempt, to: .running, isRetry: true, message: "exit code 1")
+            return try await store.advanceRun(run.id, epoch: epoch, by: RunChange(steps: [again]), release: nil)
         }
         #expect(try await retry(after: 1, epoch: run.epoch) == false)
-        _ = try await store.setStep("test", ofRun: run.id, epoch: run.epoch, to: StepChange(.running))
+        _ = try await store.move("test", of: run, from: .waiting, to: .running)
         let began = try #require(try await store.steps(of: run.id).first?.startedAt)
         try await fixture.advance(5_000)
         #expect(try await retry(after: 1, epoch: run.epoch))

@@ -1,3 +1,4 @@
+import DeliveryModel
 import Foundation
 import OCIModel
 import StateStore
@@ -38,7 +39,7 @@ import Testing
         #expect(try await fixture.store.digestsInUse().isEmpty)
         let run = try await fixture.run()
         let built = Digest.sha256([1])
-        #expect(try await fixture.store.setDigest(built, ofRun: run.id, epoch: run.epoch))
+        #expect(try await fixture.store.advance(run, RunChange(image: built)))
         #expect(try await fixture.store.digestsInUse() == [built])
         _ = try await fixture.release(run, digest: built)
         #expect(try await fixture.store.digestsInUse() == [built])

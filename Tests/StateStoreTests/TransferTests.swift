@@ -30,7 +30,7 @@ import Testing
         let fixture = try await Fixture(kind)
         let run = try await fixture.run()
         let store = fixture.store
-        #expect(try await store.setStep("test", ofRun: run.id, epoch: run.epoch, to: StepChange(.succeeded, exitCode: 0)))
+        #expect(try await store.move("test", of: run, from: .waiting, to: .succeeded, exitCode: 0))
         let deployment = try await fixture.release(run, digest: .sha256([1]), approvals: 2)
         _ = try await store.decide(deployment: deployment.id, actor: "ada", approved: true, comment: "good")
         try await store.setSecret("key", project: "gtin", sealed: [0, 1, 255])

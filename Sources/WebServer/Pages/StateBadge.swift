@@ -46,6 +46,7 @@ public struct StateBadge: Sendable, Equatable {
         case "queued": self.init(.waiting, "Queued")
         case "cancelled": self.init(.neutral, "Cancelled")
         case "skipped": self.init(.neutral, "Skipped")
+        case "lost": self.init(.failure, "Lost")
         case "superseded": self.init(.neutral, "Superseded")
         case "empty": self.init(.neutral, "Empty")
         case "running", "starting", "warming", "switching", "confirming", "draining", "retiring", "checkout":
