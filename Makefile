@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks torture-upload race-gc clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks torture-upload simulate race-gc clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -54,6 +54,9 @@ bench-webhooks: release ## durable webhooks a second, with the server killed und
 
 torture-upload: setup ## 200 pushes through a proxy that breaks everything, with kills of the client
 	SLIPWAY_TORTURE_ROUNDS=200 swift test --filter TortureTests
+
+simulate: setup ## a run's state machine through 1,000,000 seeds of crashes, frozen servers, failing stores (FIRST=…, COUNT=…)
+	swift build -c release --product simulate && .build/release/simulate $(or $(FIRST),0) $(or $(COUNT),1000000)
 
 race-gc: setup ## 1,000 pushes and pulls while the store's garbage is collected
 	SLIPWAY_RACE_PUSHES=1000 swift test --filter racingPushesLoseNothing

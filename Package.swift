@@ -93,7 +93,7 @@ let package = Package(
         room("BlockingQueue", [], tests: []),
         room("Diagnostics", []),
         room("OCIModel", [crypto]),
-        room("DeliveryModel", ["OCIModel"]),
+        room("DeliveryModel", ["OCIModel"], tests: ["RunSimulation"]),
         room("GitRepository", ["BlockingQueue", "CLibgit2", system], tests: []),
         room("TarArchive", ["BlockingQueue", "CIsal", "CLibarchive", "CZstd", "OCIModel", system], tests: []),
         room("ImageStore", ["BlockingQueue", "OCIModel", "TarArchive", system], tests: []),
@@ -161,6 +161,10 @@ let package = Package(
                 ],
                 swiftSettings: settings, linkerSettings: selfContained),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),
+            .target(
+                name: "RunSimulation", dependencies: ["DeliveryModel", "OCIModel"], path: "Tests/Support/RunSimulation",
+                swiftSettings: settings),
+            .executableTarget(name: "simulate", dependencies: ["RunSimulation"], path: "Tests/Simulate", swiftSettings: settings),
             .target(
                 name: "Recorder", dependencies: [nioCore, nioHTTP1, nioPosix], path: "Tests/Recorder", swiftSettings: settings),
             .testTarget(

@@ -17,6 +17,8 @@ extension PipelineEngine {
             return try await attend(step, plan, job, isNew: isNew)
         } catch {
             try Self.throwUnlessOfTheRun(error)
+            // Waits for a holder that was cut off in the middle of a start: nothing of a step may begin after its end.
+            try await discardContainer(run: job.run.id, step: name)
             return .refused("\(error)")
         }
     }

@@ -228,7 +228,7 @@ extension RunProgress {
     fileprivate init(_ run: Run, _ steps: [Step], _ job: RunJob, kept: Set<String>) {
         let retries = Dictionary(job.plan?.steps.map { ($0.name, $0.retries) } ?? [], uniquingKeysWith: { first, _ in first })
         self.init(
-            state: run.state, phase: run.phase, image: run.digest,
+            state: run.state, phase: run.phase, image: run.digest, failure: run.error,
             steps: steps.map {
                 StepProgress(
                     $0.name, dependsOn: $0.dependsOn, retries: retries[$0.name] ?? 0, state: $0.state, attempt: $0.attempt,

@@ -58,7 +58,8 @@ extension PostgresStore {
                 // Holds the run in its epoch until the transaction is over.
                 let held: Run? = try session.run(
                     """
-                    UPDATE run SET phase = coalesce(\(change.phase?.rawValue), phase), digest = coalesce(\(change.image), digest)
+                    UPDATE run SET phase = coalesce(\(change.phase?.rawValue), phase), digest = coalesce(\(change.image), digest),
+                        error = coalesce(\(change.failure), error)
                     WHERE id = \(id) AND epoch = \(epoch) AND state = 'running' RETURNING *
                     """
                 ).record()

@@ -65,11 +65,13 @@ extension SQLiteStore {
                     let run = try Run.fetchOne(
                         db,
                         sql: """
-                            UPDATE run SET phase = coalesce(:phase, phase), digest = coalesce(:digest, digest)
+                            UPDATE run SET phase = coalesce(:phase, phase), digest = coalesce(:digest, digest),
+                                error = coalesce(:failure, error)
                             WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING *
                             """,
                         arguments: [
-                            "phase": change.phase?.rawValue, "digest": change.image?.description, "id": id, "epoch": epoch,
+                            "phase": change.phase?.rawValue, "digest": change.image?.description, "failure": change.failure,
+                            "id": id, "epoch": epoch,
                         ])
                 else { throw NotAsItWas() }
                 for step in change.steps { try Self.record(step, run: id, now: now, db) }

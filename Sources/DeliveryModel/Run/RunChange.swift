@@ -4,12 +4,17 @@ public import OCIModel
 public struct RunChange: Hashable, Sendable {
     public var phase: RunPhase?
     public var image: Digest?
+    /// Why it is going to fail once its steps have been stopped.
+    public var failure: String?
     public var steps: [StepChange]
     public var end: RunEnd?
 
-    public init(phase: RunPhase? = nil, image: Digest? = nil, steps: [StepChange] = [], end: RunEnd? = nil) {
+    public init(
+        phase: RunPhase? = nil, image: Digest? = nil, failure: String? = nil, steps: [StepChange] = [], end: RunEnd? = nil
+    ) {
         self.phase = phase
         self.image = image
+        self.failure = failure
         self.steps = steps
         self.end = end
     }

@@ -16,20 +16,24 @@ public struct RunProgress: Hashable, Sendable {
     /// The steps that began since the workspace was kept last.
     private var batch: Set<String>
     private var isKeeping = false
+    /// Why the holder before was about to end it, when it was.
+    private let failure: String?
     /// What the run comes to once everything has stopped.
     private var ending: RunEnd?
 
     /// - Parameters:
     ///   - steps: in the order of the file.
+    ///   - failure: the one recorded, see ``RunChange/failure``.
     ///   - batch: the steps that began, and whose changes to the workspace are not kept apart yet.
     public init(
-        state: RunState = .running, phase: RunPhase = .checkout, image: Digest? = nil, steps: [StepProgress], builds: Bool,
-        batch: Set<String> = []
+        state: RunState = .running, phase: RunPhase = .checkout, image: Digest? = nil, failure: String? = nil,
+        steps: [StepProgress], builds: Bool, batch: Set<String> = []
     ) {
         self.state = state
         self.phase = phase
         self.image = image
         self.steps = steps
+        self.failure = failure
         self.builds = builds
         self.batch = batch
     }
@@ -59,17 +63,9 @@ public struct RunProgress: Hashable, Sendable {
             reaction.effects.append(.publish(digest))
         case .published where ending == nil && phase == .push: end(.init(.succeeded), &reaction)
         case .cancelAsked(let reason) where ending == nil: stop(.init(.cancelled, error: reason), &reaction)
-        case .trouble(let reason) where ending == nil: stop(.init(.failed, error: reason), &reaction)
+        case .trouble(let reason) where ending == nil: fail(reason, &reaction)
         case .stopped:
-            guard let ending else { break }
-            for index in steps.indices {
-                switch steps[index].state {
-                case .running: move(index, to: .cancelled, &reaction)
-                case .waiting: move(index, to: ending.state == .cancelled ? .cancelled : .skipped, &reaction)
-                default: break
-                }
-            }
-            end(ending, &reaction)
+            if let ending { end(ending, &reaction) }
         case .takenUp, .checkedOut, .kept, .ended, .built, .published, .cancelAsked, .trouble: break
         }
         return (reaction.change, reaction.effects)
@@ -81,6 +77,7 @@ public struct RunProgress: Hashable, Sendable {
     }
 
     private mutating func takeUp(_ reaction: inout Reaction) {
+        if let failure { return stop(.init(.failed, error: failure), &reaction) }
         reaction.effects += steps.filter { $0.state.isTerminal && $0.hasBegun }.map { .discard($0.name) }
         switch phase {
         case .checkout: reaction.effects.append(.checkOut)
@@ -93,7 +90,7 @@ public struct RunProgress: Hashable, Sendable {
             if let image {
                 reaction.effects.append(.publish(image))
             } else {
-                stop(.init(.failed, error: "the run's image was not recorded"), &reaction)
+                fail("the run's image was not recorded", &reaction)
             }
         case .release: end(.init(.succeeded), &reaction)
         }
@@ -146,7 +143,7 @@ public struct RunProgress: Hashable, Sendable {
         }
         if ready.isEmpty || isKeeping { return }
         // Nothing runs: what has succeeded so far can be kept apart from what comes.
-        if !steps.contains(where: { $0.state == .running }), !batch.isEmpty, batch.allSatisfy({ state(of: $0) == .succeeded }) {
+        if !batch.isEmpty, batch.allSatisfy({ state(of: $0) == .succeeded }) {
             isKeeping = true
             reaction.effects.append(.keep(batch.sorted()))
             return
@@ -195,7 +192,21 @@ public struct RunProgress: Hashable, Sendable {
         reaction.effects = [.stop(steps.filter { $0.state == .running }.map(\.name))]
     }
 
+    /// The reason is recorded before processes are ended: whoever is cut off in between must not begin their steps again.
+    private mutating func fail(_ reason: String, _ reaction: inout Reaction) {
+        guard steps.contains(where: { $0.state == .running }) else { return end(.init(.failed, error: reason), &reaction) }
+        reaction.change.failure = reason
+        stop(.init(.failed, error: reason), &reaction)
+    }
+
     private mutating func end(_ end: RunEnd, _ reaction: inout Reaction) {
+        for index in steps.indices {
+            switch steps[index].state {
+            case .running: move(index, to: .cancelled, &reaction)
+            case .waiting: move(index, to: end.state == .cancelled ? .cancelled : .skipped, &reaction)
+            default: break
+            }
+        }
         state = end.state
         reaction.change.end = end
     }
