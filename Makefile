@@ -46,7 +46,7 @@ bench-image: release ## image build and push against tar|pigz+skopeo, umoci+skop
 bench-layer: release ## one large layer against igzip -1 on all processors, and memory for a 5 GB tree
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/layer
 
-bench-run: release ## trigger to finished one-step run, and idle memory
+bench-run: release ## trigger to finished one-step run, 200 queued runs, and idle memory, against Buildbot
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/run
 
 bench-webhooks: release ## durable webhooks a second, with the server killed under load

@@ -44,6 +44,7 @@ class Server:
     def __init__(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="slipway-bench.")
         self.data = os.path.join(self.folder, "data")
+        self.repository = os.path.join(self.folder, "bench")
         self.port = free_port()
         self.environment = dict(os.environ, SLIPWAY_URL=f"http://127.0.0.1:{self.port}",
                                 GIT_AUTHOR_NAME="b", GIT_AUTHOR_EMAIL="b@example.org", GIT_COMMITTER_NAME="b",
@@ -109,16 +110,19 @@ class Server:
             self.connection = None
             raise
 
-    def latest_run(self) -> dict:
-        status, body = self.get("/api/v1/runs?project=bench&limit=1")
+    def runs(self, limit: int) -> list[dict]:
+        status, body = self.get(f"/api/v1/runs?project=bench&limit={limit}")
         if status != 200:
             self.fail(f"the API answered {status}: {body[:300]!r}")
-        runs = json.loads(body)
+        return json.loads(body)
+
+    def latest_run(self) -> dict:
+        runs = self.runs(1)
         return runs[0] if runs else {"id": 0, "state": "none"}
 
     def add_project(self, branch: str = "main") -> tuple[dict, str]:
         """A repository with one pipeline, as the project `bench`; returns the project and the commit."""
-        repository = os.path.join(self.folder, "bench")
+        repository = self.repository
         run("git", "init", "-q", "-b", branch, repository, env=self.environment)
         os.makedirs(os.path.join(repository, "pipelines"))
         with open(os.path.join(repository, "pipelines/bench.yaml"), "w") as file:
