@@ -35,8 +35,17 @@ extension PipelineEngine {
         }
         for mirror in try FileSystem.names(in: mirrorsFolder) {
             let project = mirror.hasSuffix(Self.mirrorSuffix) ? String(mirror.dropLast(Self.mirrorSuffix.count)) : mirror
-            if try await parts.store.project(project) == nil { try FileSystem.remove(mirrorsFolder.appending(mirror)) }
+            if mirror.hasSuffix(Self.mirrorSuffix) {
+                if try await parts.store.project(project) == nil { try await removeMirror(of: project) }
+            } else {
+                try FileSystem.remove(mirrorsFolder.appending(mirror))
+            }
         }
+    }
+
+    /// Another server may be fetching into it.
+    func removeMirror(of project: String) async throws {
+        try FileSystem.remove(try await mirror(project).setAside())
     }
 
     private func isKnown(run: String) async throws -> Bool {
