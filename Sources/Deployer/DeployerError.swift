@@ -6,6 +6,8 @@ public struct DeployerError: Error, Hashable, Sendable, CustomStringConvertible 
         case invalidValue
         /// Another route already answers for this host name.
         case hostTaken
+        /// Another server has taken the deployment over, or a later deployment the route.
+        case staleHolder
         /// The reverse proxy program is not installed.
         case routerMissing
         /// The router's address is in use by another program.

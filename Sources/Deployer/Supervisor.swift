@@ -77,6 +77,9 @@ public actor Supervisor: Service {
     }
 
     private func watch() async throws {
+        // Another server may have looked after everything since.
+        journal.forget()
+        failures = [:]
         while !Task.isCancelled {
             do {
                 for action in try await tick() { logger.info("\(action)") }

@@ -90,7 +90,8 @@ extension PipelineEngine {
             deployment: deployment.name, project: deployment.project, pipeline: deployment.pipeline,
             stage: deployment.stage, image: deployment.digest, service: service, environment: environment,
             host: stage.hostName(project: deployment.project),
-            drainSeconds: stage.drain ?? 10, previous: deployment.previous.map(Deployment.name))
+            drainSeconds: stage.drain ?? 10, previous: deployment.previous.map(Deployment.name), number: deployment.id,
+            epoch: deployment.epoch)
     }
 
     private func followers(of deployment: Deployment) async throws -> [NewDeployment] {

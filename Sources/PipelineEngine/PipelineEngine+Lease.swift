@@ -17,8 +17,10 @@ private final class Renewal: Sendable {
 extension PipelineEngine {
     /// Runs `body` while the lease is renewed. When the lease is lost the body is cancelled and `LeaseLost` thrown;
     /// when the store cannot be asked, or does not answer, the holder stops by its own clock before the lease expires.
+    ///
+    /// - Parameter outlastsStore: go on while the store says that it is unavailable. Not when the holder was frozen.
     func holding<T: Sendable>(
-        renew: @escaping @Sendable () async throws -> Bool, _ body: @escaping @Sendable () async throws -> T
+        outlastsStore: Bool = false, renew: @escaping @Sendable () async throws -> Bool, _ body: @escaping @Sendable () async throws -> T
     ) async throws -> T {
         let lease = settings.leaseSeconds
         let renewal = Renewal()
@@ -36,6 +38,8 @@ extension PipelineEngine {
                         throw error
                     } catch is CancellationError {
                         return nil
+                    } catch let error as StateError where outlastsStore && error.code == .unavailable {
+                        self.trouble.began(error)
                     } catch {
                         self.logger.warning("lease not renewed, trying again: \(error)")
                     }
@@ -43,6 +47,7 @@ extension PipelineEngine {
             }
             // Beside the renewal: a store that hangs must not keep the holder from stopping.
             group.addTask {
+                if outlastsStore { try await self.untilFrozen(longerThan: .seconds(lease * 0.5)) }
                 let limit = Duration.seconds(lease * 0.8)
                 while true {
                     let left = limit - renewal.age
@@ -55,6 +60,15 @@ extension PipelineEngine {
                 if let result { return result }
             }
             throw LeaseLost()
+        }
+    }
+
+    /// Throws once this process stood still: others may have taken over meanwhile.
+    private func untilFrozen(longerThan limit: Duration) async throws {
+        while true {
+            let before = ContinuousClock.now
+            try await Task.sleep(for: .seconds(1))
+            if ContinuousClock.now - before > limit { throw LeaseLost() }
         }
     }
 }

@@ -2,6 +2,7 @@ import ContainerRuntime
 import DeliveryModel
 import Deployer
 import Foundation
+import GitRepository
 import Logging
 public import StateStore
 import SystemPackage
@@ -13,7 +14,8 @@ extension PipelineEngine {
     /// Removes a project: what the store knows, then its instances, routes, run folders and mirror.
     public func removeProject(_ name: String) async throws -> RemovalOutcome {
         let outcome = try await parts.store.removeProject(name)
-        if outcome == .removed { try await removeOrphans() }
+        // Its containers may be on another machine than a server that does not work.
+        if outcome == .removed, settings.works { try await removeOrphans() }
         return outcome
     }
 
@@ -36,7 +38,11 @@ extension PipelineEngine {
         }
         for mirror in try FileSystem.names(in: mirrorsFolder) {
             let project = mirror.hasSuffix(Self.mirrorSuffix) ? String(mirror.dropLast(Self.mirrorSuffix.count)) : mirror
-            if try await parts.store.project(project) == nil { try FileSystem.remove(mirrorsFolder.appending(mirror)) }
+            if mirror.hasSuffix(Self.mirrorSuffix) {
+                if try await parts.store.project(project) == nil { try await removeMirror(of: project) }
+            } else {
+                try FileSystem.remove(mirrorsFolder.appending(mirror))
+            }
         }
     }
 
@@ -48,6 +54,11 @@ extension PipelineEngine {
             else { continue }
             try await discardContainer(run: run, step: step)
         }
+    }
+
+    /// Another server may be fetching into it.
+    func removeMirror(of project: String) async throws {
+        try FileSystem.remove(try await mirror(project).setAside())
     }
 
     private func isKnown(run: String) async throws -> Bool {

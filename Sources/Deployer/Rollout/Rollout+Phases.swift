@@ -13,7 +13,7 @@ extension Rollout {
         guard !order.host.isEmpty else { return Outcome(.switched, "no host name, nothing to switch") }
         let observed = try await target.observe(deployment: order.deployment)
         if let unfit = try await firstUnfit(order, observed) { return unfit }
-        let generation = try await router.apply(route(order, observed))
+        let generation = try await router.apply(route(order, observed), by: order.fence)
         return Outcome(.switched, "\(order.host) handed over with \(generation)")
     }
 
@@ -22,7 +22,7 @@ extension Rollout {
         let observed = try await target.observe(deployment: order.deployment)
         if let unfit = try await firstUnfit(order, observed) { return unfit }
         // The same route again: changes nothing, and tells the generation when a crash made us forget it.
-        let generation = try await router.apply(route(order, observed))
+        let generation = try await router.apply(route(order, observed), by: order.fence)
         try await router.confirm(generation)
         return Outcome(.confirmed, "\(order.host) is answered by \(count(order)) of \(order.image.short) only")
     }
@@ -33,7 +33,7 @@ extension Rollout {
         let upstreams = observed.compactMap { $0.upstream(port: order.service.port) }
         // All instances gone by now? They are the supervisor's to bring back; the old ones are out of the route.
         guard !upstreams.isEmpty else { return Outcome(.drained, "no instance has an address") }
-        let generation = try await router.refresh(route(order, observed))
+        let generation = try await router.refresh(route(order, observed), by: order.fence)
         guard let generation else { return Outcome(.drained, "a newer deployment owns the route") }
         let empty = try await waitUntilDrained(before: generation, seconds: order.drainSeconds)
         return Outcome(
@@ -58,12 +58,12 @@ extension Rollout {
                 } else { [Upstream]() }
             if let previous = order.previous, !old.isEmpty {
                 let generation = try await router.apply(
-                    Route(key: order.routeKey, host: order.host, upstreams: old, deployment: previous))
+                    Route(key: order.routeKey, host: order.host, upstreams: old, deployment: previous), by: order.fence)
                 try await router.confirm(generation)
                 _ = try await waitUntilDrained(before: generation, seconds: order.drainSeconds)
                 message = "\(order.host) is back with the previous instances, the new ones are stopped"
             } else {
-                try await router.remove(key: order.routeKey)
+                try await router.remove(key: order.routeKey, by: order.fence)
                 message = "there is nothing to go back to: the route is removed, the new instances are stopped"
             }
         } else if order.previous != nil {

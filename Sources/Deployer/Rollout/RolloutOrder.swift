@@ -1,7 +1,7 @@
 public import DeliveryModel
 public import OCIModel
 
-/// What a rollout has to bring about. Frozen when the deployment is made: it never changes while phases advance.
+/// What a rollout has to bring about. Frozen when the deployment is made, except for the epoch: it never changes while phases advance.
 public struct RolloutOrder: Codable, Hashable, Sendable {
     /// Id of the deployment.
     public var deployment: String
@@ -18,10 +18,15 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     public var drainSeconds: Double
     /// The deployment whose instances serve now and are stopped at the end.
     public var previous: String?
+    /// Grows from deployment to deployment.
+    public var number: Int64
+    /// Grows whenever another server takes the deployment over; what an older holder still asks for is refused.
+    public var epoch: Int64
 
     public init(
         deployment: String, project: String, pipeline: String, stage: String, image: Digest,
-        service: ServiceDefinition, environment: [String: String] = [:], host: String, drainSeconds: Double = 30, previous: String? = nil
+        service: ServiceDefinition, environment: [String: String] = [:], host: String, drainSeconds: Double = 30,
+        previous: String? = nil, number: Int64 = 0, epoch: Int64 = 0
     ) {
         self.deployment = deployment
         self.project = project
@@ -33,10 +38,14 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
         self.host = host
         self.drainSeconds = drainSeconds
         self.previous = previous
+        self.number = number
+        self.epoch = epoch
     }
 
     /// `project/pipeline/stage`: the pipelines of a project may name their stages alike.
     public var routeKey: String { "\(project)/\(pipeline)/\(stage)" }
+
+    var fence: RouteFence { RouteFence(deployment: deployment, number: number, epoch: epoch) }
 
     var instances: [InstanceSpec] { (0..<max(1, service.replicas)).map { InstanceSpec(order: self, replica: $0) } }
 }
