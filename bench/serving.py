@@ -44,8 +44,11 @@ class Server:
     With `beside`: another one of the same data directory, which that one removes.
     """
 
-    def __init__(self, beside: "Server | None" = None, **settings: str) -> None:
+    def __init__(self, beside: "Server | None" = None, disk=None, **settings: str) -> None:
+        """With `disk`: is called first, to give the data directory (`data`) a file system of 400 MiB."""
         self.beside = beside
+        self.disk = disk
+        self.is_kept = False
         self.settings = beside.settings if beside else settings
         self.folder = beside.folder if beside else tempfile.mkdtemp(prefix="slipway-bench.")
         self.data = os.path.join(self.folder, "data")
@@ -61,20 +64,22 @@ class Server:
     def __enter__(self) -> "Server":
         if self.beside is None:
             os.makedirs(self.data)
+            if self.disk:
+                self.disk(self, 400)
             run(SLIPWAY, "image", "import", f"{IMAGES}/busybox.tar", "library/busybox:1", "--data", self.data)
         self.start()
         with open(os.path.join(self.data, "admin-token")) as file:
             self.environment["SLIPWAY_TOKEN"] = file.read().strip()
         return self
 
-    def start(self) -> None:
-        """Starts it and waits until it is ready."""
+    def start(self, until_ready: bool = True) -> None:
+        """Starts it and, unless told otherwise, waits until it is ready."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [SLIPWAY, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--router-port", str(self.router_port)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=dict(os.environ, **self.settings))
         deadline = time.monotonic() + 30
-        while True:
+        while until_ready:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self.get("/readyz")[0] == 200:
                     break
@@ -89,6 +94,10 @@ class Server:
     def __exit__(self, *_) -> None:
         if self.beside is not None:
             return self.end()
+        if self.is_kept:
+            self.end()
+            print(f"kept: {self.folder}")
+            return
         with contextlib.suppress(Exception):
             subprocess.run([SLIPWAY, "project", "remove", "bench"], env=self.environment, capture_output=True, timeout=30)
         self.end()

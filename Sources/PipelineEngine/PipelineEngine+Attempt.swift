@@ -13,17 +13,6 @@ extension PipelineEngine {
     func attend(_ name: String, _ job: RunJob, _ progress: RunProgress, isNew: Bool) async throws -> StepEnd {
         guard let plan = job.plan?.steps.first(where: { $0.name == name }), let step = progress.steps.first(where: { $0.name == name })
         else { return .refused("the plan has no such step") }
-        do {
-            return try await attend(step, plan, job, isNew: isNew)
-        } catch {
-            try Self.throwUnlessOfTheRun(error)
-            // Waits for a holder that was cut off in the middle of a start: nothing of a step may begin after its end.
-            try await discardContainer(run: job.run.id, step: name)
-            return .refused("\(error)")
-        }
-    }
-
-    private func attend(_ step: StepProgress, _ plan: StepPlan, _ job: RunJob, isNew: Bool) async throws -> StepEnd {
         let container = Self.container(run: job.run.id, step: step.name)
         var observed = isNew ? nil : try await parts.runtime.observe(container)
         if let left = observed, left.labels[Self.attemptLabel] ?? "1" != "\(step.attempt)" {

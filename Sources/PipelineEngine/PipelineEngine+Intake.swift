@@ -7,8 +7,6 @@ import StateStore
 
 extension PipelineEngine {
     static let pipelineFolder = "pipelines"
-    /// How often work on a delivery or a run may be cut off by the end of the server before it counts as its cause.
-    public static let startLimit = 3
     private static let pipelineFileLimit = 256 << 10
     /// Seconds until a delivery that failed is tried again; after the last it is given up.
     private static let retryDelays: [Double] = [1, 2, 5, 15, 60, 300]
@@ -17,8 +15,8 @@ extension PipelineEngine {
     func intake() async throws -> Bool {
         let claimed = try await parts.store.claimDelivery(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
         guard let delivery = claimed else { return false }
-        guard delivery.starts <= Self.startLimit else {
-            let reason = "quarantined: the server ended \(Self.startLimit) times while it worked on this delivery"
+        guard delivery.starts <= settings.startLimit else {
+            let reason = "quarantined: the server ended \(settings.startLimit) times while it worked on this delivery"
             logger.error("delivery \(delivery.id) of \(delivery.project) is \(reason)")
             try await parts.store.postponeDelivery(delivery.id, reason: reason, delay: 0, final: true)
             return true

@@ -77,7 +77,7 @@ extension PipelineEngine {
             do { try await pruneWorkspaces() } catch  where !(error is CancellationError) {
                 logger.error("old workspaces could not be removed: \(error)")
             } catch {}
-            try? await Task.sleep(for: .seconds(min(max(settings.keepWorkspace / 4, 1), 600)))
+            try? await Task.sleep(for: .seconds(min(max(settings.keepWorkspace / 4, 1), 30)))
         }
     }
 }

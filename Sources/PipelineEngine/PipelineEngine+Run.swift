@@ -21,39 +21,56 @@ extension PipelineEngine {
         let log = logger
         log.info("run claimed", metadata: ["run": "\(run.id)", "epoch": "\(run.epoch)", "phase": "\(run.phase)"])
         do {
-            try await holding {
+            let rest = try await holding {
                 try await parts.store.renewRun(run.id, epoch: run.epoch, leaseSeconds: settings.leaseSeconds)
             } _: {
                 try await carryOut(run)
             }
+            await tidyUp(after: run.id, rest)
         } catch is LeaseLost {
             log.warning("run \(run.id) is not ours any more: its lease is over, or another server has it")
         }
         return true
     }
 
-    private func carryOut(_ claimed: Run) async throws {
+    /// What is left to do when a run is over; nobody holds it any more. Whoever is cut off here leaves it to the sweep.
+    private struct Rest: Sendable {
+        var state: RunState
+        /// Steps whose containers may be there.
+        var steps: Set<String>
+    }
+
+    private func tidyUp(after run: Int64, _ rest: Rest) async {
+        await withTaskGroup(of: Void.self) { group in
+            for step in rest.steps { group.addTask { await discard(step, ofRun: run) } }
+        }
+        await putAway(run, rest.state)
+    }
+
+    private func carryOut(_ claimed: Run) async throws -> Rest {
         let steps = try await untilAnswered { try await parts.store.steps(of: claimed.id) }
         let job = RunJob(claimed, files: workspace(of: claimed.id))
         var progress = RunProgress(claimed, steps, job, kept: Set(try job.files.batches().joined()))
         var event = await firstEvent(job)
-        // Each round lasts until the run is over, or until whatever is under way has to be left.
-        while let stopped = try await work(on: job, &progress, from: event) {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for step in stopped {
-                    group.addTask { try await discardContainer(run: claimed.id, step: step) }
+        while true {
+            switch try await work(on: job, &progress, from: event) {
+            case .over(let steps): return Rest(state: progress.state, steps: steps)
+            case .stop(let steps):
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for step in steps {
+                        group.addTask { try await discardContainer(run: claimed.id, step: step) }
+                    }
+                    try await group.waitForAll()
                 }
-                try await group.waitForAll()
+                event = .stopped
             }
-            event = .stopped
         }
-        await putAway(claimed.id, progress.state)
     }
 
     /// How work on a claimed run begins.
     private func firstEvent(_ job: RunJob) async -> RunEvent {
-        guard job.run.starts <= Self.startLimit else {
-            return .trouble("the server ended \(Self.startLimit) times while it worked on this run (push again to try once more)")
+        guard job.run.starts <= settings.startLimit else {
+            return .trouble("the server ended \(settings.startLimit) times while it worked on this run (push again to try once more)")
         }
         if job.run.cancelRequested { return .cancelAsked(job.run.reasonOfCancellation) }
         guard job.plan != nil else { return .trouble("the run has no plan that this version can read") }
@@ -68,51 +85,56 @@ extension PipelineEngine {
     /// What came of an effect.
     private enum Outcome: Sendable {
         case event(RunEvent, LayerUploads? = nil)
-        case discarded
+        case discarded(String)
+    }
+
+    /// Until when effects are carried out.
+    private enum Round {
+        /// The run is over; the containers of these steps are still to be removed.
+        case over(Set<String>)
+        /// Whatever is under way has been left; the processes of these steps have to be ended.
+        case stop([String])
     }
 
     /// Applies events and carries out what follows from them.
-    ///
-    /// - Returns: nil when the run is over; otherwise the steps whose processes have to be ended now.
-    private func work(on job: RunJob, _ progress: inout RunProgress, from first: RunEvent) async throws -> [String]? {
+    private func work(on job: RunJob, _ progress: inout RunProgress, from first: RunEvent) async throws -> Round {
         try await withThrowingTaskGroup(of: Outcome.self) { group in
             defer { group.cancelAll() }
-            var discarding = 0
+            var discarding: Set<String> = []
             // What may begin only when nothing is being removed.
             var later: [RunEffect] = []
             var uploads: LayerUploads?
-            func react(to event: RunEvent) async throws -> [String]? {
+            func react(to event: RunEvent) async throws -> Round? {
                 let (change, effects) = progress.apply(event)
                 if !change.isEmpty { try await record(change, job, image: progress.image) }
                 for effect in effects {
                     switch effect {
-                    case .stop(let steps): return steps
+                    case .stop(let steps): return .stop(steps)
                     case .discard(let step):
-                        discarding += 1
-                        group.addTask { await discard(step, of: job) }
+                        discarding.insert(step)
+                        if !progress.state.isTerminal { group.addTask { await discard(step, ofRun: job.run.id) } }
                     case .keep: later.append(effect)
                     default: begin(effect)
                     }
                 }
-                return nil
+                return progress.state.isTerminal ? .over(discarding) : nil
             }
             func begin(_ effect: RunEffect) {
                 let (progress, uploads) = (progress, uploads)
                 group.addTask { try await perform(effect, job, progress, uploads) }
             }
-            if let steps = try await react(to: first) { return steps }
+            if let end = try await react(to: first) { return end }
             group.addTask { .event(.cancelAsked(try await cancellation(of: job.run.id))) }
             while true {
-                if progress.state.isTerminal, discarding == 0 { return nil }
-                if discarding == 0 {
+                if discarding.isEmpty {
                     for effect in later { begin(effect) }
                     later = []
                 }
                 switch try await group.next() {
                 case .event(let event, let made)?:
                     uploads = made ?? uploads
-                    if let steps = try await react(to: event) { return steps }
-                case .discarded?: discarding -= 1
+                    if let end = try await react(to: event) { return end }
+                case .discarded(let step)?: discarding.remove(step)
                 case nil: throw CancellationError()
                 }
             }
@@ -157,31 +179,49 @@ extension PipelineEngine {
             deployments: plan.stages.filter { $0.after == nil }.map { newDeployment(to: $0, kind: "automatic", by: "slipway") })
     }
 
+    /// Carries out an effect. What fails while the disk is full is not the run's fault: it is done again when there is room.
     private func perform(
         _ effect: RunEffect, _ job: RunJob, _ progress: RunProgress, _ uploads: LayerUploads?
     ) async throws -> Outcome {
-        do {
-            switch effect {
-            case .checkOut:
-                try await checkOut(job.run, to: job.files)
-                return .event(.checkedOut)
-            case .keep(let steps):
-                try await job.files.close(batch: steps)
-                return .event(.kept)
-            case .attend(let name, let attempt, let isNew):
-                return .event(.ended(step: name, attempt: attempt, try await attend(name, job, progress, isNew: isNew)))
-            case .build:
-                let (image, uploads) = try await buildImage(job)
-                return .event(.built(image), uploads)
-            case .publish(let digest):
-                try await publish(job, digest, ahead: uploads)
-                return .event(.published)
-            case .discard(let step): return await discard(step, of: job)
-            case .stop: return .event(.stopped)
+        while true {
+            do {
+                return try await carryOut(effect, job, progress, uploads)
+            } catch {
+                try Self.throwUnlessOfTheRun(error)
+                guard diskSpace.shortage() != nil else { return .event(try await failure(of: effect, job, error)) }
+                while diskSpace.shortage() != nil { try await Task.sleep(for: .seconds(1)) }
             }
-        } catch {
-            try Self.throwUnlessOfTheRun(error)
-            return .event(.trouble((error as? RunFailed)?.reason ?? "\(error)"))
+        }
+    }
+
+    private func failure(of effect: RunEffect, _ job: RunJob, _ error: any Error) async throws -> RunEvent {
+        let reason = (error as? RunFailed)?.reason ?? "\(error)"
+        guard case .attend(let step, let attempt, _) = effect else { return .trouble(reason) }
+        // Waits for a holder that was cut off in the middle of a start: nothing of a step may begin after its end.
+        try await discardContainer(run: job.run.id, step: step)
+        return .ended(step: step, attempt: attempt, .refused(reason))
+    }
+
+    private func carryOut(
+        _ effect: RunEffect, _ job: RunJob, _ progress: RunProgress, _ uploads: LayerUploads?
+    ) async throws -> Outcome {
+        switch effect {
+        case .checkOut:
+            try await checkOut(job.run, to: job.files)
+            return .event(.checkedOut)
+        case .keep(let steps):
+            try await job.files.close(batch: steps)
+            return .event(.kept)
+        case .attend(let name, let attempt, let isNew):
+            return .event(.ended(step: name, attempt: attempt, try await attend(name, job, progress, isNew: isNew)))
+        case .build:
+            let (image, uploads) = try await buildImage(job)
+            return .event(.built(image), uploads)
+        case .publish(let digest):
+            try await publish(job, digest, ahead: uploads)
+            return .event(.published)
+        case .discard(let step): return await discard(step, ofRun: job.run.id)
+        case .stop: return .event(.stopped)
         }
     }
 
@@ -192,11 +232,12 @@ extension PipelineEngine {
     }
 
     /// What cannot be removed now is removed by ``sweep()``.
-    private func discard(_ step: String, of job: RunJob) async -> Outcome {
-        do { try await discardContainer(run: job.run.id, step: step) } catch {
-            logger.warning("the container of step '\(step)' of run \(job.run.id) stays for now: \(error)")
-        }
-        return .discarded
+    @discardableResult
+    private func discard(_ step: String, ofRun run: Int64) async -> Outcome {
+        do { try await discardContainer(run: run, step: step) } catch  where !(error is CancellationError) {
+            logger.warning("the container of step '\(step)' of run \(run) stays for now: \(error)")
+        } catch {}
+        return .discarded(step)
     }
 
     private func checkOut(_ run: Run, to files: RunWorkspace) async throws {

@@ -49,6 +49,8 @@ extension PipelineEngine {
             guard let id = Int64(name), !workspace(of: id).isGone, let run = try await parts.store.run(id), run.state.isTerminal else {
                 continue
             }
+            // Whoever ended it is about to put it away.
+            if Date.now.timeIntervalSince1970 - (run.finishedAt ?? 0) < 10 { continue }
             if run.state != .succeeded {
                 if Date.now.timeIntervalSince1970 - (run.finishedAt ?? 0) < settings.keepWorkspace {
                     try await workspace(of: id).rest()

@@ -83,6 +83,8 @@ public struct PipelineEngine: Service {
         public var outbox: OutboxPolicy
         /// How often branches are looked at for pushes nobody told of; zero: never.
         public var reconcileInterval: Duration
+        /// How often work on a delivery or a run may be cut off by the end of the server before it counts as its cause.
+        public var startLimit: Int
 
         public init(
             dataFolder: FilePath, holder: String, isShared: Bool = false, works: Bool = true,
@@ -90,7 +92,7 @@ public struct PipelineEngine: Service {
             leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
             registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, stepNetwork: ContainerSpec.Network = .bridge,
             publicURL: String, outbox: OutboxPolicy = OutboxPolicy(),
-            reconcileInterval: Duration = .seconds(300)
+            reconcileInterval: Duration = .seconds(300), startLimit: Int = 3
         ) {
             self.dataFolder = dataFolder
             self.holder = holder
@@ -108,6 +110,7 @@ public struct PipelineEngine: Service {
             self.publicURL = publicURL
             self.outbox = outbox
             self.reconcileInterval = reconcileInterval
+            self.startLimit = startLimit
         }
     }
 

@@ -89,7 +89,7 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
         _ = try access.requireActor(request)
         let name = try context.parameters.require("project")
         let deliveries = try await parts.store.deliveries(project: name, limit: 100)
-        return try json(deliveries.map(DeliveryValue.init))
+        return try json(deliveries.map { DeliveryValue($0, isQuarantined: parts.engine.isQuarantined($0)) })
     }
 
     router.post("/api/v1/deliveries/:delivery/retry") { request, context -> Response in
@@ -146,13 +146,13 @@ public struct DeliveryValue: Codable, Sendable {
     public var outcome: String?
     public var receivedAt: Double
 
-    init(_ delivery: Delivery) {
+    init(_ delivery: Delivery, isQuarantined: Bool) {
         id = delivery.id
         forge = delivery.forge
         event = delivery.event
         branch = delivery.branch ?? delivery.tag
         commit = delivery.commit
-        state = delivery.isQuarantined ? "quarantined" : delivery.state.rawValue
+        state = isQuarantined ? "quarantined" : delivery.state.rawValue
         outcome = delivery.outcome
         receivedAt = delivery.receivedAt
     }

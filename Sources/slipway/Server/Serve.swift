@@ -179,7 +179,7 @@ struct Server {
                 dataFolder: folder.path, holder: place.holder, isShared: settings.store.isShared, works: works,
                 admission: { try await belonging?.check() }, concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve,
                 keepWorkspace: settings.keepWorkspace, publicURL: settings.publicURL,
-                reconcileInterval: settings.reconcileInterval), logger: logger)
+                reconcileInterval: settings.reconcileInterval, startLimit: settings.quarantineAfter), logger: logger)
         declaration.set { try await engine.declaredOrders() }
         let web = WebParts(
             store: store, engine: engine, images: images, secrets: secrets,

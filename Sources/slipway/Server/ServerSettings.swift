@@ -27,6 +27,8 @@ struct ServerSettings {
     var keepWorkspace: Double
     /// Zero: never.
     var reconcileInterval: Duration
+    /// Deaths of the server while it worked on something, after which that is set aside.
+    var quarantineAfter: Int
     var layers: LayerLimits
     var readersNeedToken: Bool
     var dockerConfig: String?
@@ -86,6 +88,7 @@ struct ServerSettings {
             diskReserve: Int64(min(max(reader.int(forKey: "disk.reserve", default: 256), 0), 1 << 20)) << 20,
             keepWorkspace: try keepWorkspace(reader.string(forKey: "workspace.keep", default: "24h")),
             reconcileInterval: try interval(reader.string(forKey: "reconcile.interval", default: "5m"), key: "reconcile.interval"),
+            quarantineAfter: max(reader.int(forKey: "quarantine.after", default: 3), 1),
             layers: try LayerLimits.read { reader.string(forKey: ConfigKey($0.rawValue)) },
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
