@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover torture-upload simulate race-gc clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover torture torture-upload simulate race-gc clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -57,6 +57,9 @@ bench-takeover: release ## how long the work of a server that dies lies still, t
 
 torture-upload: setup ## 200 pushes through a proxy that breaks everything, with kills of the client
 	SLIPWAY_TORTURE_ROUNDS=200 swift test --filter TortureTests
+
+torture: release ## 1,000 kills of servers on SQLite and PostgreSQL, PostgreSQL away, disks full, servers frozen (KILLS=…)
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/torture --kills $(or $(KILLS),1000)
 
 simulate: setup ## a run's state machine through 1,000,000 seeds of crashes, frozen servers, failing stores (FIRST=…, COUNT=…)
 	swift build -c release --product simulate && .build/release/simulate $(or $(FIRST),0) $(or $(COUNT),1000000)

@@ -15,7 +15,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SLIPWAY = os.path.abspath(os.environ.get("SLIPWAY") or os.path.join(HERE, "../.build/release/slipway"))
-IMAGES = os.path.abspath(os.path.join(HERE, "../.cache/images"))
+# Holds busybox.tar; made when it is not named.
+IMAGES = os.path.abspath(os.environ.get("SLIPWAY_IMAGES") or os.path.join(HERE, "../.cache/images"))
 # One step that does nothing.
 PIPELINE = "steps:\n  - {name: nothing, image: library/busybox:1, commands: ['true']}\n"
 
@@ -176,7 +177,8 @@ class Server:
 def prepare() -> None:
     """Becomes root, and makes what a server needs."""
     if os.geteuid() != 0:
-        os.execvp("sudo", ["sudo", "--preserve-env=SLIPWAY,PATH,TMPDIR", sys.executable, *sys.argv])
+        os.execvp("sudo", ["sudo", "--preserve-env=SLIPWAY,SLIPWAY_IMAGES,PATH,TMPDIR", sys.executable, *sys.argv])
     if shutil.which(SLIPWAY) is None:
         sys.exit(f"bench: {SLIPWAY} is missing (make release)")
-    run(os.path.join(HERE, "../scripts/base-images"), IMAGES)
+    if "SLIPWAY_IMAGES" not in os.environ:
+        run(os.path.join(HERE, "../scripts/base-images"), IMAGES)

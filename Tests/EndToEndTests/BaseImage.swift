@@ -13,7 +13,7 @@ enum BaseImage {
                 at: root.appendingPathComponent(name), withIntermediateDirectories: true)
         }
         try FileManager.default.copyItem(atPath: busybox, toPath: root.path + "/bin/busybox")
-        for name in ["sh", "cat", "cp", "dd", "echo", "mkdir", "sleep", "wc", "base64", "httpd", "true", "false", "grep", "printf"] {
+        for name in ["sh", "cat", "cp", "dd", "echo", "mkdir", "sleep", "wc", "base64", "httpd", "true", "false", "grep", "printf", "test", "wget"] {
             try FileManager.default.createSymbolicLink(
                 atPath: root.path + "/bin/\(name)", withDestinationPath: "/bin/busybox")
         }
