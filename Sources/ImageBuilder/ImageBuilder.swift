@@ -1,9 +1,7 @@
 import BlockingQueue
-import Dispatch
 import FoundationEssentials
 public import ImageStore
 import OCIModel
-import Synchronization
 import SystemPackage
 public import TarArchive
 
@@ -27,22 +25,24 @@ public struct ImageBuilder: Sendable {
     ///
     /// - Parameter layers: sees the layers while they are written, for instance to send them on; nil when nobody does.
     public func build(_ request: BuildRequest, layers listener: (any LayerListener)? = nil) async throws -> BuiltImage {
-        let (sources, key): ([CopySource], Digest?) = try await queue.run { cancellation in
-            let sources = try look(at: request) { cancellation.isCancelled }
-            return (sources, try imageKey(request, sources))
-        }
-        if let key, let known = try await queue.run({ _ in cache.image(key) }), try await renew(known) { return known }
+        let sources = try await look(at: request)
+        let known = try await queue.run { _ in try imageKey(request, sources).flatMap(cache.image) }
+        if let known, try await renew(known) { return known }
         return try await assemble(request, sources, listener)
     }
 
-    /// Finds out what of each copy changed; side by side, as it is the file system that takes the time. Blocking.
-    private func look(at request: BuildRequest, isCancelled: @escaping @Sendable () -> Bool) throws -> [CopySource] {
-        let found = Mutex<[Result<CopySource, any Error>?]>(Array(repeating: nil, count: request.copies.count))
-        DispatchQueue.concurrentPerform(iterations: request.copies.count) { number in
-            let source = Result { try CopySource(request.copies[number], request, cache, isCancelled: isCancelled) }
-            found.withLock { $0[number] = source }
+    /// Finds out what of each copy changed; side by side, as it is the file system that takes the time.
+    private func look(at request: BuildRequest) async throws -> [CopySource] {
+        try await withThrowingTaskGroup(of: (Int, CopySource).self) { group in
+            for (number, copy) in request.copies.enumerated() {
+                group.addTask {
+                    try await queue.run { cancellation in
+                        (number, try CopySource(copy, request, cache) { cancellation.isCancelled })
+                    }
+                }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }.sorted { $0.0 < $1.0 }.map(\.1)
         }
-        return try found.withLock { $0 }.compactMap { try $0?.get() }
     }
 
     private func assemble(

@@ -32,15 +32,8 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
     }
 
     fileprivate init(_ algorithm: DigestAlgorithm, hash: some Sequence<UInt8>) {
-        let digits = Array("0123456789abcdef".utf8)
-        var text: [UInt8] = []
-        text.reserveCapacity(algorithm.hexCount)
-        for byte in hash {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
-        }
         self.algorithm = algorithm
-        self.hex = String(decoding: text, as: UTF8.self)
+        hex = hash.hexadecimal
     }
 
     /// The digest of `bytes` by `algorithm`.

@@ -27,17 +27,13 @@ struct OutboxRequest: Sendable {
             body = Array(try encoder.encode(Notification(message, url: page)))
             let code = HMAC<SHA256>.authenticationCode(for: body, using: SymmetricKey(data: Array(secret.utf8)))
             headers.add(name: "X-Slipway-Event", value: message.facts.event.rawValue)
-            headers.add(name: "X-Slipway-Signature", value: "sha256=\(Self.hex(code))")
+            headers.add(name: "X-Slipway-Signature", value: "sha256=\(code.hexadecimal)")
         case .github, .gitea:
             url = "\(target.url)/statuses/\(message.facts.commit)"
             body = Array(try encoder.encode(CommitStatus(message.facts, page: page)))
             headers.add(name: "Accept", value: target.kind == .github ? "application/vnd.github+json" : "application/json")
             headers.add(name: "Authorization", value: target.kind == .github ? "Bearer \(secret)" : "token \(secret)")
         }
-    }
-
-    private static func hex(_ bytes: some Sequence<UInt8>) -> String {
-        bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
 }
 

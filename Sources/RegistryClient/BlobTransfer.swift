@@ -86,9 +86,8 @@ struct BlobTransfer {
 
     /// Asks whether the registry has the blob, mounts it, or opens an upload. Nil: it is there.
     private mutating func open() async throws -> UploadSession? {
-        let mustAsk = !isNew
-        isNew = false
-        if mustAsk, try await push.client.size(of: descriptor.digest, in: push.repository, scope: push.scope, task: push.task) != nil {
+        defer { isNew = false }
+        if !isNew, try await push.client.size(of: descriptor.digest, in: push.repository, scope: push.scope, task: push.task) != nil {
             return nil
         }
         let task = push.task

@@ -40,7 +40,6 @@ public actor BlobUpload {
     private var isOver = false
     /// What `commit` could not end.
     private var unfinished: (UploadSession, Descriptor)?
-    private var logger: Logger { opened.client.transport.logger }
 
     /// Bytes handed to the connection, written by the request's task.
     private final class Count: Sendable {
@@ -105,7 +104,7 @@ public actor BlobUpload {
                 return true
             }
         } catch let interruption as Interruption {
-            logger.info("\(session.task): \(interruption.error)")
+            opened.client.transport.logger.info("\(session.task): \(interruption.error)")
         } catch {
             throw Self.meaningful(error)
         }

@@ -15,6 +15,8 @@ public import TarArchive
 /// Hand it to ``RegistryClient/push(_:from:to:tag:mountFrom:ahead:progress:)``; let go of before, what is still on its way is
 /// given up.
 public final class LayerUploads: LayerListener {
+    /// What the layers travel by; a push that goes on with it need not sign in again.
+    public let client: RegistryClient
     private let push: Push
     private let store: ImageStore
     private let patience: Duration
@@ -39,6 +41,7 @@ public final class LayerUploads: LayerListener {
             client: client, source: StoreSource(store: store), repository: repository, scope: scope, mountFrom: mountFrom,
             task: "pushing a layer to \(client.host)/\(repository)", progress: nil, result: PushTally(Digest.sha256([])))
         let (blobs, known) = AsyncStream<(Descriptor, isNew: Bool)>.makeStream()
+        self.client = client
         (self.push, self.store, self.patience, self.known) = (push, store, patience, known)
         asking = Task {
             var there: Set<Digest> = []

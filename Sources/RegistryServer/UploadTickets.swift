@@ -22,9 +22,6 @@ struct UploadTickets: Sendable {
 
     private func seal(_ id: String, _ repository: RepositoryName) -> String {
         let code = HMAC<SHA256>.authenticationCode(for: Array("\(repository.rawValue)\n\(id)".utf8), using: key)
-        return code.prefix(16).map { byte in
-            let text = String(byte, radix: 16)
-            return text.count == 1 ? "0\(text)" : text
-        }.joined()
+        return code.prefix(16).hexadecimal
     }
 }

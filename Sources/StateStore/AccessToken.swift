@@ -30,7 +30,7 @@ public struct AccessToken: Codable, Hashable, Sendable {
 
     /// A new secret, to be shown once, and its hash.
     public static func newSecret() -> (secret: String, hash: String) {
-        let secret = "slipway_" + SecretBox.newKey().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        let secret = "slipway_" + SecretBox.newToken()
         return (secret, hash(of: secret))
     }
 

@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials
+import OCIModel
 
 /// Seals secrets before they reach a store: AES-256-GCM (NIST SP 800-38D) under the key of the data directory.
 public struct SecretBox: Sendable {
@@ -17,6 +18,9 @@ public struct SecretBox: Sendable {
 
     /// A new random key of 32 bytes.
     public static func newKey() -> [UInt8] { SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) } }
+
+    /// 256 random bits in hexadecimal: what nobody guesses.
+    public static func newToken() -> String { newKey().hexadecimal }
 
     /// A key of 32 bytes for another purpose, the same for the same box: HKDF-SHA-256 (RFC 5869).
     public func derivedKey(for purpose: String) -> [UInt8] {

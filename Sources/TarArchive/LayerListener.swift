@@ -1,6 +1,6 @@
 public import OCIModel
 
-/// Looks on while an image is made, for instance to send them on. Called from threads that may block.
+/// Looks on while an image is made, to send its layers on. Called from threads that may block.
 public protocol LayerListener: Sendable {
     /// The image has this layer or config, and the store may have it by now.
     ///

@@ -1,6 +1,7 @@
 import Crypto
 import FoundationEssentials
 import Hummingbird
+import OCIModel
 import PipelineEngine
 
 /// Who may do what. One administrator's token is made at the first start; browsers exchange it for a signed cookie.
@@ -100,10 +101,7 @@ public struct Access: Sendable {
     func isCSRF(_ text: String, for session: String) -> Bool { isCode(text, for: "csrf \(session)") }
 
     private func code(for body: String) -> String {
-        HMAC<SHA256>.authenticationCode(for: Array(body.utf8), using: key).map { byte in
-            let text = String(byte, radix: 16)
-            return text.count == 1 ? "0\(text)" : text
-        }.joined()
+        HMAC<SHA256>.authenticationCode(for: Array(body.utf8), using: key).hexadecimal
     }
 
     private func isCode(_ text: String, for body: String) -> Bool {

@@ -75,7 +75,7 @@ func addNotificationAPI(to router: Router<WebContext>, _ parts: WebParts) {
         guard try await parts.store.outboxTargets(project: project).count < 50 else {
             throw RequestProblem(.conflict, "'\(project)' has 50 notifications already", hint: "remove some first")
         }
-        let secret = newWebhookSecret()
+        let secret = SecretBox.newToken()
         let sealed = try parts.secrets.seal(secret, context: PipelineEngine.notifyContext(project))
         let id = try await parts.store.save(
             NewOutboxTarget(
@@ -142,11 +142,6 @@ private func knownProject(_ context: WebContext, _ parts: WebParts) async throws
     let name = try context.parameters.require("project")
     guard try await parts.store.project(name) != nil else { throw unknownProject(name) }
     return name
-}
-
-/// 256 random bits in hexadecimal.
-func newWebhookSecret() -> String {
-    SecretBox.newKey().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
 }
 
 private func checkAddress(_ text: String) throws {

@@ -26,10 +26,7 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
                 .badRequest, "the URL \(url) holds a password, which would be stored in the clear",
                 hint: "use a URL without one, or an ssh key of the server's user")
         }
-        let secret = SecretBox.newKey().map { byte in
-            let text = String(byte, radix: 16)
-            return text.count == 1 ? "0\(text)" : text
-        }.joined()
+        let secret = SecretBox.newToken()
         let sealed = try parts.secrets.seal(secret, context: "webhook/\(wanted.name)")
         try await parts.store.add(
             Project(

@@ -160,22 +160,17 @@ final class LogFeed: Sendable {
 
 /// The feeds that somebody looks at.
 final class LogFeeds: Sendable {
-    private final class Slot: Sendable {
-        private let feed: Mutex<WeakFeed>
-        private struct WeakFeed { weak var feed: LogFeed? }
-        init(_ feed: LogFeed) { self.feed = Mutex(WeakFeed(feed: feed)) }
-        var value: LogFeed? { feed.withLock { $0.feed } }
-    }
+    private struct WeakFeed { weak var feed: LogFeed? }
 
-    private let slots = Mutex<[String: Slot]>([:])
+    private let feeds = Mutex<[String: WeakFeed]>([:])
 
     /// The feed of that name; made when nobody looks at it yet.
     func feed(_ name: String, make: () -> LogFeed) -> LogFeed {
-        slots.withLock { slots in
-            if let feed = slots[name]?.value { return feed }
-            slots = slots.filter { $0.value.value != nil }
+        feeds.withLock { feeds in
+            if let feed = feeds[name]?.feed { return feed }
+            feeds = feeds.filter { $0.value.feed != nil }
             let feed = make()
-            slots[name] = Slot(feed)
+            feeds[name] = WeakFeed(feed: feed)
             return feed
         }
     }

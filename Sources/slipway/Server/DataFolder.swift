@@ -42,7 +42,7 @@ struct DataFolder {
 
     /// The administrator's token, made at the first start.
     func adminToken() throws -> String {
-        let token = try made("admin-token") { Data((Self.randomText() + "\n").utf8) }
+        let token = try made("admin-token") { Data((SecretBox.newToken() + "\n").utf8) }
         return String(decoding: token, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
@@ -52,12 +52,8 @@ struct DataFolder {
 
     /// Tells this data directory from others, wherever it is moved to.
     func id() throws -> String {
-        let id = try made("installation") { Data((Self.randomText() + "\n").utf8) }
+        let id = try made("installation") { Data((SecretBox.newToken() + "\n").utf8) }
         return String(decoding: id, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-    }
-
-    private static func randomText() -> String {
-        SecretBox.newKey().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
 
     /// A small file's content; made when it is missing or empty. Servers that start at once make it once.

@@ -74,7 +74,7 @@ struct OutsideRegistries: Registries {
             throw EngineError(.imageMissing, "\(reference) names no registry", hint: "write HOST/\(reference)")
         }
         try await sayingWhatMayPass {
-            _ = try await registry(host).push(
+            _ = try await (ahead?.client ?? registry(host)).push(
                 image, from: store, to: reference.repository, tag: reference.tag, ahead: ahead)
         }
     }

@@ -62,8 +62,8 @@ extension ImageCommand {
             let named = ImageReference(registry: reference.registry, repository: reference.repository, tag: tag, digest: nil)
             async let kept: Void = keep(image, as: named, in: store)
             do {
-                if let host = named.registry {
-                    _ = try await registries?.registry(host).push(
+                if let host = named.registry, let registries {
+                    _ = try await (uploads?.client ?? registries.registry(host)).push(
                         image.digest, from: store, to: named.repository, tag: tag, ahead: uploads)
                 }
             } catch {
