@@ -20,6 +20,10 @@ public struct DeployerError: Error, Hashable, Sendable, CustomStringConvertible 
         case instanceFailed
         /// The rollout may not make this step from this phase.
         case illegalTransition
+        /// Another holder has taken the deployment over, or it is over: see ``Claim``.
+        case fenced
+        /// Another process is in the middle of something; try again later.
+        case busy
     }
 
     public let code: Code

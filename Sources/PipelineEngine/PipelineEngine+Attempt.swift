@@ -22,14 +22,14 @@ extension PipelineEngine {
         if observed == nil {
             let spec = try await containerSpec(container, step, plan, run, workspace: workspace)
             if step.state == .waiting { try await record(.init(.running), step.name, run) }
-            observed = try await parts.runtime.start(spec)
+            observed = try await containers.start(spec)
         }
         // Its end counts, also when nobody was there to see it in time.
         if case .exited(let exit) = observed?.state { return Self.outcome(exit, timeout: plan.timeout) }
         let begun = observed?.startedAt ?? Date.now
         let remaining = plan.timeout - Date.now.timeIntervalSince(begun)
         let exit = try await waitForExit(container, atMost: .seconds(max(0, remaining)))
-        if exit == nil { try await parts.runtime.stop(container, grace: .zero) }
+        if exit == nil { try await containers.stop(container, grace: .zero) }
         return Self.outcome(exit, timeout: plan.timeout)
     }
 
@@ -68,10 +68,12 @@ extension PipelineEngine {
     func prepareRetry(of step: Step, _ plan: StepPlan, _ run: Run, after reason: String) async throws {
         let message = "attempt \(step.attempt) of \(plan.retries + 1) failed: \(reason)"
         let log = keptLog(run: run.id, step: step.name)
-        try FileSystem.keep(parts.runtime.logFile(Self.container(run: run.id, step: step.name)), as: log)
         let marker = "--- \(message); trying again ---"
-        if try await LogReader(file: log).tail(1).last?.text != marker {
-            try FileSystem.append("\(Date.now.formatted(.iso8601)) stdout F \(marker)\n", to: log)
+        try await containers.acting {
+            try FileSystem.keep(parts.runtime.logFile(Self.container(run: run.id, step: step.name)), as: log)
+            if try await LogReader(file: log).tail(1).last?.text != marker {
+                try FileSystem.append("\(Date.now.formatted(.iso8601)) stdout F \(marker)\n", to: log)
+            }
         }
         let isOurs = try await parts.store.retryStep(
             step.name, ofRun: run.id, epoch: run.epoch, after: step.attempt, message: message)

@@ -1,3 +1,4 @@
+import ContainerRuntime
 import DeliveryModel
 import FoundationEssentials
 import GitRepository
@@ -18,13 +19,16 @@ extension PipelineEngine {
     /// Claims one run and carries it to its end. Returns whether there was one.
     func workOnRun() async throws -> Bool {
         guard diskSpace.shortage() == nil else { return false }
+        let asked = ContinuousClock.now
         guard
             let run = try await parts.store.claimRun(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
         else { return false }
         let log = logger
         log.info("run claimed", metadata: ["run": "\(run.id)", "epoch": "\(run.epoch)", "phase": "\(run.phase)"])
         do {
-            try await holding {
+            try await holding(Fence(owner: Self.owner(ofRun: run.id), epoch: run.epoch), asked: asked) {
+                try await containers.takeOver()
+            } renew: {
                 try await parts.store.renewRun(run.id, epoch: run.epoch, leaseSeconds: settings.leaseSeconds)
             } _: {
                 try await carryOut(run)
@@ -91,7 +95,7 @@ extension PipelineEngine {
             try await checkOut(run, to: files)
             try await enter(.steps, run)
         } else {
-            try await files.open()
+            try await containers.acting { try await files.open() }
         }
         if run.phase == .checkout || run.phase == .steps {
             try await runSteps(run, plan, in: files)
@@ -124,13 +128,12 @@ extension PipelineEngine {
     }
 
     private func checkOut(_ run: Run, to files: RunWorkspace) async throws {
-        // What an interrupted checkout left is no good.
-        try await files.remove()
-        if try await takeOver(run, to: files) { return }
-        let mirror = mirror(run.project)
-        let commit = try CommitID(parsing: run.commit)
-        try FileSystem.makeFolder(files.tree)
-        try await mirror.export(commit, to: files.tree)
+        try await checkOut(to: files, epoch: run.epoch) { staged in
+            if try await takeOver(run, to: staged) { return }
+            let commit = try CommitID(parsing: run.commit)
+            try FileSystem.makeFolder(staged.tree)
+            try await mirror(run.project).export(commit, to: staged.tree)
+        }
     }
 
     private func release(_ run: Run, _ plan: PipelinePlan, digest: Digest, reference: ImageReference) async throws {

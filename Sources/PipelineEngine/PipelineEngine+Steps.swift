@@ -38,7 +38,8 @@ extension PipelineEngine {
                 // Nothing runs: what has succeeded so far can be kept apart from what comes.
                 let isQuiet = running.isEmpty && !ready.isEmpty && ready.allSatisfy { $0.0.state == .waiting }
                 if isQuiet, !batch.isEmpty, batch.allSatisfy({ states[$0] == .succeeded }) {
-                    try await files.close(batch: batch.sorted())
+                    let names = batch.sorted()
+                    try await containers.acting { try await files.close(batch: names) }
                     batch = []
                 }
                 for (step, plan) in ready {
@@ -99,11 +100,13 @@ extension PipelineEngine {
     /// Removes a step's container with everything in it; its log is kept with the run.
     func discardContainer(run: Int64, step: String) async throws {
         let container = Self.container(run: run, step: step)
-        if try await parts.runtime.observe(container) != nil {
-            try await parts.runtime.stop(container, grace: .zero)
+        if try await containers.observe(container) != nil {
+            try await containers.stop(container, grace: .zero)
         }
-        try FileSystem.keep(parts.runtime.logFile(container), as: keptLog(run: run, step: step))
-        try await parts.runtime.remove(container)
+        try await containers.acting {
+            try FileSystem.keep(parts.runtime.logFile(container), as: keptLog(run: run, step: step))
+        }
+        try await containers.remove(container)
     }
 
     func containerSpec(

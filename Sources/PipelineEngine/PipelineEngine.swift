@@ -167,6 +167,9 @@ public struct PipelineEngine: Service {
             do { try await prune() } catch  where !(error is CancellationError) {
                 logger.error("old workspaces could not be removed: \(error)")
             } catch {}
+            do { try await forgetEpochs() } catch  where !(error is CancellationError) {
+                logger.error("epochs of what is over could not be removed: \(error)")
+            } catch {}
             try? await Task.sleep(for: .seconds(min(max(settings.keepWorkspace / 4, 1), 600)))
         }
     }
