@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks torture-upload race-gc clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover torture-upload race-gc clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -51,6 +51,9 @@ bench-run: release ## trigger to finished one-step run, and idle memory
 
 bench-webhooks: release ## durable webhooks a second, with the server killed under load
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/webhooks
+
+bench-takeover: release ## how long the work of a server that dies lies still, two of them on one PostgreSQL
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/takeover
 
 torture-upload: setup ## 200 pushes through a proxy that breaks everything, with kills of the client
 	SLIPWAY_TORTURE_ROUNDS=200 swift test --filter TortureTests

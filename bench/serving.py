@@ -39,24 +39,39 @@ def resident(pid: int) -> float:
 
 
 class Server:
-    """slipway serve in a temporary folder; everything is stopped and removed at the end."""
+    """slipway serve in a temporary folder; everything is stopped and removed at the end.
 
-    def __init__(self) -> None:
-        self.folder = tempfile.mkdtemp(prefix="slipway-bench.")
+    With `beside`: another one of the same data directory, which that one removes.
+    """
+
+    def __init__(self, beside: "Server | None" = None, **settings: str) -> None:
+        self.beside = beside
+        self.settings = beside.settings if beside else settings
+        self.folder = beside.folder if beside else tempfile.mkdtemp(prefix="slipway-bench.")
         self.data = os.path.join(self.folder, "data")
         self.port = free_port()
+        self.router_port = beside.router_port if beside else free_port()
+        self.log = os.path.join(self.folder, f"server-{self.port}.log")
         self.environment = dict(os.environ, SLIPWAY_URL=f"http://127.0.0.1:{self.port}",
                                 GIT_AUTHOR_NAME="b", GIT_AUTHOR_EMAIL="b@example.org", GIT_COMMITTER_NAME="b",
                                 GIT_COMMITTER_EMAIL="b@example.org", GIT_CONFIG_GLOBAL="/dev/null")
         self.process = None
 
     def __enter__(self) -> "Server":
-        os.makedirs(self.data)
-        run(SLIPWAY, "image", "import", f"{IMAGES}/busybox.tar", "library/busybox:1", "--data", self.data)
-        with open(os.path.join(self.folder, "server.log"), "wb") as log:
+        if self.beside is None:
+            os.makedirs(self.data)
+            run(SLIPWAY, "image", "import", f"{IMAGES}/busybox.tar", "library/busybox:1", "--data", self.data)
+        self.start()
+        with open(os.path.join(self.data, "admin-token")) as file:
+            self.environment["SLIPWAY_TOKEN"] = file.read().strip()
+        return self
+
+    def start(self) -> None:
+        """Starts it and waits until it is ready."""
+        with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [SLIPWAY, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--router-port", str(free_port())],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                [SLIPWAY, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--router-port", str(self.router_port)],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=dict(os.environ, **self.settings))
         deadline = time.monotonic() + 30
         while True:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -65,24 +80,17 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.fail("the server did not become ready")
             time.sleep(0.02)
-        with open(os.path.join(self.data, "admin-token")) as file:
-            self.environment["SLIPWAY_TOKEN"] = file.read().strip()
-        return self
 
     def fail(self, message: str) -> None:
-        with open(os.path.join(self.folder, "server.log"), errors="replace") as file:
+        with open(self.log, errors="replace") as file:
             sys.exit(f"bench: {message}\n{file.read()[-3000:]}")
 
     def __exit__(self, *_) -> None:
+        if self.beside is not None:
+            return self.end()
         with contextlib.suppress(Exception):
             subprocess.run([SLIPWAY, "project", "remove", "bench"], env=self.environment, capture_output=True, timeout=30)
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        self.end()
         with contextlib.suppress(OSError, ValueError), open(os.path.join(self.data, "router/nginx.pid")) as file:
             os.kill(int(file.read()), signal.SIGTERM)
         with open("/proc/self/mountinfo") as file:
@@ -94,6 +102,16 @@ class Server:
             scope = (scope ^ byte) * 0x100000001B3 % 2**64
         shutil.rmtree(f"/run/slipway/{scope:x}", ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def end(self) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     connection: http.client.HTTPConnection | None = None
 
@@ -116,13 +134,13 @@ class Server:
         runs = json.loads(body)
         return runs[0] if runs else {"id": 0, "state": "none"}
 
-    def add_project(self, branch: str = "main") -> tuple[dict, str]:
+    def add_project(self, branch: str = "main", pipeline: str = PIPELINE) -> tuple[dict, str]:
         """A repository with one pipeline, as the project `bench`; returns the project and the commit."""
         repository = os.path.join(self.folder, "bench")
         run("git", "init", "-q", "-b", branch, repository, env=self.environment)
         os.makedirs(os.path.join(repository, "pipelines"))
         with open(os.path.join(repository, "pipelines/bench.yaml"), "w") as file:
-            file.write(PIPELINE)
+            file.write(pipeline)
         run("git", "-C", repository, "add", "-A", env=self.environment)
         run("git", "-C", repository, "commit", "-q", "-m", "bench", env=self.environment)
         commit = run("git", "-C", repository, "rev-parse", "HEAD", env=self.environment).strip()

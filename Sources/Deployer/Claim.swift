@@ -1,7 +1,7 @@
 /// Who acts for a deployment: the holder of its lease in one epoch.
 ///
 /// A server that was frozen may wake after another one has taken the deployment over. The epoch grows with every takeover, so
-/// targets refuse what a smaller one asks for, by an error with the code `fenced`.
+/// targets refuse what a smaller one asks for, by an error with the code `staleHolder`.
 public struct Claim: Hashable, Sendable {
     /// Id of the deployment.
     public var deployment: String

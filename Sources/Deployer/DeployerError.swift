@@ -6,6 +6,8 @@ public struct DeployerError: Error, Hashable, Sendable, CustomStringConvertible 
         case invalidValue
         /// Another route already answers for this host name.
         case hostTaken
+        /// Another server has taken the deployment over, or a later deployment the route, or it is over: see ``Claim`` and ``RouteFence``.
+        case staleHolder
         /// The reverse proxy program is not installed.
         case routerMissing
         /// The router's address is in use by another program.
@@ -20,8 +22,6 @@ public struct DeployerError: Error, Hashable, Sendable, CustomStringConvertible 
         case instanceFailed
         /// The rollout may not make this step from this phase.
         case illegalTransition
-        /// Another holder has taken the deployment over, or it is over: see ``Claim``.
-        case fenced
         /// Another process is in the middle of something; try again later.
         case busy
     }

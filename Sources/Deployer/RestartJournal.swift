@@ -10,6 +10,7 @@ final class RestartJournal: Sendable {
     }
 
     private let file: FilePath
+    private var lock: FilePath { FilePath("\(file).lock") }
     private let queue = BlockingQueue(label: "restarts", width: 1)
     private let state = Mutex(State())
 
@@ -17,6 +18,9 @@ final class RestartJournal: Sendable {
 
     /// Seconds since 1970; nil when never, or before ``keep(_:)`` read the file.
     func started(_ id: String) -> Double? { state.withLock { $0.times?[id] } }
+
+    /// What is in the file counts from now on.
+    func forget() { state.withLock { $0.times = nil } }
 
     func record(_ id: String, at time: Double) async throws {
         try await change { $0[id] = time }
@@ -36,7 +40,8 @@ final class RestartJournal: Sendable {
             if new != base {
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys]
-                try AtomicFile.write(Array(try encoder.encode(new)), to: file)
+                let bytes = Array(try encoder.encode(new))
+                try ProcessLock.holding(lock) { try AtomicFile.write(bytes, to: file) }
             }
             state.withLock { $0.times = new }
         }

@@ -2,17 +2,25 @@
 public protocol Router: Sendable {
     /// Makes sure that the routes of last time are served; nothing happens when they are.
     func start() async throws
+    /// From now on whoever ranks below `fence` cannot write the route any more: they get `.staleHolder`.
+    func fence(_ key: String, by fence: RouteFence) async throws
     /// Makes the route the one in force. Nothing is reloaded when it already is.
     /// - Returns: the generation that contains it; ask ``confirm(_:)`` whether it is the only one that takes requests.
-    func apply(_ route: Route) async throws -> RouterGeneration
-    /// As ``apply(_:)``, but only when no other deployment owns the key by now; nil when one does.
-    func refresh(_ route: Route) async throws -> RouterGeneration?
+    func apply(_ route: Route, by fence: RouteFence) async throws -> RouterGeneration
+    /// As ``apply(_:by:)``, but only when no other deployment owns the key by now; nil when one does.
+    func refresh(_ route: Route, by fence: RouteFence) async throws -> RouterGeneration?
+    /// Puts a route of the same deployment in the place of the one that was seen; nil when that is not in force any more.
+    func replace(_ seen: Route?, with route: Route) async throws -> RouterGeneration?
     /// Returns when every new connection is answered by this generation or a later one; throws when that takes too long.
     func confirm(_ generation: RouterGeneration) async throws
     /// Whether all requests taken by generations before this one have ended.
     func drained(before generation: RouterGeneration) async throws -> Bool
     /// Takes a route away; nothing happens when there is none.
-    func remove(key: String) async throws
+    func remove(key: String, by fence: RouteFence) async throws
+    /// Takes away the routes of a deployment that nobody knows any more, and its fences.
+    func forget(deployment: String) async throws
+    /// The deployments that own routes or have fenced them.
+    func deployments() async throws -> Set<String>
     /// The route in force.
     func currentRoute(key: String) async throws -> Route?
     /// All routes in force.
@@ -21,11 +29,24 @@ public protocol Router: Sendable {
 
 extension Router {
     public func start() async throws {}
+}
 
-    /// The upstreams in force, none when there is no such route.
-    public func currentUpstreams(key: String) async throws -> [Upstream] {
-        try await currentRoute(key: key)?.upstreams ?? []
+/// Who writes a route. A later deployment of the stage outranks an earlier one, and whoever took a deployment over outranks those
+/// who held it before: a server that was frozen meanwhile can change nothing when it wakes up.
+public struct RouteFence: Codable, Hashable, Sendable, Comparable {
+    /// Id of the deployment.
+    public var deployment: String
+    /// See ``RolloutOrder/number`` and ``RolloutOrder/epoch``.
+    public var number: Int64
+    public var epoch: Int64
+
+    public init(deployment: String, number: Int64, epoch: Int64) {
+        self.deployment = deployment
+        self.number = number
+        self.epoch = epoch
     }
+
+    public static func < (left: RouteFence, right: RouteFence) -> Bool { (left.number, left.epoch) < (right.number, right.epoch) }
 }
 
 /// The requests for one host name, and the instances that answer them.

@@ -17,7 +17,8 @@ extension Supervisor {
             problems[id] = problem
         }
         var serving: [Upstream] = []
-        let inForce = try await router.currentUpstreams(key: order.routeKey)
+        let seen = try await router.currentRoute(key: order.routeKey)
+        let inForce = seen?.upstreams ?? []
         for instance in wanted {
             let found = observed.first { $0.id == instance.id }
             if let reason = reasonToRestart(instance.id, found, problems[instance.id], order) {
@@ -31,9 +32,7 @@ extension Supervisor {
             let route = Route(
                 key: order.routeKey, host: order.host, upstreams: serving, deployment: order.deployment)
             guard try await mayAct(order) else { return actions }
-            if try await target.acting(by: order.claim, { try await router.refresh(route) }) != nil {
-                actions.append(.routed(key: order.routeKey))
-            }
+            if try await router.replace(seen, with: route) != nil { actions.append(.routed(key: order.routeKey)) }
         }
         return actions
     }
@@ -74,6 +73,11 @@ extension Supervisor {
         if found != nil { try await target.stop(instance: instance.id, grace: settings.stopGrace, by: order.claim) }
         guard try await owns(order) else { return .postponed(instance: instance.id, reason: reason) }
         try await target.start(instance, by: order.claim)
+        // A deployment that took over meanwhile may have stopped the instances of this one before it was there.
+        guard try await owns(order) else {
+            try await target.stop(instance: instance.id, grace: settings.stopGrace, by: nil)
+            return .stoppedSurplus(instance: instance.id)
+        }
         return .started(instance: instance.id, reason: reason)
     }
 

@@ -77,6 +77,9 @@ public actor Supervisor: Service {
     }
 
     private func watch() async throws {
+        // Another server may have looked after everything since.
+        journal.forget()
+        failures = [:]
         while !Task.isCancelled {
             do {
                 for action in try await tick() { logger.info("\(action)") }
@@ -108,7 +111,7 @@ public actor Supervisor: Service {
     private func mendOrLog(_ order: RolloutOrder) async -> [Action] {
         do {
             return try await mend(order)
-        } catch let error as DeployerError where error.code == .fenced {
+        } catch let error as DeployerError where error.code == .staleHolder {
             logger.info("\(order.routeKey) is left alone: \(error)")
             return []
         } catch {

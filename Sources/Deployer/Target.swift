@@ -10,9 +10,9 @@ public protocol Target: Sendable {
     /// middle of is waited for. Nobody may act by a claim that was never admitted.
     func admit(_ claim: Claim) async throws
     /// The deployment is over: nobody may act for it any more, whatever the claim.
-    func dismiss(deployment: String) async throws
-    /// Runs `body`, which changes something beside the instances, while no new holder is admitted. Refused as all other calls.
-    func acting<T: Sendable>(by claim: Claim, _ body: @Sendable () async throws -> T) async throws -> T
+    ///
+    /// - Parameter claim: who asks, as in ``stop(deployment:grace:by:)``.
+    func dismiss(deployment: String, by claim: Claim?) async throws
 
     /// Makes sure that the instance exists and was started. An instance that already exists is left as it is.
     func start(_ instance: InstanceSpec, by claim: Claim) async throws

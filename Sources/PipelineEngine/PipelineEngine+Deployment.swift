@@ -98,7 +98,8 @@ extension PipelineEngine {
             deployment: deployment.name, project: deployment.project, pipeline: deployment.pipeline,
             stage: deployment.stage, image: deployment.digest, service: service, environment: environment,
             host: stage.hostName(project: deployment.project),
-            drainSeconds: stage.drain ?? 10, previous: deployment.previous.map(Deployment.name), epoch: deployment.epoch)
+            drainSeconds: stage.drain ?? 10, previous: deployment.previous.map(Deployment.name), number: deployment.id,
+            epoch: deployment.epoch)
     }
 
     /// Repeats what another process is in the middle of.
@@ -106,7 +107,7 @@ extension PipelineEngine {
         while true {
             do { return try await body() } catch let error as DeployerError {
                 switch error.code {
-                case .fenced: throw LeaseLost()
+                case .staleHolder: throw LeaseLost()
                 case .busy:
                     logger.warning("\(error)")
                     try await Task.sleep(for: .seconds(1))

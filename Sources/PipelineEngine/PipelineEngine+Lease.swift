@@ -9,10 +9,12 @@ extension PipelineEngine {
     /// - Parameters:
     ///   - fence: what the lease is of, and its epoch; nil for work that touches neither containers nor files.
     ///   - asked: when the claim was asked for.
+    ///   - outlastsStore: go on while the store says that it is unavailable. Not when the holder was frozen.
     ///   - admit: makes the holder the only one that may act, before it looks at anything.
     func holding<T: Sendable>(
-        _ fence: Fence?, asked: ContinuousClock.Instant, admit: @escaping @Sendable () async throws -> Void = {},
-        renew: @escaping @Sendable () async throws -> Bool, _ body: @escaping @Sendable () async throws -> T
+        _ fence: Fence?, asked: ContinuousClock.Instant, outlastsStore: Bool = false,
+        admit: @escaping @Sendable () async throws -> Void = {}, renew: @escaping @Sendable () async throws -> Bool,
+        _ body: @escaping @Sendable () async throws -> T
     ) async throws -> T {
         let seconds = settings.leaseSeconds
         let lease = HeldLease(fence: fence, asked: asked, limit: .seconds(seconds * 0.8))
@@ -36,6 +38,8 @@ extension PipelineEngine {
                         throw error
                     } catch is CancellationError {
                         return nil
+                    } catch let error as StateError where outlastsStore && error.code == .unavailable {
+                        self.trouble.began(error)
                     } catch {
                         self.logger.warning("lease not renewed, trying again: \(error)")
                     }
@@ -43,6 +47,7 @@ extension PipelineEngine {
             }
             // Beside the renewal: a store that hangs must not keep the holder from stopping.
             group.addTask {
+                if outlastsStore { try await self.untilFrozen(longerThan: .seconds(seconds * 0.5)) }
                 while true {
                     try lease.assertHeld()
                     try await Task.sleep(for: lease.left)
@@ -53,6 +58,15 @@ extension PipelineEngine {
                 if let result { return result }
             }
             throw LeaseLost()
+        }
+    }
+
+    /// Throws once this process stood still: others may have taken over meanwhile.
+    private func untilFrozen(longerThan limit: Duration) async throws {
+        while true {
+            let before = ContinuousClock.now
+            try await Task.sleep(for: .seconds(1))
+            if ContinuousClock.now - before > limit { throw LeaseLost() }
         }
     }
 }

@@ -12,7 +12,8 @@ extension PipelineEngine {
     /// Removes a project: what the store knows, then its instances, routes, run folders and mirror.
     public func removeProject(_ name: String) async throws -> RemovalOutcome {
         let outcome = try await parts.store.removeProject(name)
-        if outcome == .removed { try await removeOrphans() }
+        // Its containers may be on another machine than a server that does not work.
+        if outcome == .removed, settings.works { try await removeOrphans() }
         return outcome
     }
 

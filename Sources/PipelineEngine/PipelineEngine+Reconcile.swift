@@ -7,25 +7,38 @@ import SystemPackage
 extension PipelineEngine {
     static let branchPrefix = "refs/heads/"
 
+    /// All projects, now and every interval.
     func watchBranches() async {
         guard settings.reconcileInterval > .zero else { return }
-        var next = ContinuousClock.now
         while !Task.isCancelled {
-            let heard = newProjects.count
-            let isDue = ContinuousClock.now >= next
-            if isDue { next = .now + settings.reconcileInterval }
-            do {
-                for project in try await parts.store.projects() {
-                    let isNew = try await parts.store.reconciliation(of: project.name)?.at == nil
-                    if isDue || isNew { try await lookAtBranches(of: project) }
-                    if Task.isCancelled { return }
-                }
-            } catch is CancellationError {
-                return
-            } catch {
-                logger.error("branches cannot be compared: \(error)")
+            await compareBranches(onlyNew: false)
+            try? await Task.sleep(for: settings.reconcileInterval)
+        }
+    }
+
+    /// Projects that were added here, at once: what their branches are now counts as seen.
+    func welcomeProjects() async {
+        guard settings.reconcileInterval > .zero else { return }
+        var heard = newProjects.count
+        while !Task.isCancelled {
+            await newProjects.wait(after: heard, atMost: .seconds(3600))
+            if newProjects.count == heard { continue }
+            heard = newProjects.count
+            await compareBranches(onlyNew: true)
+        }
+    }
+
+    private func compareBranches(onlyNew: Bool) async {
+        do {
+            for project in try await parts.store.projects() {
+                let isNew = try await parts.store.reconciliation(of: project.name)?.at == nil
+                if isNew || !onlyNew { try await lookAtBranches(of: project) }
+                if Task.isCancelled { return }
             }
-            await newProjects.wait(after: heard, atMost: max(.milliseconds(10), next - .now))
+        } catch is CancellationError {
+            return
+        } catch {
+            logger.error("branches cannot be compared: \(error)")
         }
     }
 

@@ -46,12 +46,13 @@ extension PipelineEngine {
         }
     }
 
-    /// Waits for the store at the start, and takes back what a predecessor of the same name was killed with.
+    /// Waits for the store at the start, asks whether this server may use it, and takes back what a predecessor of the same name was killed with.
     /// False when the server is stopped meanwhile.
     func takeUp() async throws -> Bool {
         var pause = Duration.milliseconds(250)
         while !Task.isCancelled {
             do {
+                try await settings.admission()
                 // A predecessor of the same name that was killed cannot give back what it had.
                 try await parts.store.releaseLeases(holder: settings.holder, orderly: false)
                 trouble.isOver()

@@ -50,7 +50,7 @@ extension PipelineEngine {
         return try files.known(among: allowed, started: Set(started))
     }
 
-    /// What a run that is over leaves: nothing when it succeeded, else its files for a time. What fails here is done by ``prune()``.
+    /// What a run that is over leaves: nothing when it succeeded, else its files for a time. What fails here is done by ``pruneWorkspaces()``.
     func putAway(_ run: Int64, _ state: RunState) async {
         do {
             if state == .succeeded { try await workspace(of: run).remove() } else { try await workspace(of: run).rest() }
@@ -60,7 +60,7 @@ extension PipelineEngine {
     }
 
     /// Removes the workspaces of runs that have been over for long enough, and of those that succeeded.
-    func prune() async throws {
+    func pruneWorkspaces() async throws {
         for name in try FileSystem.names(in: runsFolder) {
             guard let id = Int64(name), !workspace(of: id).isGone, let run = try await parts.store.run(id), run.state.isTerminal else {
                 continue

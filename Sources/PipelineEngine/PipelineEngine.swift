@@ -27,7 +27,8 @@ public struct PipelineEngine: Service {
         public var containerfileBuilder: @Sendable (any BaseImages) -> ContainerfileBuilder
         public var runtime: ContainerRuntime
         public var rollout: Rollout
-        public var supervisor: any Service
+        /// Run by one server at a time.
+        public var led: [any Service]
         public var registries: any Registries
         public var gitQueue: BlockingQueue
         /// What messages leave by.
@@ -36,7 +37,7 @@ public struct PipelineEngine: Service {
         public init(
             store: any StateStore, secrets: SecretBox, images: ImageStore, snapshots: Snapshots,
             builder: ImageBuilder, containerfileBuilder: @escaping @Sendable (any BaseImages) -> ContainerfileBuilder,
-            runtime: ContainerRuntime, rollout: Rollout, supervisor: any Service,
+            runtime: ContainerRuntime, rollout: Rollout, led: [any Service],
             registries: any Registries, gitQueue: BlockingQueue, connections: RegistryConnections
         ) {
             self.store = store
@@ -47,7 +48,7 @@ public struct PipelineEngine: Service {
             self.containerfileBuilder = containerfileBuilder
             self.runtime = runtime
             self.rollout = rollout
-            self.supervisor = supervisor
+            self.led = led
             self.registries = registries
             self.gitQueue = gitQueue
             self.connections = connections
@@ -59,6 +60,12 @@ public struct PipelineEngine: Service {
         public var dataFolder: FilePath
         /// This server's name in leases; no two servers that run at the same time may share it.
         public var holder: String
+        /// Whether other servers use the store too.
+        public var isShared: Bool
+        /// Carries out runs and deployments. Without it the engine only answers questions.
+        public var works: Bool
+        /// Asked before anything else, again and again until the store answers; what else it throws ends the engine.
+        public var admission: @Sendable () async throws -> Void
         public var concurrentRuns: Int
         public var concurrentDeployments: Int
         public var leaseSeconds: Double
@@ -78,7 +85,8 @@ public struct PipelineEngine: Service {
         public var reconcileInterval: Duration
 
         public init(
-            dataFolder: FilePath, holder: String, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
+            dataFolder: FilePath, holder: String, isShared: Bool = false, works: Bool = true,
+            admission: @escaping @Sendable () async throws -> Void = {}, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
             leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
             registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, stepNetwork: ContainerSpec.Network = .bridge,
             publicURL: String, outbox: OutboxPolicy = OutboxPolicy(),
@@ -86,6 +94,9 @@ public struct PipelineEngine: Service {
         ) {
             self.dataFolder = dataFolder
             self.holder = holder
+            self.isShared = isShared
+            self.works = works
+            self.admission = admission
             self.concurrentRuns = concurrentRuns
             self.concurrentDeployments = concurrentDeployments
             self.leaseSeconds = leaseSeconds
@@ -128,6 +139,8 @@ public struct PipelineEngine: Service {
         guard try await cancelWhenGracefulShutdown({ try await takeUp() }) else { return }
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await cancelWhenGracefulShutdown { await welcomeProjects() } }
+                guard settings.works else { return try await group.waitForAll() }
                 group.addTask { await cancelWhenGracefulShutdown { await loop("intake") { try await intake() } } }
                 for number in 0..<settings.concurrentRuns {
                     group.addTask {
@@ -142,11 +155,9 @@ public struct PipelineEngine: Service {
                     }
                 }
                 group.addTask { await cancelWhenGracefulShutdown { await carryMessages() } }
-                group.addTask { await cancelWhenGracefulShutdown { await watchBranches() } }
-                group.addTask { await cancelWhenGracefulShutdown { await sweep() } }
                 group.addTask { await cancelWhenGracefulShutdown { await listen() } }
                 group.addTask { await cancelWhenGracefulShutdown { await watchDisk() } }
-                group.addTask { try await parts.supervisor.run() }
+                group.addTask { try await cancelWhenGracefulShutdown { try await lead() } }
                 try await group.waitForAll()
             }
         } onGracefulShutdown: {
@@ -157,22 +168,6 @@ public struct PipelineEngine: Service {
 
     /// The disk of the data directory; while it is full no run begins.
     public var diskSpace: DiskSpace { DiskSpace(folder: settings.dataFolder, reserve: settings.diskReserve) }
-
-    /// Beside the work, not before it: a server that comes back takes up its runs at once, however many folders there are.
-    private func sweep() async {
-        do { try await removeOrphans() } catch  where !(error is CancellationError) {
-            logger.error("leftovers could not be removed: \(error)")
-        } catch {}
-        while !Task.isCancelled {
-            do { try await prune() } catch  where !(error is CancellationError) {
-                logger.error("old workspaces could not be removed: \(error)")
-            } catch {}
-            do { try await forgetEpochs() } catch  where !(error is CancellationError) {
-                logger.error("epochs of what is over could not be removed: \(error)")
-            } catch {}
-            try? await Task.sleep(for: .seconds(min(max(settings.keepWorkspace / 4, 1), 600)))
-        }
-    }
 
     /// Says once that the disk is full, and once that there is room again.
     private func watchDisk() async {

@@ -15,6 +15,7 @@ enum Migrations {
         Migration(number: 1, name: "first", script: first),
         Migration(number: 2, name: "reruns-retries-concurrency", script: reruns),
         Migration(number: 3, name: "outbox-reconciliation", script: outbox),
+        Migration(number: 4, name: "several-servers", script: servers),
     ]
 
     /// Holds back whoever else makes or fills the tables at the same moment, for the length of a transaction.
@@ -185,5 +186,14 @@ enum Migrations {
         CREATE INDEX deliveryOfBranch ON delivery(project, branch, event, id, commit);
         CREATE INDEX deliveryFailed ON delivery(project, starts, id) WHERE state = 'failed';
         CREATE INDEX runOfBranch ON run(project, branch, id);
+        """
+
+    private static let servers: StaticString = """
+        CREATE TABLE lease (
+            name TEXT PRIMARY KEY, holder TEXT NOT NULL, epoch BIGINT NOT NULL, leaseExpiresAt DOUBLE PRECISION NOT NULL
+        );
+        CREATE TABLE installation (
+            one BIGINT PRIMARY KEY CHECK (one = 1), folder TEXT NOT NULL, place TEXT NOT NULL, store TEXT NOT NULL
+        );
         """
 }

@@ -65,6 +65,7 @@ extension PostgresStore {
             try session.run("UPDATE delivery SET leaseExpiresAt = 0 WHERE holder = \(holder)")
             try session.run("UPDATE run SET leaseExpiresAt = 0 WHERE holder = \(holder)")
             try session.run("UPDATE deployment SET leaseExpiresAt = 0 WHERE holder = \(holder)")
+            try session.run("UPDATE lease SET leaseExpiresAt = 0 WHERE holder = \(holder)")
             try session.announce()
         }
     }

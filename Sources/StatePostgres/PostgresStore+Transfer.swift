@@ -87,7 +87,7 @@ extension PostgresStore: StoreSource, StoreSink {
             SELECT c.relname::text FROM pg_class c
             WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname <> 'slipwaymigration'
             """
-        ).texts
+        ).texts.filter { !tablesOfServers.contains($0) }
         var references: [String: Set<String>] = [:]
         let rows = try connection.run(
             """

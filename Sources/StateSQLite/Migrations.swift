@@ -36,6 +36,17 @@ enum Migrations {
         migrator.registerMigration("0005-outbox-reconciliation") { db in
             try db.execute(sql: outbox)
         }
+        migrator.registerMigration("0006-several-servers") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE lease (
+                        name TEXT PRIMARY KEY, holder TEXT NOT NULL, epoch INTEGER NOT NULL, leaseExpiresAt DOUBLE NOT NULL
+                    );
+                    CREATE TABLE installation (
+                        one INTEGER PRIMARY KEY CHECK (one = 1), folder TEXT NOT NULL, place TEXT NOT NULL, store TEXT NOT NULL
+                    );
+                    """)
+        }
         return migrator
     }
 

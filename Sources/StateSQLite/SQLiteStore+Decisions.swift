@@ -69,7 +69,7 @@ extension SQLiteStore {
                 try db.execute(sql: "UPDATE run SET starts = 0 WHERE holder = ? AND state = 'running'", arguments: [holder])
                 try db.execute(sql: "UPDATE delivery SET starts = 0 WHERE holder = ? AND state = 'received'", arguments: [holder])
             }
-            for table in ["run", "deployment", "outboxMessage", "delivery"] {
+            for table in ["run", "deployment", "outboxMessage", "delivery", "lease"] {
                 try db.execute(
                     sql: "UPDATE \(table) SET leaseExpiresAt = 0 WHERE holder = ?", arguments: [holder])
             }

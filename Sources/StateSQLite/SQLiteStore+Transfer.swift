@@ -72,7 +72,8 @@ extension SQLiteStore: StoreSource, StoreSink {
     /// The tables, each after those it refers to.
     private static func tables(_ db: GRDB.Database) throws -> [String] {
         let names = try String.fetchAll(
-            db, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name <> 'grdb_migrations'")
+            db, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name <> 'grdb_migrations'"
+        ).filter { !tablesOfServers.contains($0) }
         var references: [String: Set<String>] = [:]
         for name in names { references[name] = Set(try db.foreignKeys(on: name).map(\.destinationTable)) }
         return orderedByReference(names, references: references)

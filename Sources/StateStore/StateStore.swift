@@ -119,6 +119,9 @@ public protocol StateStore: Sendable {
     func expireApprovals() async throws -> [Int64]
 
     // Leases, events, secrets
+    /// Claims what the name stands for, for one server at a time. Nil while somebody has it, be it `holder`.
+    func claimLease(_ name: String, holder: String, leaseSeconds: Double) async throws -> NamedLease?
+    func renewLease(_ name: String, epoch: Int64, leaseSeconds: Double) async throws -> Bool
     /// Gives back everything `holder` has, so that the next start need not wait for expiry.
     ///
     /// - Parameter orderly: the holder itself stops, so what it began does not count as cut off.
@@ -140,6 +143,15 @@ public protocol StateStore: Sendable {
     /// Images that runs and stages need: of runs and deployments under way or waiting, what is live, the two
     /// images before it at each stage, and each pipeline's newest release.
     func digestsInUse() async throws -> Set<Digest>
+
+    /// Says which data directory the store belongs to: the first that asks. What servers share beside the store lies there.
+    /// The answer is not moved to other stores.
+    ///
+    /// - Parameters:
+    ///   - folder: the data directory's id.
+    ///   - place: where it is, for people; kept when the store belongs to it.
+    ///   - adopting: from now on it belongs to this one.
+    func register(folder: String, place: String, adopting: Bool) async throws -> Registration
 
     /// Hints that something may have changed elsewhere, for one listener. They may get lost, and none may ever come: whoever
     /// waits for work asks now and then all the same.

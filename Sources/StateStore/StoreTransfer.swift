@@ -48,6 +48,9 @@ extension StateError {
     }
 }
 
+/// Tables about the servers that use a store now. They are not moved with it; names in small letters.
+public let tablesOfServers: Set<String> = ["lease", "installation"]
+
 /// Names of tables, each after those it refers to.
 public func orderedByReference(_ tables: [String], references: [String: Set<String>]) -> [String] {
     var ordered: [String] = []

@@ -57,6 +57,7 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     addRegistryAccess(to: router, parts)
     addTokenAPI(to: router, parts)
     addRegistryCare(to: router, parts)
+    addMetrics(to: router, parts)
     addProjectAPI(to: router, parts)
     addNotificationAPI(to: router, parts)
     addOutboxAPI(to: router, parts)
@@ -69,6 +70,15 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     pages.addActionRoutes(to: router)
     pages.addOutboxRoutes(to: router)
     addLogStream(to: router, parts)
+    return router
+}
+
+/// The routes of a server that only works: whether it does, and its metrics.
+public func makeWorkerRouter(_ parts: WebParts) throws -> Router<WebContext> {
+    let router = Router(context: WebContext.self)
+    router.add(middleware: ProblemMiddleware(renderer: try PageRenderer(), logger: parts.logger))
+    addHealthRoutes(to: router, store: parts.store, disk: parts.engine.diskSpace)
+    addMetrics(to: router, parts)
     return router
 }
 

@@ -37,7 +37,7 @@ struct ClaimTests {
             _ = try await rollout.advance(old, from: phase)
             Issue.record("it was let do it")
         } catch let error as DeployerError {
-            #expect(error.code == .fenced)
+            #expect(error.code == .staleHolder)
         }
         #expect(router.state.withLock { $0.generation } == before.0)
         #expect(target.state.withLock { $0.starts + $0.stops } == before.1)
@@ -54,8 +54,7 @@ struct ClaimTests {
                 now: { 1_000_000 + clock.seconds }, logger: Logger(label: "test"), declared: { declared.withLock { $0 } })
             // It slept since it was told of the first one, and has not heard of the second.
             try await carryOut(two)
-            let routes = try await router.routes()
-            for route in routes { try await router.remove(key: route.key) }
+            try await router.forget(deployment: "two")
             #expect(try await supervisor.tick().isEmpty)
             #expect(target.running("one") == 0)
             // It hears of it in the middle of its look.

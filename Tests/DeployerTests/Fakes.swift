@@ -47,14 +47,12 @@ final class FakeTarget: Target {
         }
     }
 
-    func dismiss(deployment: String) async throws { state.withLock { $0.epochs[deployment] = .max } }
-
-    func acting<T: Sendable>(by claim: Claim, _ body: @Sendable () async throws -> T) async throws -> T {
+    func dismiss(deployment: String, by claim: Claim?) async throws {
         try check(claim)
-        return try await body()
+        state.withLock { $0.epochs[deployment] = .max }
     }
 
-    private static let fenced = DeployerError(.fenced, "taken over", hint: "")
+    private static let fenced = DeployerError(.staleHolder, "taken over", hint: "")
 
     private func check(_ claim: Claim?) throws {
         guard let claim else { return }
@@ -107,6 +105,7 @@ final class FakeTarget: Target {
 final class FakeRouter: Router {
     struct State {
         var routes: [String: Route] = [:]
+        var fences: [String: RouteFence] = [:]
         var generation = 0
         var refuseConfirm = false
         var neverDrains = false
@@ -114,9 +113,21 @@ final class FakeRouter: Router {
 
     let state = Mutex(State())
 
-    func apply(_ route: Route) async throws -> RouterGeneration {
+    func fence(_ key: String, by fence: RouteFence) async throws {
+        try state.withLock { state in
+            if let last = state.fences[key], fence < last { throw DeployerError(.staleHolder, "stale", hint: "") }
+            state.fences[key] = fence
+        }
+    }
+
+    func apply(_ route: Route, by fence: RouteFence) async throws -> RouterGeneration {
         try RouteValidation.check(route)
-        return state.withLock { state in
+        try await self.fence(route.key, by: fence)
+        return set(route)
+    }
+
+    private func set(_ route: Route) -> RouterGeneration {
+        state.withLock { state in
             if state.routes[route.key] != route {
                 state.routes[route.key] = route
                 state.generation += 1
@@ -125,9 +136,13 @@ final class FakeRouter: Router {
         }
     }
 
-    func refresh(_ route: Route) async throws -> RouterGeneration? {
+    func refresh(_ route: Route, by fence: RouteFence) async throws -> RouterGeneration? {
         let owner = state.withLock { $0.routes[route.key]?.deployment }
-        return owner == nil || owner == route.deployment ? try await apply(route) : nil
+        return owner == nil || owner == route.deployment ? try await apply(route, by: fence) : nil
+    }
+
+    func replace(_ seen: Route?, with route: Route) async throws -> RouterGeneration? {
+        state.withLock { $0.routes[route.key] } == seen ? set(route) : nil
     }
 
     func confirm(_ generation: RouterGeneration) async throws {
@@ -139,7 +154,21 @@ final class FakeRouter: Router {
     }
 
     func drained(before generation: RouterGeneration) async throws -> Bool { state.withLock { !$0.neverDrains } }
-    func remove(key: String) async throws { state.withLock { _ = $0.routes.removeValue(forKey: key) } }
+    func remove(key: String, by fence: RouteFence) async throws {
+        try await self.fence(key, by: fence)
+        state.withLock { _ = $0.routes.removeValue(forKey: key) }
+    }
+
+    func forget(deployment: String) async throws {
+        state.withLock { state in
+            state.routes = state.routes.filter { $0.value.deployment != deployment }
+            state.fences = state.fences.filter { $0.value.deployment != deployment }
+        }
+    }
+
+    func deployments() async throws -> Set<String> {
+        state.withLock { Set($0.routes.values.map(\.deployment) + $0.fences.values.map(\.deployment)) }
+    }
     func currentRoute(key: String) async throws -> Route? { state.withLock { $0.routes[key] } }
     func routes() async throws -> [Route] { state.withLock { Array($0.routes.values) } }
 }
@@ -158,4 +187,15 @@ func order(_ deployment: String, previous: String? = nil, replicas: Int = 2) -> 
         deployment: deployment, project: "shop", pipeline: "web", stage: "prod", image: Digest.sha256(Array(deployment.utf8)),
         service: ServiceDefinition(port: 8080, health: HealthCheck(path: "/healthz", grace: 20), replicas: replicas),
         host: "shop.localhost", drainSeconds: 5, previous: previous)
+}
+
+extension RouteFence {
+    static let lowest = RouteFence(deployment: "d0", number: 0, epoch: 0)
+}
+
+extension Router {
+    func apply(_ route: Route) async throws -> RouterGeneration { try await apply(route, by: .lowest) }
+    func refresh(_ route: Route) async throws -> RouterGeneration? { try await refresh(route, by: .lowest) }
+    func remove(key: String) async throws { try await remove(key: key, by: .lowest) }
+    func currentUpstreams(key: String) async throws -> [Upstream] { try await currentRoute(key: key)?.upstreams ?? [] }
 }

@@ -249,4 +249,71 @@ import Testing
             }
         }
     }
+
+    func fence(_ number: Int64, _ epoch: Int64) -> RouteFence { RouteFence(deployment: "d\(number)", number: number, epoch: epoch) }
+
+    @Test func whoeverWasTakenOverWritesNothingAnyMore() async throws {
+        try await withRouter { router, _, _ in
+            let first = try await router.apply(route("127.0.0.11", port: 1), by: fence(7, 1))
+            try await router.fence("shop/prod", by: fence(7, 2))
+            let later = try NginxRouter(folder: router.folder, settings: router.settings, probe: testProbe)
+            for stale in [fence(7, 1), fence(6, 9)] {
+                for write in [
+                    { _ = try await later.apply(route("127.0.0.12", port: 1), by: stale) },
+                    { _ = try await later.refresh(route("127.0.0.11", port: 2), by: stale) },
+                    { try await later.remove(key: "shop/prod", by: stale) }, { try await later.fence("shop/prod", by: stale) },
+                ] as [@Sendable () async throws -> Void] {
+                    await #expect { try await write() } throws: { error in
+                        (error as? DeployerError)?.code == .staleHolder && "\(error)".contains("belongs to deployment d7, epoch 2")
+                    }
+                }
+            }
+            #expect(try await router.currentGeneration() == first)
+            #expect(try await router.routes() == [route("127.0.0.11", port: 1)])
+            // What was taken away stays fenced, until nobody knows the deployment any more.
+            try await router.remove(key: "shop/prod", by: fence(7, 2))
+            await #expect(throws: DeployerError.self) { try await later.apply(route("127.0.0.11", port: 1), by: fence(7, 1)) }
+            #expect(try await later.deployments() == ["d7"])
+            try await later.forget(deployment: "d7")
+            #expect(try await router.deployments().isEmpty)
+            _ = try await router.apply(route("127.0.0.11", port: 1), by: fence(1, 1))
+        }
+    }
+
+    @Test func aRouteIsFollowedOnlyFromWhatWasSeen() async throws {
+        try await withRouter { router, _, _ in
+            let seen = route("127.0.0.11", port: 1)
+            _ = try await router.apply(seen)
+            var moved = seen
+            moved.upstreams = [Upstream(address: "127.0.0.11", port: 2)]
+            #expect(try await router.replace(seen, with: moved) != nil)
+            #expect(try await router.replace(seen, with: seen) == nil)
+            #expect(try await router.replace(moved, with: route("127.0.0.12", port: 2)) == nil)
+            #expect(try await router.routes() == [moved])
+        }
+    }
+
+    @Test func serversThatWriteAtTheSameTimeLoseNoRoute() async throws {
+        try await withRouter { router, _, port in
+            let other = try NginxRouter(folder: router.folder, settings: router.settings, probe: testProbe)
+            let both = [router, other]
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                // Also the first start of nginx.
+                for (server, router) in both.enumerated() {
+                    group.addTask {
+                        for number in 0..<6 {
+                            _ = try await router.apply(
+                                route("127.0.0.11", port: 1, host: "s\(number).server\(server).localhost", key: "server\(server)/\(number)"))
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(try await router.routes().count == 12)
+            let generation = try await other.currentGeneration()
+            #expect(generation.number == 12)
+            try await router.confirm(generation)
+            #expect(try await get(port, NginxConfiguration.generationHost).1 == "12\n")
+        }
+    }
 }

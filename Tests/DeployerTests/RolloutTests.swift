@@ -57,6 +57,24 @@ struct RolloutTests {
         #expect(try await target.observe(deployment: "two").isEmpty)
     }
 
+    @Test func aHolderThatWasTakenOverCannotSwitch() async throws {
+        _ = try await carryOut(order("one"))
+        let before = try await router.currentRoute(key: "shop/web/prod")
+        var stale = order("two", previous: "one")
+        stale.number = 2
+        stale.epoch = 1
+        _ = try await rollout.advance(stale, from: .starting)
+        // Another server takes over and gives up, without a word to the router about routes.
+        var taker = stale
+        taker.epoch = 2
+        #expect(try await rollout.advance(taker, from: .reverting).next == .failed)
+        for phase in [RolloutPhase.starting, .switching, .confirming, .draining, .reverting] {
+            await #expect { try await rollout.advance(stale, from: phase) } throws: { ($0 as? DeployerError)?.code == .staleHolder }
+        }
+        #expect(try await router.currentRoute(key: "shop/web/prod") == before)
+        #expect(target.running("two") == 0)
+    }
+
     @Test func givesUpAfterTheGraceTime() async throws {
         let only = order("one", replicas: 1)
         probe.bad.withLock { $0 = ["10.0.0.1"] }

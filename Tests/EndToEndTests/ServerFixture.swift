@@ -10,6 +10,7 @@ final class ServerFixture {
     var environment: [String: String] = [:]
     private var process: Process?
     private var hasOwnDisk = false
+    private let logName: String
 
     var data: URL { folder.appendingPathComponent("data") }
     var url: String { "http://127.0.0.1:\(port)" }
@@ -49,15 +50,38 @@ final class ServerFixture {
 
     private init(_ folder: URL, store: String?) throws {
         self.folder = folder
+        logName = "server.log"
         if let store { environment["SLIPWAY_STORE"] = store }
         port = try freePort()
         routerPort = try freePort()
         try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
     }
 
+    /// Another server of the same data directory, router and store; it ends with `body`.
+    func withSibling(_ settings: [String: String] = [:], _ body: (ServerFixture) async throws -> Void) async throws {
+        let sibling = try ServerFixture(beside: self)
+        sibling.environment.merge(settings) { $1 }
+        try await sibling.start()
+        do { try await body(sibling) } catch {
+            let log = text(folder, sibling.logName).split(separator: "\n").suffix(30).joined(separator: "\n")
+            Issue.record("the other server's last lines:\n\(log)")
+            if sibling.process != nil { try? await sibling.kill9() }
+            throw error
+        }
+        if sibling.process != nil { #expect(try await sibling.stop() == 0) }
+    }
+
+    private init(beside other: ServerFixture) throws {
+        folder = other.folder
+        logName = "sibling.log"
+        environment = other.environment
+        port = try freePort()
+        routerPort = other.routerPort
+    }
+
     /// Starts it and waits until it is ready, or only until it answers.
     func start(untilReady: Bool = true) async throws {
-        let log = folder.appendingPathComponent("server.log")
+        let log = folder.appendingPathComponent(logName)
         if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
         let handle = try FileHandle(forWritingTo: log)
         defer { try? handle.close() }
@@ -89,6 +113,18 @@ final class ServerFixture {
         kill(process.processIdentifier, SIGKILL)
         try await end(process)
     }
+
+    /// As a debugger or a machine that swaps does: it lives, and does nothing.
+    func freeze() throws { try signal(SIGSTOP) }
+    func thaw() throws { try signal(SIGCONT) }
+
+    private func signal(_ number: Int32) throws {
+        guard let process else { throw Failed("no server runs") }
+        kill(process.processIdentifier, number)
+    }
+
+    /// What it has logged so far.
+    var log: String { text(folder, logName) }
 
     /// SIGTERM; returns its exit status.
     @discardableResult

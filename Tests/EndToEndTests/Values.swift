@@ -1,3 +1,5 @@
+import Foundation
+
 // What the tests read of `--json`, written down once more: a field that is renamed breaks users' scripts.
 
 struct ProjectValue: Decodable {
@@ -61,4 +63,12 @@ struct DeliveryValue: Decodable {
 struct WebhookAnswer: Decodable {
     var delivery: Int
     var duplicate: Bool
+}
+
+extension ProjectValue {
+    /// The same project, with its hook at another server.
+    init(_ project: ProjectValue, at url: String) {
+        self = project
+        if let path = URL(string: project.hook)?.path { hook = url + path }
+    }
 }

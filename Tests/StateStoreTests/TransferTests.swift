@@ -36,6 +36,8 @@ import Testing
         try await store.setSecret("key", project: "gtin", sealed: [0, 1, 255])
         try await store.add(
             AccessToken(name: "ci", hash: "h", pull: [try RepositoryPattern(parsing: "shop/*")], push: [], createdBy: "a", createdAt: 1.25))
+        _ = try await store.claimLease("leader", holder: "a", leaseSeconds: 10_000)
+        _ = try await store.register(folder: "old", place: "a:/old", adopting: false)
         // The highest number is given, and its row gone again.
         try await fixture.project("other")
         for _ in 0..<3 {
@@ -60,6 +62,9 @@ import Testing
         let before = try content(source)
         #expect(before.count >= 10)
         #expect(try content(target) == before)
+        // What the servers of the old store agreed on does not come along.
+        #expect(try await copy.store.register(folder: "new", place: "b:/new", adopting: false).folder == "new")
+        #expect(try await copy.store.claimLease("leader", holder: "b", leaseSeconds: 10_000)?.epoch == 1)
         // Numbers go on where they were.
         #expect(try await copy.deliver("new") == origin.deliver("new"))
         let events = try await origin.store.events(project: nil, run: nil, deployment: nil, limit: 1)

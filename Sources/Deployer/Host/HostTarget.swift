@@ -35,12 +35,10 @@ public struct HostTarget: Target {
         try await saying { try await runtime.fence(Self.fence(claim)) }
     }
 
-    public func dismiss(deployment: String) async throws {
-        try await saying { try await runtime.forget(owner: deployment) }
-    }
-
-    public func acting<T: Sendable>(by claim: Claim, _ body: @Sendable () async throws -> T) async throws -> T {
-        try await saying { try await runtime.acting(as: Self.fence(claim), body) }
+    public func dismiss(deployment: String, by claim: Claim?) async throws {
+        try await saying {
+            try await runtime.acting(as: claim.map(Self.fence)) { try await runtime.forget(owner: deployment) }
+        }
     }
 
     public func start(_ instance: InstanceSpec, by claim: Claim) async throws {
@@ -102,7 +100,7 @@ public struct HostTarget: Target {
     private func saying<T: Sendable>(_ body: () async throws -> T) async throws -> T {
         do { return try await body() } catch let error as ContainerError {
             switch error.code {
-            case .fenced: throw DeployerError(.fenced, error.message, hint: error.hint)
+            case .fenced: throw DeployerError(.staleHolder, error.message, hint: error.hint)
             case .busy: throw DeployerError(.busy, error.message, hint: error.hint)
             default: throw error
             }

@@ -5,73 +5,120 @@ import SystemPackage
 /// The writing half: called by one caller at a time.
 extension NginxRouter {
     private var routesFile: FilePath { folder.appending("routes.json") }
+    private var lock: FilePath { folder.appending("routes.lock") }
     /// Generations whose files are kept, to look back and to go back.
     private static let kept = 8
 
     func load() async throws -> RouteTable { try await queue.run { _ in try RouteTable.load(routesFile) } }
 
-    /// Puts a changed table in force; an unchanged one only makes sure that nginx runs.
-    func change(_ edit: (RouteTable) throws -> RouteTable) async throws -> RouterGeneration {
-        let old = try await load()
-        var new = try edit(old)
-        guard new != old else {
-            try await ensureRunning()
-            return RouterGeneration(old.generation)
-        }
-        let text = Array(NginxConfiguration(settings: settings, table: new, user: workerUser).render().utf8)
-        let draft = "conf/\(new.generation).conf"
-        try await queue.run { _ in
-            try makeFolders()
-            try write(text, draft)
-        }
-        try await process.test(draft)
+    /// Puts a changed table in force; an unchanged one only makes sure that nginx runs. Returns what is in force then.
+    func change(_ edit: @Sendable (RouteTable) throws -> RouteTable) async throws -> (table: RouteTable, generation: RouterGeneration) {
+        while true {
+            let old = try await load()
+            let new = try edit(old)
+            guard new.generation != old.generation else {
+                guard try await keep(new, insteadOf: old) else { continue }
+                try await ensureRunning()
+                return (new, RouterGeneration(old.generation))
+            }
+            let text = Array(NginxConfiguration(settings: settings, table: new, user: workerUser).render().utf8)
+            // A name of its own: another process may be about to make the same generation.
+            let draft = "conf/\(new.generation).\(String(UInt64.random(in: 0 ... .max), radix: 36)).conf"
+            try await queue.run { _ in
+                try makeFolders()
+                try write(text, draft)
+            }
+            try await process.test(draft)
 
-        let master = process.master()
-        let workers = master.map(process.workers(of:)) ?? []
-        new.replaced[new.generation] = workers.map(\.pid)
-        new.replaced = new.replaced.filter { $0.key > new.generation - Self.kept }
-        let table = new
-        try await queue.run { _ in
-            try table.save(routesFile)
+            let master = process.master()
+            guard let table = try await putInForce(new, draft: draft, insteadOf: old, of: master) else { continue }
+            if let master {
+                await askOver(old.generation)
+                rotateLog()
+                try process.reload(master)
+            } else {
+                try await ensureRunning()
+            }
+            tidy(before: new.generation)
+            return (table, RouterGeneration(new.generation))
+        }
+    }
+
+    /// Keeps a table whose routes are as they were.
+    func note(_ edit: @Sendable (RouteTable) throws -> RouteTable) async throws {
+        while true {
+            let old = try await load()
+            if try await keep(try edit(old), insteadOf: old) { return }
+        }
+    }
+
+    /// False when another process was faster.
+    private func keep(_ new: RouteTable, insteadOf old: RouteTable) async throws -> Bool {
+        if new == old { return true }
+        return try await locked {
+            guard try RouteTable.load(routesFile) == old else { return false }
+            try new.save(routesFile)
+            return true
+        }
+    }
+
+    /// The new table as it is in force now; nil when another process was faster.
+    private func putInForce(_ new: RouteTable, draft: String, insteadOf old: RouteTable, of master: Int32?) async throws -> RouteTable? {
+        try await locked {
+            let path = folder.appending(draft)
+            guard try RouteTable.load(routesFile) == old else {
+                unlink(path.string)
+                return nil
+            }
+            var new = new
+            new.replaced[new.generation] = master.map(process.workers(of:))?.map(\.pid) ?? []
+            new.replaced = new.replaced.filter { $0.key > new.generation - Self.kept }
+            try new.save(routesFile)
+            let text = try AtomicFile.read(path) ?? []
+            guard rename(path.string, folder.appending("conf/\(new.generation).conf").string) == 0 else {
+                throw unusable(path, Errno(rawValue: errno))
+            }
             try write(text, "nginx.conf")
+            return new
         }
-        if let master {
-            await askOver(old.generation)
-            rotateLog()
-            try process.reload(master)
-        } else {
-            try await process.start()
-        }
-        tidy(before: new.generation)
-        return RouterGeneration(new.generation)
     }
 
     /// Starts nginx when it does not run.
     func ensureRunning() async throws {
         guard process.master() == nil else { return }
-        let table = try await load()
-        try await writeCurrent(table)
-        try await process.test("nginx.conf")
-        try await process.start()
+        try await queue.run { _ in try makeFolders() }
+        try await ProcessLock.holding(folder.appending("start.lock"), on: queue) {
+            // Another process may have been faster.
+            guard process.master() == nil else { return }
+            try await locked { try writeCurrent(try RouteTable.load(routesFile)) }
+            try await process.test("nginx.conf")
+            try await process.start()
+        }
     }
 
     /// Makes a running nginx read the routes again: for changes whose signal never went out.
     func converge() async throws {
         guard let master = process.master() else { return try await ensureRunning() }
-        var table = try await load()
-        table.replaced[table.generation, default: []] += process.workers(of: master).map(\.pid)
-        try await writeCurrent(table)
+        try await locked {
+            var table = try RouteTable.load(routesFile)
+            table.replaced[table.generation, default: []] += process.workers(of: master).map(\.pid)
+            try writeCurrent(table)
+        }
         try process.reload(master)
     }
 
-    private func writeCurrent(_ table: RouteTable) async throws {
+    private func locked<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
         try await queue.run { _ in
             try makeFolders()
-            unlink(folder.appending(NginxConfiguration.flagFile(table.generation)).string)
-            try table.save(routesFile)
-            let text = NginxConfiguration(settings: settings, table: table, user: workerUser).render()
-            try write(Array(text.utf8), "nginx.conf")
+            return try ProcessLock.holding(lock, body)
         }
+    }
+
+    private func writeCurrent(_ table: RouteTable) throws {
+        unlink(folder.appending(NginxConfiguration.flagFile(table.generation)).string)
+        try table.save(routesFile)
+        let text = NginxConfiguration(settings: settings, table: table, user: workerUser).render()
+        try write(Array(text.utf8), "nginx.conf")
     }
 
     /// Lets answers of the old generation close their connections for a moment: see ``NginxConfiguration``.

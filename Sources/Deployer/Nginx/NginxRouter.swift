@@ -8,7 +8,8 @@ public import SystemPackage
 /// outlives this process; a router made later on the same folder finds it again.
 ///
 /// A change is: render, `nginx -t`, write the routes, rename the configuration in, ask busy clients over, SIGHUP. Changes
-/// run one after another, file work on a private thread.
+/// run one after another, file work on a private thread. Several processes may have a router on one folder: the routes are
+/// written under a lock, and a change that another process was faster than begins anew with what that one wrote.
 public struct NginxRouter: Router {
     /// Answers in a row that make a generation confirmed.
     private static let enough = 8
@@ -21,7 +22,7 @@ public struct NginxRouter: Router {
     let queue = BlockingQueue(label: "router", width: 1)
 
     /// - Parameters:
-    ///   - folder: made when missing; nothing else may live there. Use one router value per folder.
+    ///   - folder: made when missing; nothing else may live there. Use one router value per process and folder.
     ///   - probe: asks the router which generation answers.
     public init(folder: FilePath, settings: NginxSettings, probe: any HTTPProbe) throws {
         guard RouteValidation.isAddress(settings.listenAddress), (1...65535).contains(settings.listenPort) else {
@@ -45,33 +46,55 @@ public struct NginxRouter: Router {
         }
     }
 
-    public func apply(_ route: Route) async throws -> RouterGeneration {
-        try await serially { try await $0.change { table in try table.setting(route) } }
+    public func fence(_ key: String, by fence: RouteFence) async throws {
+        try RouteValidation.check(key: key)
+        try await serially { try await $0.note { table in try table.fencing(key, by: fence) } }
     }
 
-    public func refresh(_ route: Route) async throws -> RouterGeneration? {
-        try await serially { router in
-            let owner = try await router.load().routes[route.key]?.deployment
-            guard owner == nil || owner == route.deployment else { return nil }
-            return try await router.change { table in try table.setting(route) }
+    public func apply(_ route: Route, by fence: RouteFence) async throws -> RouterGeneration {
+        try await serially { try await $0.change { table in try table.setting(route, by: fence) } }.generation
+    }
+
+    public func refresh(_ route: Route, by fence: RouteFence) async throws -> RouterGeneration? {
+        let (table, generation) = try await serially { router in
+            try await router.change { table in
+                let owner = table.routes[route.key]?.deployment
+                return owner == nil || owner == route.deployment ? try table.setting(route, by: fence) : table
+            }
         }
+        return table.routes[route.key] == route ? generation : nil
     }
 
-    public func remove(key: String) async throws {
-        _ = try await serially { try await $0.change { table in table.removing(key: key) } }
+    public func replace(_ seen: Route?, with route: Route) async throws -> RouterGeneration? {
+        let (table, generation) = try await serially { router in
+            try await router.change { table in
+                guard table.routes[route.key] == seen, seen == nil || seen?.deployment == route.deployment else { return table }
+                return try table.setting(route)
+            }
+        }
+        return table.routes[route.key] == route ? generation : nil
     }
 
-    public func currentRoute(key: String) async throws -> Route? {
-        try await serially { try await $0.load().routes[key] }
+    public func remove(key: String, by fence: RouteFence) async throws {
+        _ = try await serially { try await $0.change { table in try table.fencing(key, by: fence).removing(key: key) } }
     }
 
-    public func routes() async throws -> [Route] {
-        try await serially { Array(try await $0.load().routes.values) }
+    public func forget(deployment: String) async throws {
+        _ = try await serially { try await $0.change { table in table.forgetting(deployment: deployment) } }
     }
+
+    public func deployments() async throws -> Set<String> {
+        let table = try await load()
+        return Set(table.routes.values.map(\.deployment) + table.fences.values.map(\.deployment))
+    }
+
+    public func currentRoute(key: String) async throws -> Route? { try await load().routes[key] }
+
+    public func routes() async throws -> [Route] { Array(try await load().routes.values) }
 
     /// The generation in force.
     public func currentGeneration() async throws -> RouterGeneration {
-        try await serially { RouterGeneration(try await $0.load().generation) }
+        RouterGeneration(try await load().generation)
     }
 
     public func confirm(_ generation: RouterGeneration) async throws {

@@ -6,8 +6,21 @@ struct RouteTable: Codable, Hashable {
     var version = 1
     var generation = 0
     var routes: [String: Route] = [:]
+    /// By route: the highest that wrote it. Stays when the route goes.
+    var fences: [String: RouteFence] = [:]
     /// For recent generations: the worker processes they took over from.
     var replaced: [Int: [Int32]] = [:]
+
+    init() {}
+
+    init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        version = try values.decode(Int.self, forKey: .version)
+        generation = try values.decode(Int.self, forKey: .generation)
+        routes = try values.decode([String: Route].self, forKey: .routes)
+        fences = try values.decodeIfPresent([String: RouteFence].self, forKey: .fences) ?? [:]
+        replaced = try values.decode([Int: [Int32]].self, forKey: .replaced)
+    }
 
     static func load(_ path: FilePath) throws -> RouteTable {
         do {
@@ -32,7 +45,24 @@ struct RouteTable: Codable, Hashable {
         }
     }
 
-    /// The table after setting a route; itself when nothing changes.
+    /// The table after setting a route; the routes stay as they are when nothing changes.
+    func setting(_ route: Route, by fence: RouteFence) throws(DeployerError) -> RouteTable {
+        try fencing(route.key, by: fence).setting(route)
+    }
+
+    func fencing(_ key: String, by fence: RouteFence) throws(DeployerError) -> RouteTable {
+        if let last = fences[key], fence < last {
+            throw DeployerError(
+                .staleHolder,
+                "the route \(key) belongs to deployment \(last.deployment), epoch \(last.epoch): "
+                    + "deployment \(fence.deployment), epoch \(fence.epoch), may not write it any more",
+                hint: "another server or a later deployment took over; nothing needs to be done")
+        }
+        var next = self
+        next.fences[key] = fence
+        return next
+    }
+
     func setting(_ route: Route) throws(DeployerError) -> RouteTable {
         try RouteValidation.check(route)
         if routes[route.key] == route { return self }
@@ -52,6 +82,13 @@ struct RouteTable: Codable, Hashable {
         var next = self
         next.routes[key] = nil
         next.generation += 1
+        return next
+    }
+
+    func forgetting(deployment: String) -> RouteTable {
+        var next = self
+        for route in routes.values where route.deployment == deployment { next = next.removing(key: route.key) }
+        next.fences = next.fences.filter { $0.value.deployment != deployment }
         return next
     }
 }

@@ -13,8 +13,7 @@ extension Rollout {
         guard !order.host.isEmpty else { return Outcome(.switched, "no host name, nothing to switch") }
         let observed = try await target.observe(deployment: order.deployment)
         if let unfit = try await firstUnfit(order, observed) { return unfit }
-        let route = route(order, observed)
-        let generation = try await target.acting(by: order.claim) { try await router.apply(route) }
+        let generation = try await router.apply(route(order, observed), by: order.fence)
         return Outcome(.switched, "\(order.host) handed over with \(generation)")
     }
 
@@ -23,8 +22,7 @@ extension Rollout {
         let observed = try await target.observe(deployment: order.deployment)
         if let unfit = try await firstUnfit(order, observed) { return unfit }
         // The same route again: changes nothing, and tells the generation when a crash made us forget it.
-        let route = route(order, observed)
-        let generation = try await target.acting(by: order.claim) { try await router.apply(route) }
+        let generation = try await router.apply(route(order, observed), by: order.fence)
         try await router.confirm(generation)
         return Outcome(.confirmed, "\(order.host) is answered by \(count(order)) of \(order.image.short) only")
     }
@@ -35,8 +33,7 @@ extension Rollout {
         let upstreams = observed.compactMap { $0.upstream(port: order.service.port) }
         // All instances gone by now? They are the supervisor's to bring back; the old ones are out of the route.
         guard !upstreams.isEmpty else { return Outcome(.drained, "no instance has an address") }
-        let route = route(order, observed)
-        let generation = try await target.acting(by: order.claim) { try await router.refresh(route) }
+        let generation = try await router.refresh(route(order, observed), by: order.fence)
         guard let generation else { return Outcome(.drained, "a newer deployment owns the route") }
         let empty = try await waitUntilDrained(before: generation, seconds: order.drainSeconds)
         return Outcome(
@@ -47,7 +44,7 @@ extension Rollout {
     func retire(_ order: RolloutOrder) async throws -> Outcome {
         guard let previous = order.previous else { return Outcome(.retired, "\(count(order)) serving") }
         // Whoever still looks after it, asleep perhaps, must not start it again.
-        try await target.acting(by: order.claim) { try await target.dismiss(deployment: previous) }
+        try await target.dismiss(deployment: previous, by: order.claim)
         try await target.stop(deployment: previous, grace: stopGrace, by: order.claim)
         return Outcome(.retired, "\(count(order)) serving, the previous ones stopped")
     }
@@ -62,13 +59,13 @@ extension Rollout {
                     try await target.observe(deployment: previous).compactMap { $0.upstream(port: order.service.port) }
                 } else { [Upstream]() }
             if let previous = order.previous, !old.isEmpty {
-                let route = Route(key: order.routeKey, host: order.host, upstreams: old, deployment: previous)
-                let generation = try await target.acting(by: order.claim) { try await router.apply(route) }
+                let generation = try await router.apply(
+                    Route(key: order.routeKey, host: order.host, upstreams: old, deployment: previous), by: order.fence)
                 try await router.confirm(generation)
                 _ = try await waitUntilDrained(before: generation, seconds: order.drainSeconds)
                 message = "\(order.host) is back with the previous instances, the new ones are stopped"
             } else {
-                try await target.acting(by: order.claim) { try await router.remove(key: order.routeKey) }
+                try await router.remove(key: order.routeKey, by: order.fence)
                 message = "there is nothing to go back to: the route is removed, the new instances are stopped"
             }
         } else if order.previous != nil {

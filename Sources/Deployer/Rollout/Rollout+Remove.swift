@@ -1,10 +1,8 @@
 extension Rollout {
     /// Takes a deployment away for good: the routes it owns, then its instances.
     public func remove(deployment: String) async throws {
-        try await target.dismiss(deployment: deployment)
-        for route in try await router.routes() where route.deployment == deployment {
-            try await router.remove(key: route.key)
-        }
+        try await target.dismiss(deployment: deployment, by: nil)
+        try await router.forget(deployment: deployment)
         try await target.stop(deployment: deployment, grace: stopGrace, by: nil)
     }
 
@@ -13,6 +11,6 @@ extension Rollout {
 
     /// The deployments that have instances or routes, whoever may have ordered them.
     public func deployments() async throws -> Set<String> {
-        try await target.deployments().union(router.routes().map(\.deployment))
+        try await target.deployments().union(router.deployments())
     }
 }

@@ -36,6 +36,8 @@ public struct Rollout: Sendable {
                 .invalidValue, "the deployment \(order.deployment) names itself as its predecessor",
                 hint: "make a new deployment for the same release")
         }
+        // Whoever held the deployment before may still be about to write.
+        if phase != .queued, !order.host.isEmpty { try await router.fence(order.routeKey, by: order.fence) }
         let outcome: Outcome
         switch phase {
         case .queued:
@@ -71,7 +73,7 @@ public struct Rollout: Sendable {
             return try await body()
         } catch let error as CancellationError {
             throw error
-        } catch let error as DeployerError where error.code == .fenced || error.code == .busy {
+        } catch let error as DeployerError where error.code == .staleHolder || error.code == .busy {
             // Says nothing about the release.
             throw error
         } catch {

@@ -18,13 +18,15 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     public var drainSeconds: Double
     /// The deployment whose instances serve now and are stopped at the end.
     public var previous: String?
+    /// Grows from deployment to deployment.
+    public var number: Int64
     /// Grows whenever another server takes the deployment over; what an older holder still asks for is refused.
     public var epoch: Int64
 
     public init(
         deployment: String, project: String, pipeline: String, stage: String, image: Digest,
         service: ServiceDefinition, environment: [String: String] = [:], host: String, drainSeconds: Double = 30,
-        previous: String? = nil, epoch: Int64 = 0
+        previous: String? = nil, number: Int64 = 0, epoch: Int64 = 0
     ) {
         self.deployment = deployment
         self.project = project
@@ -36,11 +38,14 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
         self.host = host
         self.drainSeconds = drainSeconds
         self.previous = previous
+        self.number = number
         self.epoch = epoch
     }
 
     /// `project/pipeline/stage`: the pipelines of a project may name their stages alike.
     public var routeKey: String { "\(project)/\(pipeline)/\(stage)" }
+
+    var fence: RouteFence { RouteFence(deployment: deployment, number: number, epoch: epoch) }
 
     var instances: [InstanceSpec] { (0..<max(1, service.replicas)).map { InstanceSpec(order: self, replica: $0) } }
 }

@@ -83,12 +83,15 @@ func addTokenAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
 }
 
-/// `/api/v1/registry/collect` and `/metrics`.
+/// `/api/v1/registry/collect`
 func addRegistryCare(to router: Router<WebContext>, _ parts: WebParts) {
     router.post("/api/v1/registry/collect") { request, _ -> Response in
         _ = try parts.access.requireActor(request)
         return try json(try await parts.registry.collect(request.uri.queryParameters["dry_run"] == "true"))
     }
+}
+
+func addMetrics(to router: Router<WebContext>, _ parts: WebParts) {
     router.get("/metrics") { request, _ -> Response in
         try parts.access.requireReader(request)
         let blobs = try await parts.images.blobDigests().count

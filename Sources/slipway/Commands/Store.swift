@@ -12,7 +12,7 @@ struct StoreCommand: AsyncParsableCommand {
             The store is the one the server uses: --config, SLIPWAY_STORE, or slipway.db in the data directory. Images, \
             containers and secrets.key are not in it.
             """,
-        subcommands: [Migrate.self, Backup.self, Restore.self, Copy.self])
+        subcommands: [Migrate.self, Backup.self, Restore.self, Copy.self, Adopt.self])
 
     /// Which store, said as for the server.
     struct Options: ParsableArguments {

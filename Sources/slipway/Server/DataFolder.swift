@@ -12,10 +12,12 @@ struct DataFolder {
     var router: FilePath { path.appending("router") }
     var tokenFile: FilePath { path.appending("admin-token") }
 
-    /// Makes the folder when it is missing and locks it: one server at a time.
+    /// Makes the folder when it is missing and locks it: for one server, or for those that share it.
     ///
-    /// - Parameter busy: thrown when a server has it.
-    init(_ path: FilePath, ifBusy busy: Failure? = nil) throws {
+    /// - Parameters:
+    ///   - shared: with servers that share their store too.
+    ///   - busy: thrown when a server has it.
+    init(_ path: FilePath, shared: Bool = false, ifBusy busy: Failure? = nil) throws {
         self.path = path
         do {
             try FileManager.default.createDirectory(
@@ -26,10 +28,11 @@ struct DataFolder {
                 hint: "choose another with --data, or give this user the right to write there")
         }
         lock = try FileLock(
-            path.appending("lock"),
+            path.appending("lock"), shared: shared,
             ifBusy: busy
                 ?? Failure(
-                    "another server uses the data directory \(path)", hint: "stop it first, or choose another with --data"),
+                    "another server uses the data directory \(path)",
+                    hint: "stop it first, or choose another with --data; only servers on PostgreSQL share a data directory"),
             ifUnwritable: { error in
                 Failure(
                     "the data directory \(path) cannot be written: \(error)",
@@ -39,20 +42,35 @@ struct DataFolder {
 
     /// The administrator's token, made at the first start.
     func adminToken() throws -> String {
-        if let data = FileManager.default.contents(atPath: tokenFile.string), !data.isEmpty {
-            return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        }
-        let token = SecretBox.newKey().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-        try writePrivate(Data("\(token)\n".utf8), to: tokenFile)
-        return token
+        let token = try made("admin-token") { Data((Self.randomText() + "\n").utf8) }
+        return String(decoding: token, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     func secrets() throws -> SecretBox {
-        let file = path.appending("secrets.key")
-        if let data = FileManager.default.contents(atPath: file.string) { return try SecretBox(key: Array(data)) }
-        let key = SecretBox.newKey()
-        try writePrivate(Data(key), to: file)
-        return try SecretBox(key: key)
+        try SecretBox(key: Array(try made("secrets.key") { Data(SecretBox.newKey()) }))
+    }
+
+    /// Tells this data directory from others, wherever it is moved to.
+    func id() throws -> String {
+        let id = try made("installation") { Data((Self.randomText() + "\n").utf8) }
+        return String(decoding: id, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    private static func randomText() -> String {
+        SecretBox.newKey().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    }
+
+    /// A small file's content; made when it is missing or empty. Servers that start at once make it once.
+    private func made(_ name: String, _ content: () -> Data) throws -> Data {
+        let file = path.appending(name)
+        func existing() -> Data? { FileManager.default.contents(atPath: file.string).flatMap { $0.isEmpty ? nil : $0 } }
+        if let data = existing() { return data }
+        return try ServerPlace.alone(in: path) {
+            if let data = existing() { return data }
+            let data = content()
+            try writePrivate(data, to: file)
+            return data
+        }
     }
 
     /// Temp, fsync, rename, fsync of the folder; readable by the owner alone.

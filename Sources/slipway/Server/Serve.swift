@@ -25,6 +25,8 @@ struct Serve: AsyncParsableCommand {
         discussion: """
             Example: slipway serve --data /var/lib/slipway --listen 127.0.0.1:8080
 
+            Several servers on one PostgreSQL database share a data directory; --role says what each does.
+
             Settings come from the file named by --config (or SLIPWAY_CONFIG), from SLIPWAY_… in the environment and \
             from these options. SIGTERM stops it gracefully; containers and router go on serving.
             """)
@@ -32,24 +34,30 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The data directory.") var data: String?
     @Option(help: "Where to listen, HOST:PORT.") var listen: String?
     @Option(help: "The router's port.") var routerPort: Int?
+    @Option(help: "What this server does: web, worker, or web,worker.") var role: String?
 
     func run() async throws {
         let settings = try await ServerSettings.read(
-            file: config, data: data, listen: listen, routerPort: routerPort)
+            file: config, data: data, listen: listen, routerPort: routerPort, role: role)
         let logger = Self.logger(settings)
-        let folder = try DataFolder(settings.data)
+        let folder = try DataFolder(settings.data, shared: settings.store.isShared)
+        let place = try ServerPlace(in: folder.path)
         let storeLock = try settings.store.lock()
         defer { withExtendedLifetime(storeLock) {} }
         try Self.checkPort(settings)
         GitLibrary.initialise()
-        let server = try Server(settings: settings, folder: folder, logger: logger)
-        for finding in await server.runtime.check() where !finding.ok {
-            throw Failure("\(finding.name): \(finding.message)", hint: finding.hint ?? "see: slipway doctor")
+        let server = try Server(settings: settings, folder: folder, place: place, logger: logger)
+        if settings.roles.contains(.worker) { try await Self.checkMachine(settings, server.runtime) }
+        do {
+            try await server.belonging?.check()
+        } catch let error as StateError where error.code == .unavailable {
+            // Said, and asked again, by the engine.
+        } catch let error as StateError {
+            throw Failure(error)
         }
-        guard Doctor.find(settings.nginx) != nil else {
-            throw Failure("nginx is missing", hint: "apt-get install nginx-light, or set router.nginx")
-        }
-        logger.info("listening on http://\(settings.host):\(settings.port), data in \(settings.data), store: \(settings.store)")
+        logger.info(
+            "listening on http://\(settings.host):\(settings.port), data in \(settings.data), store: \(settings.store), server \(place.number): \(settings.roles)"
+        )
         let group = ServiceGroup(
             configuration: .init(
                 services: server.services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
@@ -59,6 +67,16 @@ struct Serve: AsyncParsableCommand {
             throw Failure(error)
         }
         logger.info("stopped; containers and router go on")
+    }
+
+    /// What steps, instances and the router need.
+    private static func checkMachine(_ settings: ServerSettings, _ runtime: ContainerRuntime) async throws {
+        for finding in await runtime.check() where !finding.ok {
+            throw Failure("\(finding.name): \(finding.message)", hint: finding.hint ?? "see: slipway doctor")
+        }
+        guard Doctor.find(settings.nginx) != nil else {
+            throw Failure("nginx is missing", hint: "apt-get install nginx-light, or set router.nginx")
+        }
     }
 
     /// Text for people, one JSON document a line for machines.
@@ -101,11 +119,15 @@ struct Serve: AsyncParsableCommand {
 /// The composition root: every part is made here and nowhere else.
 struct Server {
     let runtime: ContainerRuntime
-    let services: [any Service]
+    private(set) var services: [any Service]
+    /// Nil: the store is of this data directory alone.
+    let belonging: Belonging?
 
-    init(settings: ServerSettings, folder: DataFolder, logger: Logger) throws {
+    init(settings: ServerSettings, folder: DataFolder, place: ServerPlace, logger: Logger) throws {
         let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
         let store: any StateStore = try settings.store.open(connections: settings.storeConnections)
+        let belonging = settings.store.isShared ? Belonging(folder: folder, location: settings.store, store: store, place: place) : nil
+        self.belonging = belonging
         let secrets = try folder.secrets()
         var opened = try ImageStore(root: folder.path)
         opened.limits = settings.layers
@@ -136,6 +158,10 @@ struct Server {
         let supervisor = Supervisor(
             target: target, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
             now: clock, logger: logger, declared: { try await declaration.orders() })
+        let keeper = StoreKeeper(
+            images: images, store: store, snapshots: snapshots, containers: folder.containers,
+            policy: settings.registry.policy, every: settings.registry.collectEvery, history: CollectionHistory(), logger: logger)
+        let works = settings.roles.contains(.worker)
         let engine = PipelineEngine(
             parts: .init(
                 store: store, secrets: secrets, images: images, snapshots: snapshots,
@@ -146,18 +172,15 @@ struct Server {
                         allowsPrivate: settings.buildsReachPrivate, settings: runtimeSettings)
                 },
                 runtime: runtime,
-                rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,
+                rollout: Rollout(target: target, router: router, probe: probe), led: [supervisor, keeper],
                 registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections),
             settings: .init(
-                // The lock on the data directory admits one server: what its predecessor held is this one's.
-                dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
-                concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve,
+                // The place admits one server: what its predecessor held is this one's.
+                dataFolder: folder.path, holder: place.holder, isShared: settings.store.isShared, works: works,
+                admission: { try await belonging?.check() }, concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve,
                 keepWorkspace: settings.keepWorkspace, publicURL: settings.publicURL,
                 reconcileInterval: settings.reconcileInterval), logger: logger)
         declaration.set { try await engine.declaredOrders() }
-        let keeper = StoreKeeper(
-            images: images, store: store, snapshots: snapshots, containers: folder.containers,
-            policy: settings.registry.policy, every: settings.registry.collectEvery, history: CollectionHistory(), logger: logger)
         let web = WebParts(
             store: store, engine: engine, images: images, secrets: secrets,
             access: Access(token: token, readersNeedToken: settings.readersNeedToken, clock: clock),
@@ -169,14 +192,21 @@ struct Server {
             tokenFile: folder.tokenFile.string,
             logger: logger)
         let application = Application(
-            router: try makeRouter(web),
+            router: settings.roles.contains(.web) ? try makeRouter(web) : try makeWorkerRouter(web),
             configuration: .init(address: .hostname(settings.host, port: settings.port), serverName: "slipway"),
             logger: logger)
         self.runtime = runtime
         services = [
-            HTTPClientService(client: client, connections: connections), RouterService(router: router, logger: logger), engine,
-            keeper, application, IdleMemory(),
+            // The last stops first: others go on with what the engine gives back while the last requests are answered.
+            HTTPClientService(client: client, connections: connections), application, engine, IdleMemory(),
         ]
+        if works {
+            services +=
+                [
+                    RouterService(router: router, logger: logger),
+                    PeerWatch(place: place, store: store, logger: logger, every: settings.store.isShared ? .milliseconds(500) : .zero),
+                ] as [any Service]
+        }
     }
 }
 

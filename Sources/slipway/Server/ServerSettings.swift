@@ -7,6 +7,7 @@ import TarArchive
 /// later wins. docs/server.md lists them.
 struct ServerSettings {
     var data: FilePath
+    var roles: ServerRoles
     var store: StoreLocation
     /// Connections to PostgreSQL.
     var storeConnections: Int
@@ -37,7 +38,9 @@ struct ServerSettings {
 
     static let defaultData = "/var/lib/slipway"
 
-    static func read(file: String?, data: String?, listen: String?, routerPort: Int?) async throws -> ServerSettings {
+    static func read(
+        file: String?, data: String?, listen: String?, routerPort: Int?, role: String? = nil
+    ) async throws -> ServerSettings {
         var providers: [any ConfigProvider] = [
             EnvironmentVariablesProvider().prefixKeys(with: "slipway")
         ]
@@ -64,8 +67,15 @@ struct ServerSettings {
         }
         let path = FilePath(URL(fileURLWithPath: folder).standardizedFileURL.path)
         let store = reader.string(forKey: "store", isSecret: true).flatMap { $0.isEmpty ? nil : StoreLocation($0) }
+        let roles = try ServerRoles(role ?? reader.string(forKey: "role", default: "\(ServerRoles.all)"))
+        if roles != .all, store?.isShared != true {
+            throw Failure(
+                "role: '\(roles)' alone does half of the work, and no other server can use \(store ?? .file(path.appending("slipway.db")))",
+                hint: "set 'store' to a PostgreSQL database, or leave 'role' out", status: Failure.usage)
+        }
         return ServerSettings(
-            data: path, store: store ?? .file(path.appending("slipway.db")),
+            data: path, roles: roles,
+            store: store ?? .file(path.appending("slipway.db")),
             storeConnections: min(max(reader.int(forKey: "store_connections", default: 8), 1), 64), host: host, port: port,
             publicURL: reader.string(forKey: "url", default: "http://\(host):\(port)"), routerHost: routerHost,
             routerPort: routerPort ?? configuredPort, nginx: reader.string(forKey: "router.nginx", default: "nginx"),

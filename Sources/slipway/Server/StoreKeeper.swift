@@ -5,7 +5,7 @@ import StateStore
 import SystemPackage
 import WebServer
 
-/// Collects the image store's garbage now and then, and when asked.
+/// Collects the image store's garbage now and then, and when asked. Of several servers one does so by itself.
 struct StoreKeeper: Service {
     let images: ImageStore
     let store: any StateStore

@@ -29,6 +29,9 @@ enum StoreLocation: Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether several servers may use it.
+    var isShared: Bool { if case .postgres = self { true } else { false } }
+
     /// Opens the store. A file is made when it is missing; a database is reached with the first call.
     func open(connections: Int = PostgresStore.defaultConnections) throws -> any StateStore & StoreSource & StoreSink {
         do {

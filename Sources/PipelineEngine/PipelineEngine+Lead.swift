@@ -1,0 +1,86 @@
+import Logging
+import ServiceLifecycle
+import StateStore
+
+/// What one server at a time does for all: what is live is looked after, leftovers go, branches are compared.
+extension PipelineEngine {
+    static let leaderLease = "leader"
+
+    /// Leads whenever nobody else does, until the server stops.
+    func lead() async throws {
+        guard settings.isShared else { return try await beLeader() }
+        while !Task.isCancelled {
+            let heard = bell.count
+            do {
+                let asked = ContinuousClock.now
+                if let lease = try await parts.store.claimLease(
+                    Self.leaderLease, holder: settings.holder, leaseSeconds: settings.leaseSeconds)
+                {
+                    trouble.isOver()
+                    logger.info("this server looks after what is live", metadata: ["epoch": "\(lease.epoch)"])
+                    // Without the store nobody else can take over; what is live must not be left alone meanwhile.
+                    try await holding(nil, asked: asked, outlastsStore: true) {
+                        try await parts.store.renewLease(Self.leaderLease, epoch: lease.epoch, leaseSeconds: settings.leaseSeconds)
+                    } _: {
+                        try await beLeader()
+                    }
+                    return
+                }
+            } catch is CancellationError {
+                return
+            } catch is LeaseLost {
+                logger.warning("another server looks after what is live now")
+            } catch let error as StateError where error.code == .unavailable {
+                trouble.began(error)
+            }
+            await bell.wait(after: heard, atMost: .seconds(1))
+        }
+    }
+
+    private func beLeader() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for service in parts.led { group.addTask { try await service.run() } }
+            group.addTask { await watchBranches() }
+            group.addTask { await prune() }
+            group.addTask { await sweep() }
+            try await group.waitForAll()
+        }
+    }
+
+    /// Beside the work, not before it: a server that comes back takes up its runs at once, however many folders there are.
+    private func sweep() async {
+        var known: Set<String> = []
+        var isFirst = true
+        while !Task.isCancelled {
+            do {
+                // A project may be removed by a server that does not work.
+                let names = Set(try await parts.store.projects().map(\.name))
+                if isFirst || !known.isSubset(of: names) { try await removeOrphans() }
+                known = names
+                isFirst = false
+                guard settings.isShared else { return }
+            } catch is CancellationError {
+                return
+            } catch let error as StateError where error.code == .unavailable {
+                trouble.began(error)
+            } catch {
+                logger.error("leftovers could not be removed: \(error)")
+                isFirst = false
+                guard settings.isShared else { return }
+            }
+            try? await Task.sleep(for: .seconds(2))
+        }
+    }
+
+    private func prune() async {
+        while !Task.isCancelled {
+            do { try await pruneWorkspaces() } catch  where !(error is CancellationError) {
+                logger.error("old workspaces could not be removed: \(error)")
+            } catch {}
+            do { try await forgetEpochs() } catch  where !(error is CancellationError) {
+                logger.error("epochs of what is over could not be removed: \(error)")
+            } catch {}
+            try? await Task.sleep(for: .seconds(min(max(settings.keepWorkspace / 4, 1), 600)))
+        }
+    }
+}
