@@ -7,17 +7,27 @@ import SystemPackage
 /// The lock orders fetches inside this process and between processes, and the kernel drops it when the holder dies: there is no stale
 /// lock to repair.
 func withFolderLock<R>(_ folder: FilePath, _ cancellation: Cancellation, _ body: () throws -> R) throws -> R {
-    try makeFolders(folder)
-    let descriptor = open(folder.string, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw GitError(system: errno, "cannot open the folder '\(folder)'") }
-    defer { close(descriptor) }
-    // A plain blocking flock could not be cancelled.
-    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-        guard errno == EWOULDBLOCK || errno == EINTR else { throw GitError(system: errno, "cannot lock the folder '\(folder)'") }
-        if cancellation.isCancelled { throw CancellationError() }
-        usleep(10_000)
+    while true {
+        try makeFolders(folder)
+        let descriptor = open(folder.string, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if descriptor < 0, errno == ENOENT { continue }
+        guard descriptor >= 0 else { throw GitError(system: errno, "cannot open the folder '\(folder)'") }
+        defer { close(descriptor) }
+        // A plain blocking flock could not be cancelled.
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR else { throw GitError(system: errno, "cannot lock the folder '\(folder)'") }
+            if cancellation.isCancelled { throw CancellationError() }
+            usleep(10_000)
+        }
+        // Whoever had it may have moved it away.
+        if isNamed(folder, descriptor) { return try body() }
     }
-    return try body()
+}
+
+private func isNamed(_ folder: FilePath, _ descriptor: Int32) -> Bool {
+    var ours = stat()
+    var named = stat()
+    return fstat(descriptor, &ours) == 0 && stat(folder.string, &named) == 0 && ours.st_ino == named.st_ino && ours.st_dev == named.st_dev
 }
 
 /// `mkdir -p`, for this user only.

@@ -6,7 +6,8 @@ public import SystemPackage
 extension ImageStore {
     /// Removes what nothing refers to. Pushes, pulls and builds go on meanwhile, also in other processes: content that
     /// they declared to use since the collection began is left alone (see `ImageStore+Collecting.swift`), so that no
-    /// manifest ever loses anything it refers to. Cancellation ends it between two removals.
+    /// manifest ever loses anything it refers to. Another collection of the store is waited for, also one of another process.
+    /// Cancellation ends it between two removals.
     ///
     /// - Parameters:
     ///   - snapshots: the unpacked layers to clear too.
@@ -17,6 +18,8 @@ extension ImageStore {
         try await collection.run { cancellation in
             let clock = ContinuousClock()
             let begun = clock.now
+            let turn = try takeTurn(cancellation)
+            defer { _ = turn.descriptor }
             var collection = try GarbageCollection(store: self, policy: policy, cancellation: cancellation)
             try collection.removeStaleUploads()
             try collection.applyRetention()
@@ -28,6 +31,20 @@ extension ImageStore {
             collection.report.seconds = (clock.now - begun) / .seconds(1)
             return collection.report
         }
+    }
+}
+
+extension ImageStore {
+    /// Two collections would clear away each other's halves.
+    private func takeTurn(_ cancellation: Cancellation) throws -> Files.Handle {
+        let file = root.appending("collection.turn")
+        let handle = try Files.open(file, O_RDWR | O_CREAT)
+        while flock(handle.descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR else { throw Files.failure("lock", file) }
+            if cancellation.isCancelled { throw CancellationError() }
+            usleep(20_000)
+        }
+        return handle
     }
 }
 

@@ -14,6 +14,7 @@ public import TarArchive
 ///     <root>/references/<repository>/_blobs/<hex>     empty: the blob may be read through that repository
 ///     <root>/references/<repository>/_referrers/<subject hex>/<hex>  empty: a manifest with that subject
 ///     <root>/collection.lock                          see `ImageStore+Collecting.swift`
+///     <root>/collection.turn                          held by the collection that goes on
 ///
 /// The underscore keeps the folders apart from nested repositories, whose components never start with one.
 /// A digest's hexadecimal characters tell the algorithm by their number, so that other names hold only those.

@@ -2,6 +2,7 @@ import ContainerRuntime
 import DeliveryModel
 import Deployer
 import Foundation
+import GitRepository
 import Logging
 public import StateStore
 import SystemPackage
@@ -37,7 +38,11 @@ extension PipelineEngine {
         }
         for mirror in try FileSystem.names(in: mirrorsFolder) {
             let project = mirror.hasSuffix(Self.mirrorSuffix) ? String(mirror.dropLast(Self.mirrorSuffix.count)) : mirror
-            if try await parts.store.project(project) == nil { try FileSystem.remove(mirrorsFolder.appending(mirror)) }
+            if mirror.hasSuffix(Self.mirrorSuffix) {
+                if try await parts.store.project(project) == nil { try await removeMirror(of: project) }
+            } else {
+                try FileSystem.remove(mirrorsFolder.appending(mirror))
+            }
         }
     }
 
@@ -52,6 +57,11 @@ extension PipelineEngine {
             }
             try await parts.runtime.forget(owner: owner)
         }
+    }
+
+    /// Another server may be fetching into it.
+    func removeMirror(of project: String) async throws {
+        try FileSystem.remove(try await mirror(project).setAside())
     }
 
     private func isKnown(run: String) async throws -> Bool {

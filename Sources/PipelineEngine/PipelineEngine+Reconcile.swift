@@ -71,7 +71,7 @@ extension PipelineEngine {
         }
         // The project may have been removed meanwhile, and its mirror with it, before the fetch made it again.
         if try await parts.store.project(project.name) == nil {
-            try FileSystem.remove(mirrorsFolder.appending(project.name + Self.mirrorSuffix))
+            try await removeMirror(of: project.name)
         }
     }
 }

@@ -8,6 +8,8 @@ final class ConnectionPool: Sendable {
     let timeouts: PostgresTimeouts
     private let queue: BlockingQueue
     private let idle = Mutex<[PostgresConnection]>([])
+    /// Whether the database had a schema that is known here. One that becomes newer later is as good, see ``Migrations``.
+    private let isKnown = Mutex(false)
 
     /// - Parameter width: connections at most.
     init(_ address: PostgresAddress, width: Int, timeouts: PostgresTimeouts) {
@@ -56,8 +58,8 @@ final class ConnectionPool: Sendable {
             if !connection.isClosedByServer() { return connection }
         }
         let connection = try PostgresConnection(address, timeouts: timeouts)
-        // Before anything else: another server may have upgraded the database while it was away.
-        try Migrations.apply(to: connection, address)
+        try Migrations.apply(to: connection, address, allowsNewer: isKnown.withLock { $0 })
+        isKnown.withLock { $0 = true }
         return connection
     }
 }

@@ -23,9 +23,10 @@ enum Migrations {
 
     /// Brings the schema up to date.
     ///
+    /// - Parameter allowsNewer: for a server that has used the database before; others may have been upgraded beside it.
     /// - Throws: ``StateError`` with `newerSchema` when the database has a migration that is not known here.
-    static func apply(to connection: PostgresConnection, _ address: PostgresAddress) throws {
-        if try isCurrent(connection, address) { return }
+    static func apply(to connection: PostgresConnection, _ address: PostgresAddress, allowsNewer: Bool = false) throws {
+        if try isCurrent(connection, address, allowsNewer) { return }
         try connection.transaction { connection in
             try connection.run("SELECT pg_advisory_xact_lock(\(lock))")
             try connection.run(
@@ -33,7 +34,7 @@ enum Migrations {
                 CREATE TABLE IF NOT EXISTS slipwayMigration (
                     number BIGINT PRIMARY KEY, name TEXT NOT NULL, appliedAt DOUBLE PRECISION NOT NULL)
                 """)
-            let applied = try numbers(connection, address)
+            let applied = try numbers(connection, address, allowsNewer)
             for migration in all where !applied.contains(migration.number) {
                 try connection.runScript(migration.script)
                 try connection.run(
@@ -42,16 +43,18 @@ enum Migrations {
         }
     }
 
-    private static func isCurrent(_ connection: PostgresConnection, _ address: PostgresAddress) throws -> Bool {
+    private static func isCurrent(_ connection: PostgresConnection, _ address: PostgresAddress, _ allowsNewer: Bool) throws -> Bool {
         guard case .text? = try connection.run("SELECT to_regclass('slipwaymigration')::text").cells.first?.first else { return false }
-        let applied = try numbers(connection, address)
+        let applied = try numbers(connection, address, allowsNewer)
         return all.allSatisfy { applied.contains($0.number) }
     }
 
-    private static func numbers(_ connection: PostgresConnection, _ address: PostgresAddress) throws -> Set<Int64> {
+    private static func numbers(
+        _ connection: PostgresConnection, _ address: PostgresAddress, _ allowsNewer: Bool
+    ) throws -> Set<Int64> {
         let applied = Set(try connection.run("SELECT number FROM slipwayMigration").integers)
         let known = Set(all.map(\.number))
-        if let unknown = applied.subtracting(known).max() {
+        if !allowsNewer, let unknown = applied.subtracting(known).max() {
             throw StateError(
                 .newerSchema, "the \(address) was written by a newer version of Slipway (migration \(unknown))",
                 hint: "start that version, or restore a backup made before the upgrade")

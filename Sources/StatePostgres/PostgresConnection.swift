@@ -8,6 +8,8 @@ struct PostgresTimeouts: Sendable {
     var connect = 5
     /// The server gives a statement up after this; the client a little later, when nothing comes any more.
     var statement = 30
+    /// The server ends a transaction whose client does nothing for this long: a server that is frozen must not keep rows from others.
+    var idle = 10
 }
 
 /// One connection to a database. Its methods block: call them on a ``BlockingQueue``.
@@ -27,7 +29,7 @@ final class PostgresConnection: @unchecked Sendable {
             ("keepalives_interval", "5"), ("keepalives_count", "3"), ("tcp_user_timeout", "20000"),
             (
                 "options",
-                "-c statement_timeout=\(timeouts.statement)s -c idle_in_transaction_session_timeout=60s -c synchronous_commit=on"
+                "-c statement_timeout=\(timeouts.statement)s -c idle_in_transaction_session_timeout=\(timeouts.idle)s -c synchronous_commit=on"
             ),
             ("dbname", address.url), ("client_encoding", "UTF8"),
         ]

@@ -42,7 +42,10 @@ extension PostgresStore: StoreSource, StoreSink {
 
     private func transferring(_ body: (PostgresConnection) throws -> Void) throws {
         do {
-            let connection = try PostgresConnection(pool.address, timeouts: pool.timeouts, purpose: "slipway store")
+            // The file at the other end may be slow.
+            var timeouts = pool.timeouts
+            timeouts.idle = 60
+            let connection = try PostgresConnection(pool.address, timeouts: timeouts, purpose: "slipway store")
             try Migrations.apply(to: connection, pool.address)
             try body(connection)
         } catch let failure as PostgresFailure {

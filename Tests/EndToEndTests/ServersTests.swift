@@ -165,6 +165,9 @@ extension EndToEnd {
             try await refused([:], data: second, "belongs to another data directory", server.data.path, "slipway store adopt --data \(second)")
             try await refused(["SLIPWAY_STORE": try await cluster.newDatabase()], "uses another database than PostgreSQL")
             try await refused(["SLIPWAY_STORE": "\(server.folder.path)/other.db"], "another server uses the data directory")
+            let link = "\(server.folder.path)/link"
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: server.data.path)
+            try await refused([:], data: link, "has this data directory as \(server.data.path)")
             try await refused(["SLIPWAY_ROLE": "web,cook"], status: 2, "role: 'web,cook' is unknown", "'web', 'worker' or 'web,worker'")
             try await refused(["SLIPWAY_STORE": "\(second).db", "SLIPWAY_ROLE": "web"], data: second, status: 2, "role: 'web' alone")
 

@@ -107,6 +107,26 @@ import Testing
         }
     }
 
+    @Test func aMirrorThatIsSetAsideInTheMiddleIsMadeAgain() async throws {
+        let box = try Sandbox()
+        let id = try box.head()
+        _ = try await box.fetch()
+        let aside = try await withThrowingTaskGroup(of: FilePath?.self) { group in
+            for number in 0..<12 {
+                group.addTask {
+                    if number.isMultiple(of: 3) { return try await box.mirror.setAside() }
+                    #expect(try await box.mirror.fetch(from: "file://\(box.source)") == ["refs/heads/main": id])
+                    return nil
+                }
+            }
+            return try await group.reduce(into: [FilePath]()) { all, one in if let one { all.append(one) } }
+        }
+        #expect(aside.count == 4)
+        for folder in aside { try FileManager.default.removeItem(atPath: folder.string) }
+        #expect(try await box.fetch() == ["refs/heads/main": id])
+        #expect(try await box.mirror.commit(id).summary == "change")
+    }
+
     @Test(.timeLimit(.minutes(1))) func stopsWhenCancelledAndStaysUsable() async throws {
         let box = try Sandbox(commits: (0..<20).map { "text \($0)" })
         let gate = Gate()

@@ -49,6 +49,24 @@ private struct Shop: Sendable {
 @Suite struct CollectionTests {
     private let name = RepositoryName.shop
 
+    @Test func collectionsTakeTurnsAlsoBetweenProcesses() async throws {
+        let shop = try Shop()
+        defer { shop.scratch.remove() }
+        let kept = try await shop.image("kept", tag: "v1")
+        for number in 0..<100 { _ = try await shop.blob("unused \(number)") }
+        let policy = shop.policy
+        let removed = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<4 {
+                // A value of its own is like a process of its own: locks are of descriptors.
+                let store = try ImageStore(root: shop.scratch.path)
+                group.addTask { try await store.collect(policy).blobsRemoved }
+            }
+            return try await group.reduce(0, +)
+        }
+        #expect(removed == 100)
+        #expect(try shop.store.size(of: kept.digest) != nil)
+    }
+
     @Test func removesOnlyWhatNothingRefersTo() async throws {
         let shop = try Shop()
         defer { shop.scratch.remove() }

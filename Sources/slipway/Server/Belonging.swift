@@ -19,10 +19,20 @@ struct Belonging: Sendable {
                 hint: "start with that one (--data, a shared file system), or give this server a database of its own; "
                     + "when that one is gone for good: slipway store adopt --data \(folder.path)")
         }
-        if let other = try place.use(store: registration.store) {
+        switch try place.use(store: registration.store) {
+        case nil: return
+        case .store(let other):
             throw Failure(
                 "another server with the data directory \(folder.path) (servers/\(other)) uses another database than \(location)",
                 hint: "give all servers of a data directory the same 'store'")
+        case .path(let path, let other):
+            throw Failure(
+                "another server (servers/\(other)) has this data directory as \(path)",
+                hint: "give all servers the same --data; \(folder.path) leads to the same folder, but containers are named for the path")
+        case .machine(let host, let other):
+            throw Failure(
+                "a server on \(host) (servers/\(other)) works in the data directory \(folder.path) already, and its containers are there",
+                hint: "start this one with --role web, or start it on \(host)")
         }
     }
 

@@ -41,7 +41,7 @@ struct Serve: AsyncParsableCommand {
             file: config, data: data, listen: listen, routerPort: routerPort, role: role)
         let logger = Self.logger(settings)
         let folder = try DataFolder(settings.data, shared: settings.store.isShared)
-        let place = try ServerPlace(in: folder.path)
+        let place = try ServerPlace(in: folder.path, roles: settings.roles)
         let storeLock = try settings.store.lock()
         defer { withExtendedLifetime(storeLock) {} }
         try Self.checkPort(settings)

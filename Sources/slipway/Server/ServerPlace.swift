@@ -8,8 +8,20 @@ struct ServerPlace {
     private struct Card: Codable {
         var holder: String
         var pid: Int32
+        var host: String
+        /// The data directory as it sees it.
+        var data: String
+        var roles: String
         /// Which store it uses, once it knows.
         var store: String?
+    }
+
+    /// Why a server cannot be one of those that live.
+    enum Conflict {
+        case store(of: Int)
+        /// Locks and control groups of containers are named for their path.
+        case path(String, of: Int)
+        case machine(String, of: Int)
     }
 
     private static let most = 64
@@ -19,12 +31,14 @@ struct ServerPlace {
     let holder: String
     private let folder: FilePath
     private let lock: FileDescriptor
+    private let mine: Card
 
     /// Takes the first place that is free, and whose last server had the same name.
-    init(in data: FilePath) throws {
+    init(in data: FilePath, roles: ServerRoles) throws {
+        let host = ProcessInfo.processInfo.hostName
         let folder = Self.folder(data)
         for number in 1...Self.most {
-            let holder = "\(ProcessInfo.processInfo.hostName):\(data)#\(number)"
+            let holder = "\(host):\(data)#\(number)"
             guard let lock = try Self.lock(folder.appending("\(number)")) else { continue }
             // What another one was killed with is given back by whoever watches.
             guard try Self.card(lock).map({ $0.holder == holder }) ?? true else {
@@ -32,15 +46,19 @@ struct ServerPlace {
                 continue
             }
             (self.number, self.holder, self.folder, self.lock) = (number, holder, folder, lock)
-            try write(Card(holder: holder, pid: getpid()))
+            mine = Card(holder: holder, pid: getpid(), host: host, data: data.string, roles: "\(roles)")
+            try write(mine)
             return
         }
         throw Failure("\(Self.most) servers use the data directory \(data)", hint: "stop some of them")
     }
 
-    /// Says which store this server uses, and returns the number of a server that uses another one with the same data directory.
-    func use(store: String) throws -> Int? {
-        try write(Card(holder: holder, pid: getpid(), store: store))
+    /// Says which store this server uses, and why it cannot do so beside the servers that live.
+    func use(store: String) throws -> Conflict? {
+        var mine = mine
+        mine.store = store
+        try write(mine)
+        let works = try ServerRoles(mine.roles).contains(.worker)
         for number in try Self.numbers(in: folder) where number != self.number {
             let file = folder.appending("\(number)")
             if let dead = try Self.lock(file) {
@@ -48,7 +66,11 @@ struct ServerPlace {
                 continue
             }
             let other = try FileDescriptor.open(file, .readOnly, options: [.closeOnExec])
-            if let card = try other.closeAfter({ try Self.card(other) }), let its = card.store, its != store { return number }
+            guard let card = try other.closeAfter({ try Self.card(other) }) else { continue }
+            if let its = card.store, its != store { return .store(of: number) }
+            guard works, try ServerRoles(card.roles).contains(.worker) else { continue }
+            if card.host != mine.host { return .machine(card.host, of: number) }
+            if card.data != mine.data { return .path(card.data, of: number) }
         }
         return nil
     }
