@@ -32,6 +32,7 @@ struct ClaimTests {
         var new = old
         new.epoch = 2
         try await rollout.admit(new.claim)
+        try await router.fence(new.routeKey, by: new.fence)
         let before = (router.state.withLock { $0.generation }, target.state.withLock { $0.starts + $0.stops })
         do {
             _ = try await rollout.advance(old, from: phase)
