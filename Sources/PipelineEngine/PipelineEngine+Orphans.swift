@@ -1,6 +1,7 @@
 import ContainerRuntime
 import Deployer
 import Foundation
+import GitRepository
 import Logging
 public import StateStore
 import SystemPackage
