@@ -35,11 +35,14 @@ final class FakeTarget: Target {
         var stops: [String] = []
         var count = 0
         var refuseStart = false
+        /// What happens elsewhere while an instance starts.
+        var meanwhile: @Sendable () -> Void = {}
     }
 
     let state = Mutex(State())
 
     func start(_ instance: InstanceSpec) async throws {
+        state.withLock { $0.meanwhile }()
         try state.withLock { state in
             if state.refuseStart { throw Broken() }
             guard state.instances[instance.id] == nil else { return }

@@ -41,7 +41,7 @@ struct ServerPlace {
         let folder = Self.folder(data)
         for number in 1...Self.most {
             let holder = "\(host):\(data)#\(number)"
-            guard let lock = try Self.lock(folder.appending("\(number)")) else { continue }
+            guard let lock = try Self.patientLock(folder.appending("\(number)")) else { continue }
             // What another one was killed with is given back by whoever watches.
             guard try Self.card(lock).map({ $0.holder == holder }) ?? true else {
                 try lock.close()
@@ -109,6 +109,15 @@ struct ServerPlace {
 
     private static func numbers(in folder: FilePath) throws -> [Int] {
         try FileManager.default.contentsOfDirectory(atPath: folder.string).compactMap { Int($0) }.sorted()
+    }
+
+    /// Whoever watches has a free place for a moment.
+    private static func patientLock(_ file: FilePath) throws -> FileDescriptor? {
+        for _ in 0..<3 {
+            if let lock = try lock(file) { return lock }
+            usleep(1_000)
+        }
+        return nil
     }
 
     /// Nil when another process has it.
