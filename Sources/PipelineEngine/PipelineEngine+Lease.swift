@@ -66,7 +66,7 @@ extension PipelineEngine {
         while true {
             let before = ContinuousClock.now
             try await Task.sleep(for: .seconds(1))
-            if ContinuousClock.now - before > limit { throw LeaseLost() }
+            if ContinuousClock.now - before > .seconds(1) + limit { throw LeaseLost() }
         }
     }
 }

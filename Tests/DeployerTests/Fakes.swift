@@ -36,6 +36,8 @@ final class FakeTarget: Target {
         var count = 0
         var refuseStart = false
         var epochs: [String: Int64] = [:]
+        /// What happens elsewhere while an instance starts.
+        var meanwhile: @Sendable () -> Void = {}
     }
 
     let state = Mutex(State())
@@ -61,6 +63,7 @@ final class FakeTarget: Target {
 
     func start(_ instance: InstanceSpec, by claim: Claim) async throws {
         try check(claim)
+        state.withLock { $0.meanwhile }()
         try state.withLock { state in
             if state.refuseStart { throw Broken() }
             guard state.instances[instance.id] == nil else { return }

@@ -61,8 +61,10 @@ final class ServerFixture {
     func withSibling(_ settings: [String: String] = [:], _ body: (ServerFixture) async throws -> Void) async throws {
         let sibling = try ServerFixture(beside: self)
         sibling.environment.merge(settings) { $1 }
-        try await sibling.start()
-        do { try await body(sibling) } catch {
+        do {
+            try await sibling.start()
+            try await body(sibling)
+        } catch {
             let log = text(folder, sibling.logName).split(separator: "\n").suffix(30).joined(separator: "\n")
             Issue.record("the other server's last lines:\n\(log)")
             if sibling.process != nil { try? await sibling.kill9() }

@@ -49,6 +49,9 @@ struct Serve: AsyncParsableCommand {
         let storeLock = try await TakeOver.waiting(predecessor) { try settings.store.lock() }
         defer { withExtendedLifetime(storeLock) {} }
         let socket = try predecessor?.socket ?? ListeningSocket.activated() ?? ListeningSocket(host: settings.host, port: settings.port)
+        if !socket.listens(on: settings.host, settings.port) {
+            logger.warning("the socket it was given listens on \(socket.address), the setting 'listen' says \(settings.host):\(settings.port)")
+        }
         GitLibrary.initialise()
         let server = try Server(settings: settings, folder: folder, place: place, socket: socket, logger: logger)
         if predecessor == nil { try await Self.checkMachine(settings, server.runtime) }
