@@ -18,6 +18,7 @@ let configuration: Target.Dependency = .product(name: "Configuration", package: 
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting", package: "hummingbird")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
@@ -147,8 +148,8 @@ let package = Package(
             "WebServer",
             [
                 "ContainerRuntime", "DeliveryModel", "GitRepository", "ImageStore", "OCIModel", "PipelineEngine",
-                "PipelineFile", "RegistryServer", "StateStore", "WebAssets", crypto, httpTypes, hummingbird, logging,
-                mustache, nioCore,
+                "PipelineFile", "RegistryServer", "StateStore", "WebAssets", crypto, httpTypes, hummingbird, hummingbirdCore, logging,
+                mustache, nioCore, nioHTTP1, nioPosix, serviceLifecycle,
             ], tests: [hummingbirdTesting]),
         [
             .executableTarget(

@@ -53,7 +53,9 @@ struct BridgeNetwork {
         } else {
             // Two plugins must not make the bridge at the same moment.
             do {
-                output = try Files.withLock(settings.networkFolder.appending("bridge.lock")) {
+                output = try Files.withLock(
+                    settings.networkFolder.appending("bridge.lock"), Patience(limit: settings.lockPatience)
+                ) {
                     let output = try call("ADD", namespace: "/proc/\(pid)/ns/net")
                     if settings.masquerade { masquerade() }
                     return output

@@ -17,6 +17,10 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
         case runtimeFailed
         case fileFailed
         case timedOut
+        /// Another holder has taken over what the caller acts for, or it is over: see ``Fence``.
+        case fenced
+        /// Another process is in the middle of something; ask again later.
+        case busy
     }
 
     public let code: Code

@@ -4,7 +4,7 @@ public import FoundationEssentials
 public struct ContainerObservation: Sendable, Hashable {
     public enum State: Sendable, Hashable {
         /// Asked for, and not running yet. It stays so when the server died while starting it:
-        /// ``ContainerRuntime/start(_:)`` begins again, ``ContainerRuntime/remove(_:)`` cleans up.
+        /// ``ContainerRuntime/start(_:fence:)`` begins again, ``ContainerRuntime/remove(_:fence:)`` cleans up.
         case created
         case running
         case exited(ExitStatus)

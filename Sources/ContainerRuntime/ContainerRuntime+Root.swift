@@ -11,7 +11,7 @@ public struct MountedRoot: Sendable, Hashable {
 }
 
 extension ContainerRuntime {
-    /// Mounts layers as a container's root is mounted, without a container. ``remove(_:)`` takes it away again; until
+    /// Mounts layers as a container's root is mounted, without a container. ``remove(_:fence:)`` takes it away again; until
     /// then it is listed as a container that was created and does not run.
     ///
     /// - Parameters:
@@ -20,10 +20,10 @@ extension ContainerRuntime {
     public func mountRoot(_ id: String, layers: [String], labels: [String: String] = [:]) async throws -> MountedRoot {
         let spec = ContainerSpec(id: id, layers: layers, arguments: ["-"], labels: labels)
         try spec.validate()
-        return try await queue.run { _ in
+        return try await queue.run { cancellation in
             let paths = paths(id)
             try Files.makeFolder(paths.lock.removingLastComponent())
-            return try Files.withLock(paths.lock) {
+            return try Files.withLock(paths.lock, patience(cancellation)) {
                 guard !Files.exists(paths.folder) else {
                     throw ContainerError(.invalidSpec, "there is a container \(id) already", hint: "remove it first")
                 }
@@ -40,6 +40,6 @@ extension ContainerRuntime {
         }
     }
 
-    /// What a container wrote over its layers. Complete once the container has ended; gone after ``remove(_:)``.
+    /// What a container wrote over its layers. Complete once the container has ended; gone after ``remove(_:fence:)``.
     public func changes(of id: String) -> FilePath { paths(id).upper }
 }

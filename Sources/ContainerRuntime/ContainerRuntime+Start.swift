@@ -8,21 +8,30 @@ extension ContainerRuntime {
     ///
     /// Running or exited: its observation, nothing is changed. Half-made (a start that was killed): cleaned up and begun
     /// again. When it throws, or the task is cancelled, nothing of the container stays.
-    public func start(_ spec: ContainerSpec) async throws -> ContainerObservation {
+    ///
+    /// - Parameter fence: who asks; refused (`.fenced`) when another holder was admitted, see ``fence(_:)``.
+    public func start(_ spec: ContainerSpec, fence: Fence? = nil) async throws -> ContainerObservation {
         try spec.validate()
         return try await queue.run { cancellation in
             let paths = paths(spec.id)
-            try Files.makeFolder(paths.lock.removingLastComponent())
-            return try Files.withLock(paths.lock) {
-                if let seen = try look(paths), seen.state != .created { return seen }
-                try tearDown(paths)
-                do {
-                    return try make(spec, paths, cancellation)
-                } catch {
-                    try? tearDown(paths)
-                    throw error
-                }
+            let patience = patience(cancellation)
+            return try withPermit(fence, patience) {
+                try Files.makeFolder(paths.lock.removingLastComponent())
+                return try Files.withLock(paths.lock, patience) { try startOrFind(spec, paths, cancellation) }
             }
+        }
+    }
+
+    private func startOrFind(
+        _ spec: ContainerSpec, _ paths: ContainerPaths, _ cancellation: Cancellation
+    ) throws -> ContainerObservation {
+        if let seen = try look(paths), seen.state != .created { return seen }
+        try tearDown(paths)
+        do {
+            return try make(spec, paths, cancellation)
+        } catch {
+            try? tearDown(paths)
+            throw error
         }
     }
 

@@ -6,24 +6,31 @@ import SystemPackage
 extension ContainerRuntime {
     /// Sends a signal to the container's first process; SIGKILL ends all of them, for the first one's end does. A
     /// container that has ended already is left alone.
-    public func signal(_ id: String, _ signal: Int32) async throws {
+    ///
+    /// - Parameter fence: who asks, as in ``start(_:fence:)``.
+    public func signal(_ id: String, _ signal: Int32, fence: Fence? = nil) async throws {
         guard ContainerSpec.isValid(id: id) else { throw ContainerError.notFound(id) }
-        try await readers.run { _ in
-            let paths = paths(id)
-            guard Files.exists(paths.folder) else { throw ContainerError.notFound(id) }
-            guard let record = Files.decode(ProcessRecord.self, from: paths.record), record.isAlive else { return }
-            if kill(record.pid, signal) != 0, errno != ESRCH {
-                throw ContainerError(.runtimeFailed, "cannot signal \(id): \(Errno(rawValue: errno))")
+        // Only who has a fence may have to wait.
+        try await (fence == nil ? readers : queue).run { cancellation in
+            try withPermit(fence, patience(cancellation)) {
+                let paths = paths(id)
+                guard Files.exists(paths.folder) else { throw ContainerError.notFound(id) }
+                guard let record = Files.decode(ProcessRecord.self, from: paths.record), record.isAlive else { return }
+                if kill(record.pid, signal) != 0, errno != ESRCH {
+                    throw ContainerError(.runtimeFailed, "cannot signal \(id): \(Errno(rawValue: errno))")
+                }
             }
         }
     }
 
     /// Asks with SIGTERM, ends with SIGKILL after `grace`; returns when the container has ended. It stays known, with
-    /// its log, until ``remove(_:)``.
-    public func stop(_ id: String, grace: Duration) async throws {
-        try await signal(id, SIGTERM)
+    /// its log, until ``remove(_:fence:)``.
+    ///
+    /// - Parameter fence: who asks, as in ``start(_:fence:)``.
+    public func stop(_ id: String, grace: Duration, fence: Fence? = nil) async throws {
+        try await signal(id, SIGTERM, fence: fence)
         if try await exits(id, within: grace) { return }
-        try await signal(id, SIGKILL)
+        try await signal(id, SIGKILL, fence: fence)
         guard try await exits(id, within: .seconds(20)) else {
             throw ContainerError(
                 .timedOut, "container \(id) does not end after SIGKILL", hint: "one of its processes hangs in the kernel")
@@ -47,17 +54,22 @@ extension ContainerRuntime {
 
     /// Ends the container and removes all that is left of it: processes, cgroup, mount, address, log, files. Safe to
     /// repeat, on half-made containers, and on an unknown id.
-    public func remove(_ id: String) async throws {
+    ///
+    /// - Parameter fence: who asks, as in ``start(_:fence:)``.
+    public func remove(_ id: String, fence: Fence? = nil) async throws {
         guard ContainerSpec.isValid(id: id) else { return }
-        try await queue.run { _ in
+        try await queue.run { cancellation in
             let paths = paths(id)
-            guard Files.exists(paths.folder) else { return }
-            try Files.makeFolder(paths.lock.removingLastComponent())
-            try Files.withLock(paths.lock) { try tearDown(paths) }
+            let patience = patience(cancellation)
+            try withPermit(fence, patience) {
+                guard Files.exists(paths.folder) else { return }
+                try Files.makeFolder(paths.lock.removingLastComponent())
+                try Files.withLock(paths.lock, patience) { try tearDown(paths) }
+            }
         }
     }
 
-    /// The way back of ``start(_:)``, from wherever it came to. The folder goes last: as long as it is there, someone
+    /// The way back of ``start(_:fence:)``, from wherever it came to. The folder goes last: as long as it is there, someone
     /// will find it and try again.
     func tearDown(_ paths: ContainerPaths) throws {
         guard Files.exists(paths.folder) else { return }

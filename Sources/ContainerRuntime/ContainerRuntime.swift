@@ -29,7 +29,7 @@ public struct ContainerRuntime: Sendable {
         self.readers = BlockingQueue(label: "containers.read", width: 2)
     }
 
-    /// The container's log in conmon's k8s-file format, for ``LogReader``. Gone after ``remove(_:)``.
+    /// The container's log in conmon's k8s-file format, for ``LogReader``. Gone after ``remove(_:fence:)``.
     public func logFile(_ id: String) -> FilePath { paths(id).log }
 
     /// A reader of the container's log that shares the runtime's threads.

@@ -87,28 +87,4 @@ enum Files {
     static func names(in folder: FilePath) -> [String] {
         (try? FileManager.default.contentsOfDirectory(atPath: folder.string)) ?? []
     }
-
-    /// Holds an exclusive lock on `path` while `body` runs; the lock file is gone afterwards. Works between
-    /// processes, and is released by the kernel when the holder dies.
-    static func withLock<T>(_ path: FilePath, _ body: () throws -> T) throws -> T {
-        while true {
-            let file: FileDescriptor
-            do {
-                file = try FileDescriptor.open(
-                    path, .readWrite, options: [.create, .closeOnExec], permissions: [.ownerReadWrite])
-            } catch { throw ContainerError.file("open lock", path, error) }
-            while flock(file.rawValue, LOCK_EX) != 0 && errno == EINTR {}
-            // The previous holder may have removed the file that we waited for.
-            var ours = stat()
-            var named = stat()
-            if fstat(file.rawValue, &ours) == 0, stat(path.string, &named) == 0, ours.st_ino == named.st_ino {
-                defer {
-                    unlink(path.string)
-                    try? file.close()
-                }
-                return try body()
-            }
-            try? file.close()
-        }
-    }
 }

@@ -27,6 +27,8 @@ public struct RuntimeSettings: Sendable, Hashable {
     public var logLimit: Int64 = 256 << 20
     /// How many operations may run at once.
     public var concurrency = 8
+    /// How long a container that another process works on is waited for.
+    public var lockPatience: Duration = .seconds(10)
     /// Folders with `runc`, `conmon`, `iptables`.
     public var searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

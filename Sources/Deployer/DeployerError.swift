@@ -6,7 +6,7 @@ public struct DeployerError: Error, Hashable, Sendable, CustomStringConvertible 
         case invalidValue
         /// Another route already answers for this host name.
         case hostTaken
-        /// Another server has taken the deployment over, or a later deployment the route.
+        /// Another server has taken the deployment over, or a later deployment the route, or it is over: see ``Claim`` and ``RouteFence``.
         case staleHolder
         /// The reverse proxy program is not installed.
         case routerMissing
@@ -22,6 +22,8 @@ public struct DeployerError: Error, Hashable, Sendable, CustomStringConvertible 
         case instanceFailed
         /// The rollout may not make this step from this phase.
         case illegalTransition
+        /// Another process is in the middle of something; try again later.
+        case busy
     }
 
     public let code: Code

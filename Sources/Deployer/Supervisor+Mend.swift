@@ -8,7 +8,8 @@ extension Supervisor {
         let wanted = order.instances
         var actions: [Action] = []
         for extra in observed where !wanted.contains(where: { $0.id == extra.id }) {
-            try await target.stop(instance: extra.id, grace: settings.stopGrace)
+            guard try await mayAct(order) else { return actions }
+            try await target.stop(instance: extra.id, grace: settings.stopGrace, by: order.claim)
             actions.append(.stoppedSurplus(instance: extra.id))
         }
         var problems: [String: String] = [:]
@@ -30,6 +31,7 @@ extension Supervisor {
         if !order.host.isEmpty, !serving.isEmpty, Set(serving) != Set(inForce) {
             let route = Route(
                 key: order.routeKey, host: order.host, upstreams: serving, deployment: order.deployment)
+            guard try await mayAct(order) else { return actions }
             if try await router.replace(seen, with: route) != nil { actions.append(.routed(key: order.routeKey)) }
         }
         return actions
@@ -64,18 +66,26 @@ extension Supervisor {
         if let last = journal.started(instance.id), now() - last < distance, now() >= last {
             return .postponed(instance: instance.id, reason: reason)
         }
+        guard try await mayAct(order) else { return .postponed(instance: instance.id, reason: reason) }
         // Intent first: a crash in between must not make restarts more frequent.
         try await journal.record(instance.id, at: now())
         failures[instance.id] = nil
-        if found != nil { try await target.stop(instance: instance.id, grace: settings.stopGrace) }
+        if found != nil { try await target.stop(instance: instance.id, grace: settings.stopGrace, by: order.claim) }
         guard try await owns(order) else { return .postponed(instance: instance.id, reason: reason) }
-        try await target.start(instance)
+        try await target.start(instance, by: order.claim)
         // A deployment that took over meanwhile may have stopped the instances of this one before it was there.
         guard try await owns(order) else {
-            try await target.stop(instance: instance.id, grace: settings.stopGrace)
+            try await target.stop(instance: instance.id, grace: settings.stopGrace, by: nil)
             return .stoppedSurplus(instance: instance.id)
         }
         return .started(instance: instance.id, reason: reason)
+    }
+
+    /// Whether the order is in force now, not only when this look began: the server may have slept in between. In this order:
+    /// when the deployment ends later, that takes the claim away again.
+    private func mayAct(_ order: RolloutOrder) async throws -> Bool {
+        try await target.admit(order.claim)
+        return try await declared().contains(order)
     }
 
     private func owns(_ order: RolloutOrder) async throws -> Bool {

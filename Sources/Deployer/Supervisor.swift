@@ -45,7 +45,7 @@ public actor Supervisor: Service {
     let now: @Sendable () -> Double
     let logger: Logger
     private let clock: any Clock<Duration>
-    private let declared: @Sendable () async throws -> [RolloutOrder]
+    let declared: @Sendable () async throws -> [RolloutOrder]
     let journal: RestartJournal
     /// Failed health questions in a row; lost with the process, which then only takes longer to judge.
     var failures: [String: Int] = [:]
@@ -111,6 +111,9 @@ public actor Supervisor: Service {
     private func mendOrLog(_ order: RolloutOrder) async -> [Action] {
         do {
             return try await mend(order)
+        } catch let error as DeployerError where error.code == .staleHolder {
+            logger.info("\(order.routeKey) is left alone: \(error)")
+            return []
         } catch {
             if !Task.isCancelled { logger.error("\(order.routeKey) cannot be looked after: \(error)") }
             return []

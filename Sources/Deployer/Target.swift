@@ -6,16 +6,26 @@ public import OCIModel
 /// Every call is idempotent and reports what is, not what was asked for: a rollout that is repeated after a crash
 /// observes first. Implementations take plain values and share no file system with the caller.
 public protocol Target: Sendable {
+    /// Admits a new holder of a deployment: what those before it ask for is refused from now on, and what they are in the
+    /// middle of is waited for. Nobody may act by a claim that was never admitted.
+    func admit(_ claim: Claim) async throws
+    /// The deployment is over: nobody may act for it any more, whatever the claim.
+    ///
+    /// - Parameter claim: who asks, as in ``stop(deployment:grace:by:)``.
+    func dismiss(deployment: String, by claim: Claim?) async throws
+
     /// Makes sure that the instance exists and was started. An instance that already exists is left as it is.
-    func start(_ instance: InstanceSpec) async throws
+    func start(_ instance: InstanceSpec, by claim: Claim) async throws
     /// The instances of a deployment that exist, running or not, ordered by replica.
     func observe(deployment: String) async throws -> [InstanceObservation]
     /// The deployments that have instances, running or not.
     func deployments() async throws -> Set<String>
     /// Stops and removes all instances of a deployment: SIGTERM, and SIGKILL after `grace`.
-    func stop(deployment: String, grace: Duration) async throws
+    ///
+    /// - Parameter claim: who asks, which may be the deployment that takes its place; nil when nobody owns it any more.
+    func stop(deployment: String, grace: Duration, by claim: Claim?) async throws
     /// Stops and removes one instance; nothing happens when there is none of that name.
-    func stop(instance: String, grace: Duration) async throws
+    func stop(instance: String, grace: Duration, by claim: Claim?) async throws
     /// The last lines an instance wrote, oldest first.
     func logTail(instance: String, lines: Int) async throws -> [String]
 }

@@ -14,7 +14,7 @@ extension PipelineEngine {
         guard let plan = job.plan?.steps.first(where: { $0.name == name }), let step = progress.steps.first(where: { $0.name == name })
         else { return .refused("the plan has no such step") }
         let container = Self.container(run: job.run.id, step: step.name)
-        var observed = isNew ? nil : try await parts.runtime.observe(container)
+        var observed = isNew ? nil : try await containers.observe(container)
         if let left = observed, left.labels[Self.attemptLabel] ?? "1" != "\(step.attempt)" {
             try await putAside(step, job.run)
             observed = nil
@@ -23,14 +23,14 @@ extension PipelineEngine {
         if case .created = observed?.state { observed = nil }
         if observed == nil {
             let spec = try await containerSpec(container, plan, attempt: step.attempt, job.run, workspace: job.files.tree)
-            observed = try await parts.runtime.start(spec)
+            observed = try await containers.start(spec)
         }
         // Its end counts, also when nobody was there to see it in time.
         if case .exited(let exit) = observed?.state { return Self.end(exit, timeout: plan.timeout) }
         let begun = observed?.startedAt ?? Date.now
         let remaining = plan.timeout - Date.now.timeIntervalSince(begun)
         let exit = try await waitForExit(container, atMost: .seconds(max(0, remaining)))
-        if exit == nil { try await parts.runtime.stop(container, grace: .zero) }
+        if exit == nil { try await containers.stop(container, grace: .zero) }
         return Self.end(exit, timeout: plan.timeout)
     }
 
@@ -62,10 +62,12 @@ extension PipelineEngine {
     /// at any line.
     private func putAside(_ step: StepProgress, _ run: Run) async throws {
         let log = keptLog(run: run.id, step: step.name)
-        try FileSystem.keep(parts.runtime.logFile(Self.container(run: run.id, step: step.name)), as: log)
         let marker = "--- \(step.message ?? "attempt \(step.attempt - 1) failed"); trying again ---"
-        if try await LogReader(file: log).tail(1).last?.text != marker {
-            try FileSystem.append("\(Date.now.formatted(.iso8601)) stdout F \(marker)\n", to: log)
+        try await containers.acting {
+            try FileSystem.keep(parts.runtime.logFile(Self.container(run: run.id, step: step.name)), as: log)
+            if try await LogReader(file: log).tail(1).last?.text != marker {
+                try FileSystem.append("\(Date.now.formatted(.iso8601)) stdout F \(marker)\n", to: log)
+            }
         }
         try await discardContainer(run: run.id, step: step.name)
     }

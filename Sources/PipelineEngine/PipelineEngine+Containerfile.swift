@@ -60,8 +60,7 @@ extension PipelineEngine {
             arguments: containerfile.arguments, secrets: secrets.mapValues { Array($0.utf8) }, labels: labels,
             annotations: ["org.opencontainers.image.revision": run.commit], timestamp: run.commitTime,
             network: settings.stepNetwork == .none ? .none : .bridge)
-        try FileSystem.makeFolder(keptLog(run: run.id, step: Self.buildStep).removingLastComponent())
-        let log = try BuildLog(file: keptLog(run: run.id, step: Self.buildStep))
+        let log = try await containers.acting { try BuildLog(file: keptLog(run: run.id, step: Self.buildStep)) }
         do {
             let image = try await parts.containerfileBuilder(RunImages(engine: self, run: run)).build(request) { await log.add($0) }
             await log.close()
@@ -79,9 +78,12 @@ private actor BuildLog {
     private let file: FileDescriptor
     private var last: [String] = []
 
+    /// A new file: an earlier build that still writes has the old one, which nobody sees any more.
     init(file path: FilePath) throws {
+        try FileSystem.makeFolder(path.removingLastComponent())
+        try FileSystem.remove(path)
         file = try FileDescriptor.open(
-            path, .writeOnly, options: [.create, .truncate, .closeOnExec], permissions: [.ownerReadWrite, .groupRead, .otherRead])
+            path, .writeOnly, options: [.create, .exclusiveCreate, .closeOnExec], permissions: [.ownerReadWrite, .groupRead, .otherRead])
     }
 
     func add(_ event: BuildEvent) {

@@ -1,3 +1,4 @@
+import ContainerRuntime
 import DeliveryModel
 public import Deployer
 import Logging
@@ -8,6 +9,7 @@ public import StateStore
 extension PipelineEngine {
     /// Claims one deployment and carries it to its end. Returns whether there was one.
     func workOnDeployment() async throws -> Bool {
+        let asked = ContinuousClock.now
         let claimed = try await parts.store.claimDeployment(
             holder: settings.holder, leaseSeconds: settings.leaseSeconds)
         guard let deployment = claimed else {
@@ -18,7 +20,10 @@ extension PipelineEngine {
             "deployment claimed",
             metadata: ["deployment": "\(deployment.id)", "stage": "\(deployment.stage)", "phase": "\(deployment.phase)"])
         do {
-            try await holding {
+            let claim = Claim(deployment: deployment.name, epoch: deployment.epoch)
+            try await holding(Fence(owner: claim.deployment, epoch: claim.epoch), asked: asked) {
+                try await untilFree { try await parts.rollout.admit(claim) }
+            } renew: {
                 try await parts.store.renewDeployment(
                     deployment.id, epoch: deployment.epoch, leaseSeconds: settings.leaseSeconds)
             } _: {
@@ -44,12 +49,15 @@ extension PipelineEngine {
                     throw EngineError(
                         .unknownStage, "the stage '\(deployment.stage)' is not in the release", hint: "push again")
                 }
-                let step = try await parts.rollout.advance(order, from: phase)
+                let (now, rollout) = (phase, parts.rollout)
+                let step = try await untilFree { try await rollout.advance(order, from: now) }
                 next = step.next
                 message = step.message
                 tail = step.lastLogLines.isEmpty ? nil : step.lastLogLines.joined(separator: "\n")
             } catch is CancellationError {
                 throw CancellationError()
+            } catch let error as LeaseLost {
+                throw error
             } catch {
                 // What cannot be tried gives way to the version that serves; past that point the same phase is tried
                 // again when the lease has expired.
@@ -92,6 +100,21 @@ extension PipelineEngine {
             host: stage.hostName(project: deployment.project),
             drainSeconds: stage.drain ?? 10, previous: deployment.previous.map(Deployment.name), number: deployment.id,
             epoch: deployment.epoch)
+    }
+
+    /// Repeats what another process is in the middle of.
+    private func untilFree<T: Sendable>(_ body: () async throws -> T) async throws -> T {
+        while true {
+            do { return try await body() } catch let error as DeployerError {
+                switch error.code {
+                case .staleHolder: throw LeaseLost()
+                case .busy:
+                    logger.warning("\(error)")
+                    try await Task.sleep(for: .seconds(1))
+                default: throw error
+                }
+            }
+        }
     }
 
     private func followers(of deployment: Deployment) async throws -> [NewDeployment] {

@@ -79,15 +79,17 @@ extension PipelineEngine {
         let (run, reference) = (job.run, try ImageReference(parsing: name))
         let tag = try reference.tag ?? Tag(parsing: String(run.commit.prefix(12)))
         // Kept here in any case, so that a registry that is down loses nothing.
+        let lease = HeldLease.current
         try await parts.images.record(manifest: digest, mediaType: MediaType.ociManifest, in: reference.repository)
+        try lease?.assertHeld()
         try await parts.images.tag(tag, as: digest, in: reference.repository)
         guard let registry = reference.registry else { return }
         let target = ImageReference(registry: registry, repository: reference.repository, tag: tag, digest: nil)
         do {
             try await patiently("push of \(target)", run) {
-                try await parts.registries.push(digest, from: parts.images, to: target, ahead: ahead)
+                try await parts.registries.push(digest, from: parts.images, to: target, ahead: ahead) { try lease?.assertHeld() }
             }
-        } catch let error where !(error is CancellationError) {
+        } catch let error where !(error is CancellationError || error is LeaseLost) {
             throw EngineError(
                 .registryUnreachable, "\(target) could not be pushed: \(error)",
                 hint: "the image is kept here as \(reference.repository)@\(digest); once the registry answers,"

@@ -13,6 +13,7 @@ extension PipelineEngine {
 
     /// Turns a committed delivery into runs. Returns whether there was one.
     func intake() async throws -> Bool {
+        let asked = ContinuousClock.now
         let claimed = try await parts.store.claimDelivery(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
         guard let delivery = claimed else { return false }
         guard delivery.starts <= settings.startLimit else {
@@ -22,7 +23,7 @@ extension PipelineEngine {
             return true
         }
         do {
-            try await holding {
+            try await holding(nil, asked: asked) {
                 try await parts.store.renewDelivery(delivery.id, epoch: delivery.epoch, leaseSeconds: settings.leaseSeconds)
             } _: {
                 try await take(delivery)
@@ -45,6 +46,7 @@ extension PipelineEngine {
             throw error
         } catch {
             try Task.checkCancellation()
+            try HeldLease.current?.assertHeld()
             let final = delivery.attempts >= Self.retryDelays.count
             let delay = final ? 0 : Self.retryDelays[delivery.attempts]
             logger.warning(

@@ -12,13 +12,14 @@ extension PipelineEngine {
         while !Task.isCancelled {
             let heard = bell.count
             do {
+                let asked = ContinuousClock.now
                 if let lease = try await parts.store.claimLease(
                     Self.leaderLease, holder: settings.holder, leaseSeconds: settings.leaseSeconds)
                 {
                     trouble.isOver()
                     logger.info("this server looks after what is live", metadata: ["epoch": "\(lease.epoch)"])
                     // Without the store nobody else can take over; what is live must not be left alone meanwhile.
-                    try await holding(outlastsStore: true) {
+                    try await holding(nil, asked: asked, outlastsStore: true) {
                         try await parts.store.renewLease(Self.leaderLease, epoch: lease.epoch, leaseSeconds: settings.leaseSeconds)
                     } _: {
                         try await beLeader()
@@ -76,6 +77,9 @@ extension PipelineEngine {
         while !Task.isCancelled {
             do { try await pruneWorkspaces() } catch  where !(error is CancellationError) {
                 logger.error("old workspaces could not be removed: \(error)")
+            } catch {}
+            do { try await forgetEpochs() } catch  where !(error is CancellationError) {
+                logger.error("epochs of what is over could not be removed: \(error)")
             } catch {}
             try? await Task.sleep(for: .seconds(min(max(settings.keepWorkspace / 4, 1), 30)))
         }

@@ -1,39 +1,39 @@
+import ContainerRuntime
 import Logging
 import StateStore
-import Synchronization
-
-/// The row was taken over by another server: stop without touching it.
-struct LeaseLost: Error {}
-
-/// When a lease was renewed last, by the holder's own clock.
-private final class Renewal: Sendable {
-    private let last = Mutex(ContinuousClock.now)
-
-    var age: Duration { ContinuousClock.now - last.withLock { $0 } }
-
-    func happened(at time: ContinuousClock.Instant) { last.withLock { $0 = time } }
-}
 
 extension PipelineEngine {
     /// Runs `body` while the lease is renewed. When the lease is lost the body is cancelled and `LeaseLost` thrown;
     /// when the store cannot be asked, or does not answer, the holder stops by its own clock before the lease expires.
     ///
-    /// - Parameter outlastsStore: go on while the store says that it is unavailable. Not when the holder was frozen.
+    /// - Parameters:
+    ///   - fence: what the lease is of, and its epoch; nil for work that touches neither containers nor files.
+    ///   - asked: when the claim was asked for.
+    ///   - outlastsStore: go on while the store says that it is unavailable. Not when the holder was frozen.
+    ///   - admit: makes the holder the only one that may act, before it looks at anything.
     func holding<T: Sendable>(
-        outlastsStore: Bool = false, renew: @escaping @Sendable () async throws -> Bool, _ body: @escaping @Sendable () async throws -> T
+        _ fence: Fence?, asked: ContinuousClock.Instant, outlastsStore: Bool = false,
+        admit: @escaping @Sendable () async throws -> Void = {}, renew: @escaping @Sendable () async throws -> Bool,
+        _ body: @escaping @Sendable () async throws -> T
     ) async throws -> T {
-        let lease = settings.leaseSeconds
-        let renewal = Renewal()
+        let seconds = settings.leaseSeconds
+        let lease = HeldLease(fence: fence, asked: asked, limit: .seconds(seconds * 0.8))
         return try await withThrowingTaskGroup(of: T?.self) { group in
-            group.addTask { try await body() }
+            group.addTask {
+                try await HeldLease.$current.withValue(lease) {
+                    try await admit()
+                    // A claim that slept until its row was over must not bring the epoch of that row back to life.
+                    try lease.assertHeld()
+                    return try await body()
+                }
+            }
             group.addTask {
                 while true {
-                    try await Task.sleep(for: .seconds(lease * 0.3))
-                    // The lease is counted from no earlier than this.
+                    try await Task.sleep(for: .seconds(seconds * 0.3))
                     let asked = ContinuousClock.now
                     do {
                         guard try await renew() else { throw LeaseLost() }
-                        renewal.happened(at: asked)
+                        lease.wasRenewed(asked: asked)
                     } catch let error as LeaseLost {
                         throw error
                     } catch is CancellationError {
@@ -47,12 +47,10 @@ extension PipelineEngine {
             }
             // Beside the renewal: a store that hangs must not keep the holder from stopping.
             group.addTask {
-                if outlastsStore { try await self.untilFrozen(longerThan: .seconds(lease * 0.5)) }
-                let limit = Duration.seconds(lease * 0.8)
+                if outlastsStore { try await self.untilFrozen(longerThan: .seconds(seconds * 0.5)) }
                 while true {
-                    let left = limit - renewal.age
-                    guard left > .zero else { throw LeaseLost() }
-                    try await Task.sleep(for: left)
+                    try lease.assertHeld()
+                    try await Task.sleep(for: lease.left)
                 }
             }
             defer { group.cancelAll() }
@@ -68,7 +66,7 @@ extension PipelineEngine {
         while true {
             let before = ContinuousClock.now
             try await Task.sleep(for: .seconds(1))
-            if ContinuousClock.now - before > limit { throw LeaseLost() }
+            if ContinuousClock.now - before > .seconds(1) + limit { throw LeaseLost() }
         }
     }
 }

@@ -29,6 +29,7 @@ extension PipelineEngine {
         }
         for container in try await parts.runtime.list() {
             guard let run = container.labels[Self.runLabel], try await !isKnown(run: run) else { continue }
+            if let id = Int64(run) { try await parts.runtime.forget(owner: Self.owner(ofRun: id)) }
             try await parts.runtime.stop(container.id, grace: .zero)
             try await parts.runtime.remove(container.id)
         }
@@ -53,6 +54,19 @@ extension PipelineEngine {
                 try await parts.store.run(run)?.state.isTerminal == true
             else { continue }
             try await discardContainer(run: run, step: step)
+        }
+    }
+
+    /// Takes away the epochs of runs and deployments that are over.
+    func forgetEpochs() async throws {
+        let live = Set(try await parts.store.liveDeployments(project: nil).map(\.name))
+        for owner in try await parts.runtime.owners() where !live.contains(owner) {
+            if let id = Deployment.id(ofName: owner) {
+                if let deployment = try await parts.store.deployment(id), !deployment.phase.isTerminal { continue }
+            } else if owner.hasPrefix("run-"), let id = Int64(owner.dropFirst(4)) {
+                if let run = try await parts.store.run(id), !run.state.isTerminal { continue }
+            }
+            try await parts.runtime.forget(owner: owner)
         }
     }
 

@@ -1,3 +1,4 @@
+import ContainerRuntime
 import DeliveryModel
 import FoundationEssentials
 import GitRepository
@@ -15,13 +16,16 @@ extension PipelineEngine {
     /// Claims one run and carries it to its end. Returns whether there was one.
     func workOnRun() async throws -> Bool {
         guard diskSpace.shortage() == nil else { return false }
+        let asked = ContinuousClock.now
         guard
             let run = try await parts.store.claimRun(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
         else { return false }
         let log = logger
         log.info("run claimed", metadata: ["run": "\(run.id)", "epoch": "\(run.epoch)", "phase": "\(run.phase)"])
         do {
-            let rest = try await holding {
+            let rest = try await holding(Fence(owner: Self.owner(ofRun: run.id), epoch: run.epoch), asked: asked) {
+                try await containers.takeOver()
+            } renew: {
                 try await parts.store.renewRun(run.id, epoch: run.epoch, leaseSeconds: settings.leaseSeconds)
             } _: {
                 try await carryOut(run)
@@ -75,7 +79,7 @@ extension PipelineEngine {
         if job.run.cancelRequested { return .cancelAsked(job.run.reasonOfCancellation) }
         guard job.plan != nil else { return .trouble("the run has no plan that this version can read") }
         do {
-            if job.run.phase != .checkout { try await job.files.open() }
+            if job.run.phase != .checkout { try await containers.acting { try await job.files.open() } }
             return .takenUp
         } catch {
             return .trouble("\(error)")
@@ -210,7 +214,7 @@ extension PipelineEngine {
             try await checkOut(job.run, to: job.files)
             return .event(.checkedOut)
         case .keep(let steps):
-            try await job.files.close(batch: steps)
+            try await containers.acting { try await job.files.close(batch: steps) }
             return .event(.kept)
         case .attend(let name, let attempt, let isNew):
             return .event(.ended(step: name, attempt: attempt, try await attend(name, job, progress, isNew: isNew)))
@@ -241,13 +245,12 @@ extension PipelineEngine {
     }
 
     private func checkOut(_ run: Run, to files: RunWorkspace) async throws {
-        // What an interrupted checkout left is no good.
-        try await files.remove()
-        if try await takeOver(run, to: files) { return }
-        let mirror = mirror(run.project)
-        let commit = try CommitID(parsing: run.commit)
-        try FileSystem.makeFolder(files.tree)
-        try await mirror.export(commit, to: files.tree)
+        try await checkOut(to: files, epoch: run.epoch) { staged in
+            if try await takeOver(run, to: staged) { return }
+            let commit = try CommitID(parsing: run.commit)
+            try FileSystem.makeFolder(staged.tree)
+            try await mirror(run.project).export(commit, to: staged.tree)
+        }
     }
 }
 

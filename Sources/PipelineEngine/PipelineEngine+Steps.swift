@@ -13,11 +13,13 @@ extension PipelineEngine {
     /// Removes a step's container with everything in it; its log is kept with the run.
     func discardContainer(run: Int64, step: String) async throws {
         let container = Self.container(run: run, step: step)
-        if try await parts.runtime.observe(container) != nil {
-            try await parts.runtime.stop(container, grace: .zero)
+        if try await containers.observe(container) != nil {
+            try await containers.stop(container, grace: .zero)
         }
-        try FileSystem.keep(parts.runtime.logFile(container), as: keptLog(run: run, step: step))
-        try await parts.runtime.remove(container)
+        try await containers.acting {
+            try FileSystem.keep(parts.runtime.logFile(container), as: keptLog(run: run, step: step))
+        }
+        try await containers.remove(container)
     }
 
     func containerSpec(

@@ -7,6 +7,22 @@ import SystemPackage
 extension PipelineEngine {
     func workspace(of run: Int64) -> RunWorkspace { RunWorkspace(folder: runFolder(run)) }
 
+    /// Fills a run's workspace by `fill`, in a place of its own first: an earlier holder of the run that is still at it, or wakes
+    /// up in the middle of it, cannot reach what this one uses.
+    func checkOut(
+        to files: RunWorkspace, epoch: Int64, fill: (_ staged: RunWorkspace) async throws -> Void
+    ) async throws {
+        // What an interrupted checkout left is no good.
+        try await containers.acting { try await files.putAside() }
+        do { try files.emptyBin() } catch {
+            // Somebody still writes there: it goes with the run.
+            logger.warning("run folder \(files.folder): \(error)")
+        }
+        let staged = files.staged(epoch: epoch)
+        try await fill(staged)
+        try await containers.acting { try await files.adopt(staged) }
+    }
+
     /// Fills a repeated run's workspace with what the steps it takes over left. Returns false when it takes over none.
     func takeOver(_ run: Run, to files: RunWorkspace) async throws -> Bool {
         guard let original = run.rerunOf else { return false }

@@ -10,7 +10,12 @@ public protocol Registries: Sendable {
     /// Sends layers there while they are built, ahead of the push; nil for an image that names no registry.
     func uploads(from store: ImageStore, to reference: ImageReference, base: ImageReference?) throws -> LayerUploads?
     /// Sends an image: blobs, manifest by digest, tag last.
-    func push(_ image: Digest, from store: ImageStore, to reference: ImageReference, ahead: LayerUploads?) async throws
+    ///
+    /// - Parameter mayTag: called right before the tag is sent; what it throws keeps the tag as it is.
+    func push(
+        _ image: Digest, from store: ImageStore, to reference: ImageReference, ahead: LayerUploads?,
+        mayTag: @escaping @Sendable () throws -> Void
+    ) async throws
 }
 
 /// Why the engine could not go on, in words for the user.

@@ -19,14 +19,17 @@ struct RunWorkspace {
     /// What steps and the build of the image see.
     var tree: FilePath { folder.appending("workspace") }
     private var layers: FilePath { folder.appending("layers") }
-    /// What is being removed: half of it must not pass for the whole.
+    /// What is being removed, under names of its own: half of it must not pass for the whole, and whoever still writes to it
+    /// writes to nothing.
     private var removed: FilePath { folder.appending("removed") }
+    /// What checkouts fill, by their epochs.
+    private var staging: FilePath { folder.appending("checkout") }
     private func record(_ layer: Int) -> FilePath { layers.appending("\(layer)").appending("steps.json") }
 
     /// Whether the files are there.
     var exists: Bool { FileSystem.exists(tree) }
     /// Whether anything is there, be it the rest of a removal.
-    var isGone: Bool { ![tree, layers, removed].contains(where: FileSystem.exists) }
+    var isGone: Bool { ![tree, layers, removed, staging].contains(where: FileSystem.exists) }
 
     /// The steps of each batch that is complete, oldest first.
     func batches() throws -> [[String]] {
@@ -65,15 +68,25 @@ struct RunWorkspace {
         return Array(all.prefix { allowed.isSuperset(of: $0) })
     }
 
-    /// Begins with what `batches` of a run that is over left. Nothing of that run is changed or needed afterwards.
+    /// Fills an empty place with what `batches` of a run that is over left; ``open()`` shows it. Nothing of that run is changed or
+    /// needed afterwards.
     func begin(with batches: [[String]], of other: RunWorkspace) async throws {
-        try await remove()
         for (number, steps) in batches.enumerated() {
             let layer = other.layered.upper(number)
             try await layered.link(FileSystem.exists(layer) ? layer : other.tree, to: layered.upper(number))
             try FileSystem.replace(record(number), with: JSONEncoder().encode(steps))
         }
         try FileSystem.makeFolder(tree)
+    }
+
+    /// A place to fill that nobody else knows, be it another holder of the same run that does not know yet that it is one no more.
+    func staged(epoch: Int64) -> RunWorkspace { RunWorkspace(folder: staging.appending("\(epoch)")) }
+
+    /// Makes what was filled the run's own. Nothing may be there but what was staged.
+    func adopt(_ staged: RunWorkspace) async throws {
+        if FileSystem.exists(staged.layers) { try FileSystem.move(staged.layers, to: layers) }
+        try FileSystem.move(staged.tree, to: tree)
+        try FileSystem.remove(staging)
         try await open()
     }
 
@@ -81,11 +94,18 @@ struct RunWorkspace {
     func rest() async throws { try await layered.unmount() }
 
     func remove() async throws {
+        try await putAside()
+        try emptyBin()
+    }
+
+    /// Gives back the room of what was put aside.
+    func emptyBin() throws { try FileSystem.remove(removed) }
+
+    /// From now on nothing is there, whoever still works on it. It takes its room until ``emptyBin()``.
+    func putAside() async throws {
         try await layered.unmount()
-        try FileSystem.remove(removed)
-        for path in [tree, layers] where FileSystem.exists(path) {
-            try FileSystem.move(path, to: removed)
-            try FileSystem.remove(removed)
+        for path in [tree, layers, staging] where FileSystem.exists(path) {
+            try FileSystem.move(path, to: removed.appending(UUID().uuidString))
         }
     }
 }

@@ -26,19 +26,21 @@ extension RegistryClient {
     ///   - mountFrom: a repository of the same registry that may share its blobs.
     ///   - ahead: what was sent while the image was built; waited for, and not sent again.
     ///   - progress: called per chunk, from several tasks at once.
+    ///   - mayTag: called right before the tag is sent; what it throws ends the push without.
     public func push(
         _ image: Digest, from store: ImageStore, to repository: RepositoryName, tag: Tag?,
         mountFrom: RepositoryName? = nil, ahead: LayerUploads? = nil,
-        progress: (@Sendable (RegistryProgress) -> Void)? = nil
+        progress: (@Sendable (RegistryProgress) -> Void)? = nil, mayTag: (@Sendable () throws -> Void)? = nil
     ) async throws -> PushResult {
         try await push(
             image, from: StoreSource(store: store), to: repository, tag: tag, mountFrom: mountFrom, ahead: ahead,
-            task: "pushing", progress: progress)
+            mayTag: mayTag, task: "pushing", progress: progress)
     }
 
     func push(
         _ image: Digest, from source: any PushSource, to repository: RepositoryName, tag: Tag?, mountFrom: RepositoryName?,
-        ahead: LayerUploads? = nil, task: String, progress: (@Sendable (RegistryProgress) -> Void)?
+        ahead: LayerUploads? = nil, mayTag: (@Sendable () throws -> Void)? = nil, task: String,
+        progress: (@Sendable (RegistryProgress) -> Void)?
     ) async throws -> PushResult {
         let reference: ManifestReference = tag.map { .tag($0) } ?? .digest(image)
         let scope = Scope.push(repository.rawValue, mounting: mountFrom?.rawValue)
@@ -61,7 +63,11 @@ extension RegistryClient {
                 try await push.tree(image, depth: 0)
             }
         }
-        if tag != nil { try await push.manifest(try await push.content(image), as: reference) }
+        if tag != nil {
+            let content = try await push.content(image)
+            try mayTag?()
+            try await push.manifest(content, as: reference)
+        }
         return push.result.value
     }
 

@@ -35,11 +35,35 @@ final class FakeTarget: Target {
         var stops: [String] = []
         var count = 0
         var refuseStart = false
+        var epochs: [String: Int64] = [:]
+        /// What happens elsewhere while an instance starts.
+        var meanwhile: @Sendable () -> Void = {}
     }
 
     let state = Mutex(State())
 
-    func start(_ instance: InstanceSpec) async throws {
+    func admit(_ claim: Claim) async throws {
+        try state.withLock { state in
+            if let epoch = state.epochs[claim.deployment], epoch > claim.epoch { throw Self.fenced }
+            state.epochs[claim.deployment] = claim.epoch
+        }
+    }
+
+    func dismiss(deployment: String, by claim: Claim?) async throws {
+        try check(claim)
+        state.withLock { $0.epochs[deployment] = .max }
+    }
+
+    private static let fenced = DeployerError(.staleHolder, "taken over", hint: "")
+
+    private func check(_ claim: Claim?) throws {
+        guard let claim else { return }
+        try state.withLock { if let epoch = $0.epochs[claim.deployment], epoch > claim.epoch { throw Self.fenced } }
+    }
+
+    func start(_ instance: InstanceSpec, by claim: Claim) async throws {
+        try check(claim)
+        state.withLock { $0.meanwhile }()
         try state.withLock { state in
             if state.refuseStart { throw Broken() }
             guard state.instances[instance.id] == nil else { return }
@@ -59,11 +83,12 @@ final class FakeTarget: Target {
 
     func deployments() async throws -> Set<String> { state.withLock { Set($0.instances.values.map(\.deployment)) } }
 
-    func stop(deployment: String, grace: Duration) async throws {
-        for instance in try await observe(deployment: deployment) { try await stop(instance: instance.id, grace: grace) }
+    func stop(deployment: String, grace: Duration, by claim: Claim?) async throws {
+        for instance in try await observe(deployment: deployment) { try await stop(instance: instance.id, grace: grace, by: claim) }
     }
 
-    func stop(instance: String, grace: Duration) async throws {
+    func stop(instance: String, grace: Duration, by claim: Claim?) async throws {
+        try check(claim)
         state.withLock { state in
             if state.instances.removeValue(forKey: instance) != nil { state.stops.append(instance) }
         }

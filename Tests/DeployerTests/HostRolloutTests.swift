@@ -61,7 +61,7 @@ import Testing
             let rollout = Rollout(target: target, router: router, probe: testProbe, stopGrace: .seconds(1))
             let outcome: Result<Void, any Error>
             do { outcome = .success(try await scenario(rollout, target, runtime, port)) } catch { outcome = .failure(error) }
-            for name in ["d1", "d2", "d3"] { try await target.stop(deployment: name, grace: .zero) }
+            for name in ["d1", "d2", "d3"] { try await target.stop(deployment: name, grace: .zero, by: nil) }
             try await router.shutdown()
             _ = try await eventually { router.process.master() == nil }
             _ = try await Subprocess.run(
@@ -80,7 +80,7 @@ import Testing
         let environment = try String(contentsOfFile: "/proc/\(pid)/environ", encoding: .utf8)
         #expect(environment.contains("A=image") && environment.contains("B=stage") && !environment.contains("B=image"))
         // Started twice, there once.
-        try await target.start(first.instances[0])
+        try await target.start(first.instances[0], by: first.claim)
         #expect(try await target.observe(deployment: "d1").count == 2)
 
         async let load = NginxRouterTests().load(port, keepAlive: true, seconds: 12, path: "/index.html")
@@ -94,6 +94,7 @@ import Testing
 
         // A release that ends at once: the old one keeps serving, its last words are told.
         let bad = order("d3", previous: "d2", command: ["sh", "-c", "echo cannot read the price list >&2; exit 7"])
+        try await rollout.admit(bad.claim)
         _ = try await rollout.advance(bad, from: .starting)
         let step = try await rollout.advance(bad, from: .warming)
         #expect(step.next == .reverting)
@@ -105,6 +106,7 @@ import Testing
     }
 
     private func carryOut(_ rollout: Rollout, _ order: RolloutOrder) async throws -> RolloutStep {
+        try await rollout.admit(order.claim)
         var step = RolloutStep(next: .queued, message: "")
         while !step.next.isTerminal {
             step = try await rollout.advance(order, from: step.next)

@@ -102,6 +102,28 @@ struct SupervisorTests {
         }
     }
 
+    @Test func whatItStartedTooLateIsStopped() async throws {
+        try await withTemporaryFolder { folder in
+            let old = order("one", replicas: 1)
+            let router = router
+            // As when this server was frozen here: another deployment took the requests and stopped this one's instances.
+            target.state.withLock { state in
+                state.meanwhile = {
+                    let upstream = Upstream(address: "10.0.0.9", port: 1)
+                    router.state.withLock {
+                        $0.routes["shop/web/prod"] = Route(
+                            key: "shop/web/prod", host: "shop.localhost", upstreams: [upstream], deployment: "two")
+                    }
+                }
+            }
+            let actions = try await supervisor(folder, [old]).tick()
+            #expect(actions == [.stoppedSurplus(instance: old.instances[0].id)])
+            #expect(target.running("one") == 0)
+            let route = try await router.currentRoute(key: "shop/web/prod")
+            #expect(route?.deployment == "two")
+        }
+    }
+
     @Test func endsWhenCancelled() async throws {
         try await withTemporaryFolder { folder in
             let supervisor = supervisor(folder, [order("one")])

@@ -61,8 +61,10 @@ final class ServerFixture {
     func withSibling(_ settings: [String: String] = [:], _ body: (ServerFixture) async throws -> Void) async throws {
         let sibling = try ServerFixture(beside: self)
         sibling.environment.merge(settings) { $1 }
-        try await sibling.start()
-        do { try await body(sibling) } catch {
+        do {
+            try await sibling.start()
+            try await body(sibling)
+        } catch {
             let log = text(folder, sibling.logName).split(separator: "\n").suffix(30).joined(separator: "\n")
             Issue.record("the other server's last lines:\n\(log)")
             if sibling.process != nil { try? await sibling.kill9() }
@@ -80,25 +82,45 @@ final class ServerFixture {
     }
 
     /// Starts it and waits until it is ready, or only until it answers.
-    func start(untilReady: Bool = true) async throws {
+    func start(untilReady: Bool = true, _ options: [String] = []) async throws {
+        let process = try launch(options)
+        try await until("the server becomes ready") {
+            guard process.isRunning else { throw Failed("the server ended with status \(process.terminationStatus)") }
+            return try await http("GET", "\(url)/\(untilReady ? "readyz" : "healthz")").status == 200
+        }
+    }
+
+    /// Another server takes the place of this one; returns the exit status of the one that was there.
+    func replace() async throws -> Int32 {
+        guard let old = process else { throw Failed("no server runs") }
+        let new = try launch(["--replace"])
+        try await until("the old server ends") {
+            guard old.isRunning, !new.isRunning else { return !old.isRunning }
+            throw Failed("the new server ended with status \(new.terminationStatus)")
+        }
+        try await until("the new server is ready") { try await http("GET", "\(url)/readyz").status == 200 }
+        return old.terminationStatus
+    }
+
+    private func launch(_ options: [String]) throws -> Process {
         let log = folder.appendingPathComponent(logName)
-        if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
-        let handle = try FileHandle(forWritingTo: log)
+        // Two servers write to it while one takes over.
+        let handle = FileHandle(fileDescriptor: open(log.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644), closeOnDealloc: false)
         defer { try? handle.close() }
-        try handle.seekToEnd()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Self.binary)
-        process.arguments = ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--router-port", "\(routerPort)"]
+        process.arguments = arguments + options
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = handle
         process.standardError = handle
         try process.run()
         self.process = process
-        try await until("the server becomes ready") {
-            guard process.isRunning else { throw Failed("the server ended with status \(process.terminationStatus)") }
-            return try await http("GET", "\(url)/\(untilReady ? "readyz" : "healthz")").status == 200
-        }
+        return process
+    }
+
+    var arguments: [String] {
+        ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--router-port", "\(routerPort)"]
     }
 
     private func mountDisk(megabytes: Int) async throws {

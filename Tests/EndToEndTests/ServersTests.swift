@@ -60,6 +60,11 @@ extension EndToEnd {
                     let (run, holder, other) = try await begin(commit, of: place, on: server, and: sibling, cluster, database)
                     if isOrderly { #expect(try await holder.stop() == 0) } else { try await holder.kill9() }
                     let ended = try await endedOnce(run, on: other)
+                    // It looks after what is live, too.
+                    try await until("the one that is left leads") {
+                        try await cluster.run("SELECT holder FROM lease WHERE name = 'leader'", in: database)
+                            .hasSuffix(other === server ? "#1" : "#2")
+                    }
                     #expect(try await cluster.run("SELECT epoch FROM run WHERE id = \(run)", in: database) == "2")
                     try await other.live(#require(ended.digest), in: "dev")
                     try await holder.start()

@@ -42,7 +42,9 @@ final class EngineFixture: Sendable {
         secrets = try SecretBox(key: SecretBox.newKey())
         let images = try ImageStore(root: root)
         let snapshots = Snapshots(root: root.appending("snapshots"), store: images)
-        let runtime = ContainerRuntime(root: root.appending("containers"))
+        var settings = RuntimeSettings()
+        settings.stateFolder = root.appending("state")
+        let runtime = ContainerRuntime(root: root.appending("containers"), settings: settings)
         let target = HostTarget(runtime: runtime, snapshots: snapshots)
         let probe = NoProbe()
         let router = try NginxRouter(folder: root.appending("router"), settings: NginxSettings(listenPort: 1), probe: probe)
@@ -130,7 +132,10 @@ private struct NoRegistries: Registries {
     struct None: Error {}
     func pull(_ reference: ImageReference, into store: ImageStore) async throws -> Digest { throw None() }
     func uploads(from store: ImageStore, to reference: ImageReference, base: ImageReference?) throws -> LayerUploads? { nil }
-    func push(_ image: Digest, from store: ImageStore, to reference: ImageReference, ahead: LayerUploads?) async throws { throw None() }
+    func push(
+        _ image: Digest, from store: ImageStore, to reference: ImageReference, ahead: LayerUploads?,
+        mayTag: @escaping @Sendable () throws -> Void
+    ) async throws { throw None() }
 }
 
 /// Asks until the answer is yes, at most `seconds`.

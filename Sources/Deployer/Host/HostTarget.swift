@@ -31,7 +31,17 @@ public struct HostTarget: Target {
         self.unpack = unpack
     }
 
-    public func start(_ instance: InstanceSpec) async throws {
+    public func admit(_ claim: Claim) async throws {
+        try await saying { try await runtime.fence(Self.fence(claim)) }
+    }
+
+    public func dismiss(deployment: String, by claim: Claim?) async throws {
+        try await saying {
+            try await runtime.acting(as: claim.map(Self.fence)) { try await runtime.forget(owner: deployment) }
+        }
+    }
+
+    public func start(_ instance: InstanceSpec, by claim: Claim) async throws {
         if let found = try await runtime.observe(instance.id) {
             let owner = found.labels[Self.deploymentLabel]
             guard owner == nil || owner == instance.deployment else {
@@ -42,7 +52,8 @@ public struct HostTarget: Target {
             if found.state != .created { return }
         }
         let image = try await unpack(instance.image)
-        _ = try await runtime.start(try Self.spec(instance, image))
+        let spec = try Self.spec(instance, image)
+        try await saying { _ = try await runtime.start(spec, fence: Self.fence(claim)) }
     }
 
     public func observe(deployment: String) async throws -> [InstanceObservation] {
@@ -64,20 +75,36 @@ public struct HostTarget: Target {
         Set(try await runtime.list().compactMap { $0.labels[Self.deploymentLabel] })
     }
 
-    public func stop(deployment: String, grace: Duration) async throws {
+    public func stop(deployment: String, grace: Duration, by claim: Claim?) async throws {
         let ids = try await containers(deployment).map(\.id)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for id in ids {
-                group.addTask { try await stop(instance: id, grace: grace) }
+                group.addTask { try await stop(instance: id, grace: grace, by: claim) }
             }
             try await group.waitForAll()
         }
     }
 
-    public func stop(instance: String, grace: Duration) async throws {
+    public func stop(instance: String, grace: Duration, by claim: Claim?) async throws {
         guard let found = try await runtime.observe(instance) else { return }
-        if found.state == .running { try await runtime.stop(instance, grace: grace) }
-        try await runtime.remove(instance)
+        let fence = claim.map(Self.fence)
+        try await saying {
+            if found.state == .running { try await runtime.stop(instance, grace: grace, fence: fence) }
+            try await runtime.remove(instance, fence: fence)
+        }
+    }
+
+    private static func fence(_ claim: Claim) -> Fence { Fence(owner: claim.deployment, epoch: claim.epoch) }
+
+    /// What a caller treats in its own way is said in the words of all targets.
+    private func saying<T: Sendable>(_ body: () async throws -> T) async throws -> T {
+        do { return try await body() } catch let error as ContainerError {
+            switch error.code {
+            case .fenced: throw DeployerError(.staleHolder, error.message, hint: error.hint)
+            case .busy: throw DeployerError(.busy, error.message, hint: error.hint)
+            default: throw error
+            }
+        }
     }
 
     public func logTail(instance: String, lines: Int) async throws -> [String] {

@@ -4,7 +4,7 @@ import OCIModel
 extension Rollout {
     func start(_ order: RolloutOrder) async throws -> Outcome {
         for instance in order.instances {
-            try await target.start(instance)
+            try await target.start(instance, by: order.claim)
         }
         return Outcome(.started, "\(count(order)) started, waiting for \(order.service.health.path)")
     }
@@ -43,7 +43,9 @@ extension Rollout {
 
     func retire(_ order: RolloutOrder) async throws -> Outcome {
         guard let previous = order.previous else { return Outcome(.retired, "\(count(order)) serving") }
-        try await target.stop(deployment: previous, grace: stopGrace)
+        // Whoever still looks after it, asleep perhaps, must not start it again.
+        try await target.dismiss(deployment: previous, by: order.claim)
+        try await target.stop(deployment: previous, grace: stopGrace, by: order.claim)
         return Outcome(.retired, "\(count(order)) serving, the previous ones stopped")
     }
 
@@ -69,7 +71,7 @@ extension Rollout {
         } else if order.previous != nil {
             message = "the previous instances kept serving, the new ones are stopped"
         }
-        try await target.stop(deployment: order.deployment, grace: stopGrace)
+        try await target.stop(deployment: order.deployment, grace: stopGrace, by: order.claim)
         return Outcome(.reverted, message)
     }
 

@@ -73,6 +73,9 @@ public struct Rollout: Sendable {
             return try await body()
         } catch let error as CancellationError {
             throw error
+        } catch let error as DeployerError where error.code == .staleHolder || error.code == .busy {
+            // Says nothing about the release.
+            throw error
         } catch {
             try Task.checkCancellation()
             return Outcome(.unfit, "\(error)")

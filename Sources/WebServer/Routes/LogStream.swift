@@ -4,11 +4,13 @@ import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import PipelineEngine
+import ServiceLifecycle
 import StateStore
 
 /// `GET /runs/<id>/events?step=<name>[&after=<offset>]`: one step's log as server-sent events (WHATWG HTML, 9.2).
 ///
-/// Every line's id is the byte offset behind it, so a browser that comes back names exactly where to go on.
+/// Every line's id is the byte offset behind it, so a browser that comes back names exactly where to go on. A server that stops
+/// ends the stream between two lines, without the event `end`.
 func addLogStream(to router: Router<WebContext>, _ parts: WebParts) {
     let feeds = LogFeeds()
     router.get("/runs/:run/events") { request, context -> Response in
@@ -32,8 +34,17 @@ private func send(
     _ feed: LogFeed, from start: Int64, to writer: inout any ResponseBodyWriter
 ) async throws {
     var offset = start
+    // Milliseconds until the browser comes back after a stream that ended.
+    try await writer.write(ByteBuffer(string: "retry: 500\n\n"))
     while true {
-        switch try await feed.next(after: offset) {
+        let from = offset
+        let answer: LogFeed.Answer
+        do {
+            answer = try await cancelWhenGracefulShutdown { try await feed.next(after: from) }
+        } catch is CancellationError where Task.isShuttingDownGracefully {
+            return
+        }
+        switch answer {
         case .piece(let piece):
             if !piece.text.isEmpty { try await writer.write(ByteBuffer(string: piece.text)) }
             offset = piece.offset

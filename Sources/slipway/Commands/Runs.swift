@@ -84,25 +84,59 @@ struct Logs: AsyncParsableCommand {
         let client = Client()
         var offsets: [String: Int64] = [:]
         var complete: Set<String> = []
+        var patience = Patience()
         while true {
-            let current: RunValue = try await client.get("/runs/\(run)")
-            let isOver = !["queued", "running"].contains(current.state)
-            let steps = (current.steps ?? []).filter { step == nil || $0.name == step }
-            if let step, steps.isEmpty {
-                throw Failure("run \(run) has no step '\(step)'", hint: "see them with: slipway show \(run)")
+            let current: RunValue
+            do {
+                current = try await printNews(client, &offsets, &complete)
+                patience.answered()
+            } catch let failure as Failure where follow && patience.waits(for: failure) {
+                try await Task.sleep(for: Self.pause)
+                continue
             }
-            for step in steps where !complete.contains(step.name) {
-                if try await printLog(of: step.name, from: &offsets[step.name, default: 0], client) {
-                    complete.insert(step.name)
-                }
-            }
-            if !follow || isOver {
+            if !follow || !["queued", "running"].contains(current.state) {
                 if let error = current.error { writeError("run \(run): \(error)") }
                 if follow, current.state != "succeeded" { throw ExitCode(Failure.failed) }
                 return
             }
-            try await Task.sleep(for: .milliseconds(250))
+            try await Task.sleep(for: Self.pause)
         }
+    }
+
+    private static let pause = Duration.milliseconds(250)
+
+    /// A server that answered once, and is being restarted or replaced, is waited for: the log goes on where it was.
+    private struct Patience {
+        private static let limit = Duration.seconds(60)
+        private var last: ContinuousClock.Instant?
+        private var isSaid = false
+
+        mutating func answered() {
+            last = .now
+            isSaid = false
+        }
+
+        mutating func waits(for failure: Failure) -> Bool {
+            guard let last, failure.status == Failure.unreachable, ContinuousClock.now - last < Self.limit else { return false }
+            if !isSaid { writeError("the server does not answer, asking again for \(Self.limit.components.seconds) s") }
+            isSaid = true
+            return true
+        }
+    }
+
+    /// Prints what is new, and returns the run as it was before that.
+    private func printNews(_ client: Client, _ offsets: inout [String: Int64], _ complete: inout Set<String>) async throws -> RunValue {
+        let current: RunValue = try await client.get("/runs/\(run)")
+        let steps = (current.steps ?? []).filter { step == nil || $0.name == step }
+        if let step, steps.isEmpty {
+            throw Failure("run \(run) has no step '\(step)'", hint: "see them with: slipway show \(run)")
+        }
+        for step in steps where !complete.contains(step.name) {
+            if try await printLog(of: step.name, from: &offsets[step.name, default: 0], client) {
+                complete.insert(step.name)
+            }
+        }
+        return current
     }
 
     /// Prints what is there. Returns whether nothing more will come.

@@ -19,7 +19,13 @@ struct Belonging: Sendable {
                 hint: "start with that one (--data, a shared file system), or give this server a database of its own; "
                     + "when that one is gone for good: slipway store adopt --data \(folder.path)")
         }
-        switch try place.use(store: registration.store) {
+        var conflict = try place.use(store: registration.store)
+        if conflict != nil {
+            // Somebody may just have been about to clear up behind it.
+            try await Task.sleep(for: .milliseconds(300))
+            if try place.use(store: registration.store) != conflict { conflict = nil }
+        }
+        switch conflict {
         case nil: return
         case .store(let other):
             throw Failure(

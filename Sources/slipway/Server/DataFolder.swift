@@ -32,7 +32,9 @@ struct DataFolder {
             ifBusy: busy
                 ?? Failure(
                     "another server uses the data directory \(path)",
-                    hint: "stop it first, or choose another with --data; only servers on PostgreSQL share a data directory"),
+                    hint:
+                        "stop it first, take its place with --replace, or choose another with --data; only servers on PostgreSQL share a data directory"
+                ),
             ifUnwritable: { error in
                 Failure(
                     "the data directory \(path) cannot be written: \(error)",

@@ -69,13 +69,16 @@ struct OutsideRegistries: Registries {
             try registry(host), from: store, to: reference.repository, tag: reference.tag, mountFrom: sibling)
     }
 
-    func push(_ image: Digest, from store: ImageStore, to reference: ImageReference, ahead: LayerUploads?) async throws {
+    func push(
+        _ image: Digest, from store: ImageStore, to reference: ImageReference, ahead: LayerUploads?,
+        mayTag: @escaping @Sendable () throws -> Void
+    ) async throws {
         guard let host = reference.registry else {
             throw EngineError(.imageMissing, "\(reference) names no registry", hint: "write HOST/\(reference)")
         }
         try await sayingWhatMayPass {
             _ = try await (ahead?.client ?? registry(host)).push(
-                image, from: store, to: reference.repository, tag: reference.tag, ahead: ahead)
+                image, from: store, to: reference.repository, tag: reference.tag, ahead: ahead, mayTag: mayTag)
         }
     }
 

@@ -6,10 +6,10 @@ import ContainerfileBuild
 import Deployer
 import Foundation
 import GitRepository
-import Hummingbird
 import ImageBuilder
 import ImageStore
 import Logging
+import NIOCore
 import PipelineEngine
 import RegistryClient
 import RegistryServer
@@ -28,26 +28,33 @@ struct Serve: AsyncParsableCommand {
             Several servers on one PostgreSQL database share a data directory; --role says what each does.
 
             Settings come from the file named by --config (or SLIPWAY_CONFIG), from SLIPWAY_… in the environment and \
-            from these options. SIGTERM stops it gracefully; containers and router go on serving.
+            from these options. SIGTERM stops it gracefully; containers and router go on serving. With --replace a new server \
+            takes the place of the one that is there, of the same data directory and port, and nobody is refused meanwhile; a \
+            socket that systemd has opened (sd_listen_fds) is used instead of a new one.
             """)
     @Option(help: "The configuration file, slipway.yaml.") var config: String?
     @Option(help: "The data directory.") var data: String?
     @Option(help: "Where to listen, HOST:PORT.") var listen: String?
     @Option(help: "The router's port.") var routerPort: Int?
     @Option(help: "What this server does: web, worker, or web,worker.") var role: String?
+    @Flag(help: "Take the place of the server that is there; start as usual when there is none.") var replace = false
 
     func run() async throws {
         let settings = try await ServerSettings.read(
             file: config, data: data, listen: listen, routerPort: routerPort, role: role)
         let logger = Self.logger(settings)
-        let folder = try DataFolder(settings.data, shared: settings.store.isShared)
-        let place = try ServerPlace(in: folder.path, roles: settings.roles)
-        let storeLock = try settings.store.lock()
+        let predecessor = replace ? try await Self.takeOver(settings, logger) : nil
+        let folder = try await TakeOver.waiting(predecessor) { try DataFolder(settings.data, shared: settings.store.isShared) }
+        let place = try await TakeOver.waiting(predecessor) { try ServerPlace(in: folder.path, roles: settings.roles) }
+        let storeLock = try await TakeOver.waiting(predecessor) { try settings.store.lock() }
         defer { withExtendedLifetime(storeLock) {} }
-        try Self.checkPort(settings)
+        let socket = try predecessor?.socket ?? ListeningSocket.activated() ?? ListeningSocket(host: settings.host, port: settings.port)
+        if !socket.listens(on: settings.host, settings.port) {
+            logger.warning("the socket it was given listens on \(socket.address), the setting 'listen' says \(settings.host):\(settings.port)")
+        }
         GitLibrary.initialise()
-        let server = try Server(settings: settings, folder: folder, place: place, logger: logger)
-        if settings.roles.contains(.worker) { try await Self.checkMachine(settings, server.runtime) }
+        let server = try Server(settings: settings, folder: folder, place: place, socket: socket, logger: logger)
+        if predecessor == nil { try await Self.checkMachine(settings, server.runtime) }
         do {
             try await server.belonging?.check()
         } catch let error as StateError where error.code == .unavailable {
@@ -56,11 +63,15 @@ struct Serve: AsyncParsableCommand {
             throw Failure(error)
         }
         logger.info(
-            "listening on http://\(settings.host):\(settings.port), data in \(settings.data), store: \(settings.store), server \(place.number): \(settings.roles)"
+            "listening on http://\(settings.host):\(settings.port)\(socket.isInherited ? " (taken over)" : ""), data in \(settings.data), store: \(settings.store), server \(place.number): \(settings.roles)"
         )
+        let handOver = HandOver(HandOverPlace(folder: folder.path, port: settings.port), socket, logger)
+        let services =
+            server.services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
+            // Who has handed over has nothing more to do.
+            + [.init(service: handOver, successTerminationBehavior: .gracefullyShutdownGroup)]
         let group = ServiceGroup(
-            configuration: .init(
-                services: server.services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+            configuration: .init(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         do {
             try await group.run()
         } catch let error as StateError {
@@ -71,12 +82,31 @@ struct Serve: AsyncParsableCommand {
 
     /// What steps, instances and the router need.
     private static func checkMachine(_ settings: ServerSettings, _ runtime: ContainerRuntime) async throws {
+        guard settings.roles.contains(.worker) else { return }
         for finding in await runtime.check() where !finding.ok {
             throw Failure("\(finding.name): \(finding.message)", hint: finding.hint ?? "see: slipway doctor")
         }
         guard Doctor.find(settings.nginx) != nil else {
             throw Failure("nginx is missing", hint: "apt-get install nginx-light, or set router.nginx")
         }
+    }
+
+    /// What can go wrong is to go wrong before the predecessor ends.
+    private static func takeOver(_ settings: ServerSettings, _ logger: Logger) async throws -> TakeOver? {
+        guard TakeOver.isPossible(settings) else {
+            logger.notice("there is no server to replace; this one starts as usual")
+            return nil
+        }
+        try await checkMachine(
+            settings, ContainerRuntime(root: settings.data.appending("containers"), settings: settings.containerRuntime))
+        let environment = ProcessInfo.processInfo.environment
+        let connections = RegistryConnections(proxies: try ProxySettings(environment: environment))
+        _ = try OutsideRegistries(
+            configFile: settings.dockerConfig, settings: settings.registries, environment: environment, connections: connections,
+            logger: logger)
+        try await connections.shutdown()
+        try settings.store.checkSchema()
+        return try TakeOver(settings, logger)
     }
 
     /// Text for people, one JSON document a line for machines.
@@ -91,29 +121,6 @@ struct Serve: AsyncParsableCommand {
         logger.logLevel = level
         return logger
     }
-
-    /// A taken port is said before any work starts.
-    private static func checkPort(_ settings: ServerSettings) throws {
-        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(socket) }
-        var yes: Int32 = 1
-        setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(UInt16(settings.port).bigEndian)
-        guard inet_pton(AF_INET, settings.host == "localhost" ? "127.0.0.1" : settings.host, &address.sin_addr) == 1
-        else { return }
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        if result != 0 {
-            throw Failure(
-                "cannot listen on \(settings.host):\(settings.port): \(Errno(rawValue: errno))",
-                hint: "stop what listens there, or choose another address with --listen")
-        }
-    }
 }
 
 /// The composition root: every part is made here and nowhere else.
@@ -123,7 +130,7 @@ struct Server {
     /// Nil: the store is of this data directory alone.
     let belonging: Belonging?
 
-    init(settings: ServerSettings, folder: DataFolder, place: ServerPlace, logger: Logger) throws {
+    init(settings: ServerSettings, folder: DataFolder, place: ServerPlace, socket: ListeningSocket, logger: Logger) throws {
         let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
         let store: any StateStore = try settings.store.open(connections: settings.storeConnections)
         let belonging = settings.store.isShared ? Belonging(folder: folder, location: settings.store, store: store, place: place) : nil
@@ -133,12 +140,7 @@ struct Server {
         opened.limits = settings.layers
         let images = opened
         let snapshots = Snapshots(root: folder.snapshots, store: images)
-        var given = RuntimeSettings()
-        given.runtime = settings.runtime
-        given.bridge = settings.bridge
-        given.networkName = settings.bridge
-        given.subnet = settings.subnet
-        let runtimeSettings = given
+        let runtimeSettings = settings.containerRuntime
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
         let client = HTTPClientService.makeProbeClient()
         let probe = HTTPClientProbe(client: client)
@@ -191,14 +193,13 @@ struct Server {
             publicURL: settings.publicURL, uploadKey: secrets.derivedKey(for: "registry uploads"), routerPort: settings.routerPort,
             tokenFile: folder.tokenFile.string,
             logger: logger)
-        let application = Application(
-            router: settings.roles.contains(.web) ? try makeRouter(web) : try makeWorkerRouter(web),
-            configuration: .init(address: .hostname(settings.host, port: settings.port), serverName: "slipway"),
+        let listener = WebListener(
+            socket: socket.descriptor.rawValue, router: settings.roles.contains(.web) ? try makeRouter(web) : try makeWorkerRouter(web),
             logger: logger)
         self.runtime = runtime
         services = [
             // The last stops first: others go on with what the engine gives back while the last requests are answered.
-            HTTPClientService(client: client, connections: connections), application, engine, IdleMemory(),
+            HTTPClientService(client: client, connections: connections), listener, engine, IdleMemory(),
         ]
         if works {
             services +=

@@ -14,10 +14,12 @@ struct ServerPlace {
         var roles: String
         /// Which store it uses, once it knows.
         var store: String?
+        /// Whoever clears up behind a dead server holds its place too.
+        var isDead: Bool?
     }
 
     /// Why a server cannot be one of those that live.
-    enum Conflict {
+    enum Conflict: Equatable {
         case store(of: Int)
         /// Locks and control groups of containers are named for their path.
         case path(String, of: Int)
@@ -39,7 +41,7 @@ struct ServerPlace {
         let folder = Self.folder(data)
         for number in 1...Self.most {
             let holder = "\(host):\(data)#\(number)"
-            guard let lock = try Self.lock(folder.appending("\(number)")) else { continue }
+            guard let lock = try Self.patientLock(folder.appending("\(number)")) else { continue }
             // What another one was killed with is given back by whoever watches.
             guard try Self.card(lock).map({ $0.holder == holder }) ?? true else {
                 try lock.close()
@@ -47,7 +49,7 @@ struct ServerPlace {
             }
             (self.number, self.holder, self.folder, self.lock) = (number, holder, folder, lock)
             mine = Card(holder: holder, pid: getpid(), host: host, data: data.string, roles: "\(roles)")
-            try write(mine)
+            try Self.write(mine, to: lock)
             return
         }
         throw Failure("\(Self.most) servers use the data directory \(data)", hint: "stop some of them")
@@ -57,7 +59,7 @@ struct ServerPlace {
     func use(store: String) throws -> Conflict? {
         var mine = mine
         mine.store = store
-        try write(mine)
+        try Self.write(mine, to: lock)
         let works = try ServerRoles(mine.roles).contains(.worker)
         for number in try Self.numbers(in: folder) where number != self.number {
             let file = folder.appending("\(number)")
@@ -66,7 +68,7 @@ struct ServerPlace {
                 continue
             }
             let other = try FileDescriptor.open(file, .readOnly, options: [.closeOnExec])
-            guard let card = try other.closeAfter({ try Self.card(other) }) else { continue }
+            guard let card = try other.closeAfter({ try Self.card(other) }), card.isDead != true else { continue }
             if let its = card.store, its != store { return .store(of: number) }
             guard works, try ServerRoles(card.roles).contains(.worker) else { continue }
             if card.host != mine.host { return .machine(card.host, of: number) }
@@ -79,10 +81,12 @@ struct ServerPlace {
     func dead() throws -> [DeadServer] {
         try Self.numbers(in: folder).compactMap { number in
             guard number != self.number, let lock = try Self.lock(folder.appending("\(number)")) else { return nil }
-            guard let card = try Self.card(lock) else {
+            guard var card = try Self.card(lock) else {
                 try lock.close()
                 return nil
             }
+            card.isDead = true
+            try Self.write(card, to: lock)
             return DeadServer(holder: card.holder, lock: lock)
         }
     }
@@ -107,6 +111,15 @@ struct ServerPlace {
         try FileManager.default.contentsOfDirectory(atPath: folder.string).compactMap { Int($0) }.sorted()
     }
 
+    /// Whoever watches has a free place for a moment.
+    private static func patientLock(_ file: FilePath) throws -> FileDescriptor? {
+        for _ in 0..<3 {
+            if let lock = try lock(file) { return lock }
+            usleep(1_000)
+        }
+        return nil
+    }
+
     /// Nil when another process has it.
     private static func lock(_ file: FilePath) throws -> FileDescriptor? {
         try FileManager.default.createDirectory(
@@ -125,12 +138,12 @@ struct ServerPlace {
         return try? JSONDecoder().decode(Card.self, from: Data(bytes[..<count]))
     }
 
-    private func write(_ card: Card) throws {
+    private static func write(_ card: Card, to file: FileDescriptor) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let bytes = Array(try encoder.encode(card))
-        guard ftruncate(lock.rawValue, 0) == 0 else { throw Errno(rawValue: errno) }
-        _ = try lock.writeAll(toAbsoluteOffset: 0, bytes)
+        guard ftruncate(file.rawValue, 0) == 0 else { throw Errno(rawValue: errno) }
+        _ = try file.writeAll(toAbsoluteOffset: 0, bytes)
     }
 }
 

@@ -1,4 +1,5 @@
 import Configuration
+import ContainerRuntime
 import Foundation
 import SystemPackage
 import TarArchive
@@ -112,6 +113,15 @@ struct ServerSettings {
                 "\(key): '\(text)' is not a duration", hint: "write as in 5m, at least 1s, or 0 for never", status: Failure.usage)
         }
         return duration
+    }
+
+    var containerRuntime: RuntimeSettings {
+        var settings = RuntimeSettings()
+        settings.runtime = runtime
+        settings.bridge = bridge
+        settings.networkName = bridge
+        settings.subnet = subnet
+        return settings
     }
 
     private static func endpoint(_ text: String, key: String) throws -> (String, Int) {

@@ -44,6 +44,13 @@ enum StoreLocation: Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether this version understands what is there. Nothing is written, and a server may use it meanwhile. What a database
+    /// has is said when it is used, which changes nothing for others either.
+    func checkSchema() throws {
+        guard case .file(let file) = self, exists else { return }
+        do { _ = try SQLiteFile(file) } catch let error as StateError { throw Failure(error) }
+    }
+
     /// Keeps other processes from using a file; a database looks after itself.
     func lock() throws -> FileLock? {
         guard case .file(let file) = self else { return nil }
