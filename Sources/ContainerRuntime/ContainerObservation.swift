@@ -19,10 +19,12 @@ public struct ContainerObservation: Sendable, Hashable {
     /// The container's first process, as this machine counts.
     public var pid: Int32?
     public var startedAt: Date?
+    /// How long its first process has run, while it does; by the kernel's time since boot, which nobody can set.
+    public var age: Duration?
 
     public init(
         id: String, labels: [String: String], state: State, address: String? = nil, pid: Int32? = nil,
-        startedAt: Date? = nil
+        startedAt: Date? = nil, age: Duration? = nil
     ) {
         self.id = id
         self.labels = labels
@@ -30,6 +32,7 @@ public struct ContainerObservation: Sendable, Hashable {
         self.address = address
         self.pid = pid
         self.startedAt = startedAt
+        self.age = age
     }
 }
 

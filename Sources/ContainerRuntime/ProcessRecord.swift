@@ -16,6 +16,15 @@ struct ProcessRecord: Codable {
         Self.bootID() == bootID && Self.startTicks(of: pid) == startTicks
     }
 
+    /// How long it has run (proc(5), field 22: since boot, as CLOCK_BOOTTIME counts); nil when the system does not say.
+    var age: Duration? {
+        var now = timespec()
+        let ticks = sysconf(Int32(_SC_CLK_TCK))
+        guard startTicks > 0, ticks > 0, clock_gettime(CLOCK_BOOTTIME, &now) == 0 else { return nil }
+        let seconds = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 - Double(startTicks) / Double(ticks)
+        return .seconds(max(0, seconds))
+    }
+
     static func bootID() -> String { Files.text("/proc/sys/kernel/random/boot_id") ?? "" }
 
     /// nil: no such process, or a zombie.

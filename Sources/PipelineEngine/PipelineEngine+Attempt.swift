@@ -9,7 +9,7 @@ extension PipelineEngine {
     static let attemptLabel = "slipway.attempt"
 
     /// Starts the step's present attempt, or finds it, and waits for its end. The time it gets counts from its container's
-    /// start, which the container's folder remembers.
+    /// start, by the kernel's time since boot: no clock that is set changes it.
     func attempt(_ step: Step, _ plan: StepPlan, _ run: Run, workspace: FilePath) async throws -> StepChange {
         let container = Self.container(run: run.id, step: step.name)
         var observed = step.state == .running ? try await parts.runtime.observe(container) : nil
@@ -26,9 +26,8 @@ extension PipelineEngine {
         }
         // Its end counts, also when nobody was there to see it in time.
         if case .exited(let exit) = observed?.state { return Self.outcome(exit, timeout: plan.timeout) }
-        let begun = observed?.startedAt ?? Date.now
-        let remaining = plan.timeout - Date.now.timeIntervalSince(begun)
-        let exit = try await waitForExit(container, atMost: .seconds(max(0, remaining)))
+        let remaining = .seconds(plan.timeout) - (observed?.age ?? .zero)
+        let exit = try await waitForExit(container, atMost: max(.zero, remaining))
         if exit == nil { try await parts.runtime.stop(container, grace: .zero) }
         return Self.outcome(exit, timeout: plan.timeout)
     }

@@ -59,7 +59,7 @@ extension PipelineEngine {
             throw CancellationError()
         } catch let error as LeaseLost {
             throw error
-        } catch let error as StateError where error.code == .unavailable {
+        } catch let error as StateError where error.isOutage {
             // Not the run's fault: it is taken up again when its lease is over.
             throw error
         } catch is RunCancelled {

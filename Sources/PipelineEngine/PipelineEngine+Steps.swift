@@ -87,7 +87,7 @@ extension PipelineEngine {
             throw CancellationError()
         } catch let error as LeaseLost {
             throw error
-        } catch let error as StateError where error.code == .unavailable {
+        } catch let error as StateError where error.isOutage {
             throw error
         } catch {
             try await record(.init(.failed, message: "\(error)"), step.name, run)

@@ -32,12 +32,15 @@ public struct PipelineEngine: Service {
         public var gitQueue: BlockingQueue
         /// What messages leave by.
         public var connections: RegistryConnections
+        /// Seconds since 1970, the same clock as the store's where that has none of its own. It must not jump.
+        public var clock: @Sendable () -> Double
 
         public init(
             store: any StateStore, secrets: SecretBox, images: ImageStore, snapshots: Snapshots,
             builder: ImageBuilder, containerfileBuilder: @escaping @Sendable (any BaseImages) -> ContainerfileBuilder,
             runtime: ContainerRuntime, rollout: Rollout, supervisor: any Service,
-            registries: any Registries, gitQueue: BlockingQueue, connections: RegistryConnections
+            registries: any Registries, gitQueue: BlockingQueue, connections: RegistryConnections,
+            clock: @escaping @Sendable () -> Double
         ) {
             self.store = store
             self.secrets = secrets
@@ -51,6 +54,7 @@ public struct PipelineEngine: Service {
             self.registries = registries
             self.gitQueue = gitQueue
             self.connections = connections
+            self.clock = clock
         }
     }
 
@@ -69,6 +73,8 @@ public struct PipelineEngine: Service {
         public var registryPause: Duration
         /// Seconds that the workspace of a run which did not succeed is kept, so that the run can be repeated in part.
         public var keepWorkspace: Double
+        /// Seconds that the logs of a run are kept after its end; nil: for ever.
+        public var keepLogs: Double?
         /// The network of steps.
         public var stepNetwork: ContainerSpec.Network
         /// The address users reach this server at, without a slash at the end; messages link to it.
@@ -80,7 +86,8 @@ public struct PipelineEngine: Service {
         public init(
             dataFolder: FilePath, holder: String, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
             leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
-            registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, stepNetwork: ContainerSpec.Network = .bridge,
+            registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, keepLogs: Double? = 90 * 86_400,
+            stepNetwork: ContainerSpec.Network = .bridge,
             publicURL: String, outbox: OutboxPolicy = OutboxPolicy(),
             reconcileInterval: Duration = .seconds(300)
         ) {
@@ -93,6 +100,7 @@ public struct PipelineEngine: Service {
             self.registryAttempts = registryAttempts
             self.registryPause = registryPause
             self.keepWorkspace = keepWorkspace
+            self.keepLogs = keepLogs
             self.stepNetwork = stepNetwork
             self.publicURL = publicURL
             self.outbox = outbox
@@ -108,6 +116,8 @@ public struct PipelineEngine: Service {
     let trouble: StoreTrouble
     /// Rings when there is a project whose branches nobody has looked at.
     let newProjects: Bell
+    /// Where logs are read, compressed and removed: one at a time.
+    let files = BlockingQueue(label: "run files", width: 1)
 
     public init(parts: Parts, settings: Settings, logger: Logger) {
         self.parts = parts
@@ -158,19 +168,6 @@ public struct PipelineEngine: Service {
     /// The disk of the data directory; while it is full no run begins.
     public var diskSpace: DiskSpace { DiskSpace(folder: settings.dataFolder, reserve: settings.diskReserve) }
 
-    /// Beside the work, not before it: a server that comes back takes up its runs at once, however many folders there are.
-    private func sweep() async {
-        do { try await removeOrphans() } catch  where !(error is CancellationError) {
-            logger.error("leftovers could not be removed: \(error)")
-        } catch {}
-        while !Task.isCancelled {
-            do { try await prune() } catch  where !(error is CancellationError) {
-                logger.error("old workspaces could not be removed: \(error)")
-            } catch {}
-            try? await Task.sleep(for: .seconds(min(max(settings.keepWorkspace / 4, 1), 600)))
-        }
-    }
-
     /// Says once that the disk is full, and once that there is room again.
     private func watchDisk() async {
         var isFull = false
@@ -196,7 +193,7 @@ public struct PipelineEngine: Service {
                 if found { continue }
             } catch is CancellationError {
                 return
-            } catch let error as StateError where error.code == .unavailable {
+            } catch let error as StateError where error.isOutage {
                 trouble.began(error)
             } catch {
                 logger.error("\(name): \(error)")
@@ -216,13 +213,11 @@ public struct PipelineEngine: Service {
 
     /// Where a step's log is now: kept with the run once the step is over, with its container before.
     public func stepLog(run: Int64, step: String) -> FilePath {
-        let kept = keptLog(run: run, step: step)
-        return FileSystem.exists(kept) ? kept : parts.runtime.logFile(Self.container(run: run, step: step))
+        let kept = logs(of: run).log(step)
+        return kept.exists ? kept.path : parts.runtime.logFile(Self.container(run: run, step: step))
     }
 
-    func keptLog(run: Int64, step: String) -> FilePath {
-        runFolder(run).appending("logs").appending("\(step).log")
-    }
+    func keptLog(run: Int64, step: String) -> FilePath { logs(of: run).log(step).path }
 
     static func container(run: Int64, step: String) -> String { "run-\(run)-\(step)" }
 }

@@ -187,7 +187,14 @@ public struct StepChange: Sendable {
 
 /// What went wrong with the store, in words for a user.
 public struct StateError: Error, Sendable, CustomStringConvertible {
-    public enum Code: String, Sendable { case exists, notFound, newerSchema, unavailable, damagedSecret }
+    public enum Code: String, Sendable {
+        case exists, notFound, newerSchema
+        /// It cannot be asked now; that may pass.
+        case unavailable
+        /// What it holds is not what was written; nothing is written to it any more.
+        case damaged
+        case damagedSecret
+    }
 
     public let code: Code
     public let message: String
@@ -198,6 +205,9 @@ public struct StateError: Error, Sendable, CustomStringConvertible {
         self.message = message
         self.hint = hint
     }
+
+    /// The store's own trouble, nobody else's failure: whoever needs it waits.
+    public var isOutage: Bool { code == .unavailable || code == .damaged }
 
     public var description: String { "\(message) (\(hint))" }
 }

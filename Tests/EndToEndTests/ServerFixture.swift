@@ -56,7 +56,7 @@ final class ServerFixture {
     }
 
     /// Starts it and waits until it is ready, or only until it answers.
-    func start(untilReady: Bool = true) async throws {
+    func start(untilReady: Bool = true, options: [String] = []) async throws {
         let log = folder.appendingPathComponent("server.log")
         if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
         let handle = try FileHandle(forWritingTo: log)
@@ -64,7 +64,7 @@ final class ServerFixture {
         try handle.seekToEnd()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Self.binary)
-        process.arguments = ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--router-port", "\(routerPort)"]
+        process.arguments = ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--router-port", "\(routerPort)"] + options
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = handle

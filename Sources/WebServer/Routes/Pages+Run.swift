@@ -108,14 +108,16 @@ extension Pages {
     }
 
     private func logPanel(_ step: Step, of run: Run, lines count: Int) async throws -> LogPanel {
-        let lines = try await parts.engine.maskedLog(run: run, step: step.name).tail(count)
+        let log = try await parts.engine.maskedLog(run: run, step: step.name)
+        let lines = try await log.tail(count)
         return LogPanel(
             run: "\(run.id)", step: step.name,
             lines: lines.map {
                 .init(offset: $0.offset, time: $0.time, isError: $0.stream == .stderr, text: $0.text)
             },
             isLive: !step.state.isTerminal && !run.state.isTerminal,
-            note: lines.count == count ? "The last \(count) lines." : nil)
+            note: lines.count == count ? "The last \(count) lines." : nil,
+            absence: step.startedAt == nil ? nil : absence(of: log))
     }
 
     private func eventLine(_ event: RecordedEvent) -> EventLine {

@@ -32,12 +32,14 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The data directory.") var data: String?
     @Option(help: "Where to listen, HOST:PORT.") var listen: String?
     @Option(help: "The router's port.") var routerPort: Int?
+    @Flag(help: "The data directory came from another machine, which is gone: what ran there is lost. Needed once.") var moved = false
 
     func run() async throws {
         let settings = try await ServerSettings.read(
             file: config, data: data, listen: listen, routerPort: routerPort)
         let logger = Self.logger(settings)
         let folder = try DataFolder(settings.data)
+        try folder.claim(for: MachineIdentity(), moved: moved)
         let storeLock = try settings.store.lock()
         defer { withExtendedLifetime(storeLock) {} }
         try Self.checkPort(settings)
@@ -104,8 +106,9 @@ struct Server {
     let services: [any Service]
 
     init(settings: ServerSettings, folder: DataFolder, logger: Logger) throws {
-        let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
-        let store: any StateStore = try settings.store.open(connections: settings.storeConnections)
+        let time = ServerClock(logger: logger)
+        let clock: @Sendable () -> Double = { time.now }
+        let store: any StateStore = try settings.store.open(connections: settings.storeConnections, clock: clock)
         let secrets = try folder.secrets()
         var opened = try ImageStore(root: folder.path)
         opened.limits = settings.layers
@@ -147,12 +150,13 @@ struct Server {
                 },
                 runtime: runtime,
                 rollout: Rollout(target: target, router: router, probe: probe), supervisor: supervisor,
-                registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections),
+                registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections,
+                clock: clock),
             settings: .init(
                 // The lock on the data directory admits one server: what its predecessor held is this one's.
                 dataFolder: folder.path, holder: "\(ProcessInfo.processInfo.hostName):\(folder.path)",
                 concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve,
-                keepWorkspace: settings.keepWorkspace, publicURL: settings.publicURL,
+                keepWorkspace: settings.keepWorkspace, keepLogs: settings.keepLogs, publicURL: settings.publicURL,
                 reconcileInterval: settings.reconcileInterval), logger: logger)
         declaration.set { try await engine.declaredOrders() }
         let keeper = StoreKeeper(
@@ -175,7 +179,7 @@ struct Server {
         self.runtime = runtime
         services = [
             HTTPClientService(client: client, connections: connections), RouterService(router: router, logger: logger), engine,
-            keeper, application, IdleMemory(),
+            keeper, application, IdleMemory(), time,
         ]
     }
 }
