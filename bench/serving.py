@@ -53,10 +53,16 @@ class Server:
     def __enter__(self) -> "Server":
         os.makedirs(self.data)
         run(SLIPWAY, "image", "import", f"{IMAGES}/busybox.tar", "library/busybox:1", "--data", self.data)
-        with open(os.path.join(self.folder, "server.log"), "wb") as log:
+        self.router_port = free_port()
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Starts it and waits until it is ready."""
+        with open(os.path.join(self.folder, "server.log"), "ab") as log:
             self.process = subprocess.Popen(
-                [SLIPWAY, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--router-port", str(free_port())],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                [SLIPWAY, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--router-port", str(self.router_port)],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=self.environment)
         deadline = time.monotonic() + 30
         while True:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -67,22 +73,32 @@ class Server:
             time.sleep(0.02)
         with open(os.path.join(self.data, "admin-token")) as file:
             self.environment["SLIPWAY_TOKEN"] = file.read().strip()
-        return self
+
+    def stop(self) -> None:
+        """SIGTERM; what it has started goes on."""
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def remove_projects(self) -> None:
+        with contextlib.suppress(Exception):
+            for project in json.loads(self.get("/api/v1/projects")[1]):
+                subprocess.run([SLIPWAY, "project", "remove", project["name"]], env=self.environment, capture_output=True, timeout=60)
 
     def fail(self, message: str) -> None:
         with open(os.path.join(self.folder, "server.log"), errors="replace") as file:
             sys.exit(f"bench: {message}\n{file.read()[-3000:]}")
 
     def __exit__(self, *_) -> None:
-        with contextlib.suppress(Exception):
-            subprocess.run([SLIPWAY, "project", "remove", "bench"], env=self.environment, capture_output=True, timeout=30)
+        self.remove_projects()
         if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            self.stop()
         with contextlib.suppress(OSError, ValueError), open(os.path.join(self.data, "router/nginx.pid")) as file:
             os.kill(int(file.read()), signal.SIGTERM)
         with open("/proc/self/mountinfo") as file:
@@ -96,12 +112,21 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     connection: http.client.HTTPConnection | None = None
+    cookie = ""
+
+    def sign_in(self) -> None:
+        """As a browser does; pages for those who are signed in can then be got."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("POST", "/login", f"token={self.environment['SLIPWAY_TOKEN']}", {"Content-Type": "application/x-www-form-urlencoded"})
+        self.cookie = (connection.getresponse().getheader("Set-Cookie") or "").split(";")[0]
+        connection.close()
 
     def get(self, path: str) -> tuple[int, bytes]:
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            self.connection.request("GET", path, headers={"Authorization": "Bearer " + self.environment.get("SLIPWAY_TOKEN", "")})
+            self.connection.request("GET", path, headers={
+                "Authorization": "Bearer " + self.environment.get("SLIPWAY_TOKEN", ""), "Cookie": self.cookie})
             answer = self.connection.getresponse()
             return answer.status, answer.read()
         except Exception:

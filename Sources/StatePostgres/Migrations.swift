@@ -15,6 +15,7 @@ enum Migrations {
         Migration(number: 1, name: "first", script: first),
         Migration(number: 2, name: "reruns-retries-concurrency", script: reruns),
         Migration(number: 3, name: "outbox-reconciliation", script: outbox),
+        Migration(number: 5, name: "indexes-of-lists", script: lists),
     ]
 
     /// Holds back whoever else makes or fills the tables at the same moment, for the length of a transaction.
@@ -185,5 +186,13 @@ enum Migrations {
         CREATE INDEX deliveryOfBranch ON delivery(project, branch, event, id, commit);
         CREATE INDEX deliveryFailed ON delivery(project, starts, id) WHERE state = 'failed';
         CREATE INDEX runOfBranch ON run(project, branch, id);
+        """
+
+    private static let lists: StaticString = """
+        CREATE INDEX deliveryDue ON delivery(id) WHERE state = 'received';
+        CREATE INDEX deploymentOfProject ON deployment(project, id);
+        CREATE INDEX deploymentLive ON deployment(project, pipeline, stage, id) WHERE phase = 'succeeded';
+        CREATE INDEX outboxOpen ON outboxMessage(id) WHERE state IN ('waiting', 'dead');
+        CREATE INDEX outboxOpenOfProject ON outboxMessage(project, id) WHERE state IN ('waiting', 'dead');
         """
 }

@@ -49,8 +49,8 @@ extension SQLiteStore {
     func forgetTheFuture() throws {
         let now = clock()
         try database.write { db in
-            for table in ["run", "deployment", "outboxMessage", "delivery"] {
-                try db.execute(sql: "UPDATE \(table) SET leaseExpiresAt = 0 WHERE leaseExpiresAt > ?", arguments: [now + 600])
+            for (table, isOpen) in Self.leased {
+                try db.execute(sql: "UPDATE \(table) SET leaseExpiresAt = 0 WHERE leaseExpiresAt > ? AND \(isOpen)", arguments: [now + 600])
             }
             try db.execute(
                 sql: "UPDATE delivery SET nextAttemptAt = :now WHERE state = 'received' AND nextAttemptAt > :now + 600",
