@@ -171,14 +171,20 @@ public struct PipelineEngine: Service {
     /// Says once that the disk is full, and once that there is room again.
     private func watchDisk() async {
         var isFull = false
+        var isExhausted = false
         while !Task.isCancelled {
             let shortage = diskSpace.shortage()
             if let shortage, !isFull { logger.error("no run begins: \(shortage.problem); \(shortage.hint)") }
+            if diskSpace.isExhausted, !isExhausted {
+                isExhausted = true
+                logger.error("nothing is left of the disk: what steps print now may be missing from their logs")
+            }
             if shortage == nil, isFull {
                 logger.notice("the disk has room again; runs go on")
                 bell.ring()
             }
             isFull = shortage != nil
+            isExhausted = isExhausted && isFull
             try? await Task.sleep(for: .seconds(1))
         }
     }
