@@ -190,6 +190,7 @@ enum Migrations {
 
     private static let lists: StaticString = """
         CREATE INDEX deliveryDue ON delivery(id) WHERE state = 'received';
+        CREATE INDEX releaseOfPipeline ON release(project, pipeline, id);
         CREATE INDEX deploymentOfProject ON deployment(project, id);
         CREATE INDEX deploymentLive ON deployment(project, pipeline, stage, id) WHERE phase = 'succeeded';
         CREATE INDEX outboxOpen ON outboxMessage(id) WHERE state IN ('waiting', 'dead');

@@ -41,6 +41,7 @@ enum Migrations {
                 sql: """
                     CREATE INDEX deliveryOfProject ON delivery(project, id);
                     CREATE INDEX deliveryDue ON delivery(id) WHERE state = 'received';
+                    CREATE INDEX releaseOfPipeline ON release(project, pipeline, id);
                     CREATE INDEX deploymentOfProject ON deployment(project, id);
                     CREATE INDEX deploymentOfRelease ON deployment("release", id);
                     CREATE INDEX deploymentLive ON deployment(project, pipeline, stage, id) WHERE phase = 'succeeded';

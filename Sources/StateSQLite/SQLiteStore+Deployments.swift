@@ -20,6 +20,14 @@ extension SQLiteStore {
         }
     }
 
+    public func newestReleases(project: String) async throws -> [Release] {
+        try await read {
+            try Release.fetchAll(
+                $0, sql: "SELECT * FROM release WHERE id IN (SELECT max(id) FROM release WHERE project = ? GROUP BY pipeline) ORDER BY id",
+                arguments: [project])
+        }
+    }
+
     public func deployment(_ id: Int64) async throws -> Deployment? {
         try await read { try Deployment.fetchOne($0, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [id]) }
     }

@@ -95,6 +95,8 @@ public protocol StateStore: Sendable {
     // Releases and deployments
     func release(_ id: Int64) async throws -> Release?
     func releases(project: String, limit: Int) async throws -> [Release]
+    /// The last one of each pipeline.
+    func newestReleases(project: String) async throws -> [Release]
     func release(ofRun run: Int64) async throws -> Release?
     func deployment(_ id: Int64) async throws -> Deployment?
     func deployments(project: String, limit: Int) async throws -> [Deployment]
