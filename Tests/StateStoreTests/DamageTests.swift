@@ -132,6 +132,36 @@ import Testing
         }
     }
 
+    @Test func aLargeFileIsLookedThroughBesideTheWork() async throws {
+        try await withFiles { file in
+            do {
+                let store = try SQLiteStore(file: file) { 1 }
+                for number in 1000..<1080 {
+                    _ = try await store.accept(
+                        NewDelivery(
+                            project: "shop", forge: "plain", forgeID: "\(number)", headers: [:], body: [UInt8](repeating: 9, count: 1 << 20),
+                            event: "push"))
+                }
+                let queue = try DatabaseQueue(path: file.string)
+                try await queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
+            }
+            let handle = try #require(FileHandle(forUpdatingAtPath: file.string))
+            // In the middle of a body: nobody asks for it.
+            try handle.seek(toOffset: (try handle.seekToEnd() / 8192) * 4096)
+            try handle.write(contentsOf: noise(4096))
+            try handle.close()
+            let store = try SQLiteStore(file: file) { 1 }
+            let deadline = ContinuousClock.now + .seconds(30)
+            var found: StateError?
+            while found == nil, ContinuousClock.now < deadline {
+                do { try await store.ping() } catch let error as StateError { found = error }
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(found?.code == .damaged)
+            await #expect(throws: StateError.self) { _ = try await store.accept(delivery(5000)) }
+        }
+    }
+
     @Test func aClockThatWasSetBackMeanwhileHoldsNothingUp() async throws {
         try await withFiles { file in
             do {

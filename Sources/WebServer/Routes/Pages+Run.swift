@@ -109,7 +109,10 @@ extension Pages {
 
     private func logPanel(_ step: Step, of run: Run, lines count: Int) async throws -> LogPanel {
         let log = try await parts.engine.maskedLog(run: run, step: step.name)
-        let lines = try await log.tail(count)
+        var lines: [LogLine] = []
+        var reason = step.startedAt == nil ? nil : absence(of: log)
+        // One log that cannot be read does not hide the run.
+        do { lines = try await log.tail(count) } catch let error as ContainerError { reason = error.description }
         return LogPanel(
             run: "\(run.id)", step: step.name,
             lines: lines.map {
@@ -117,7 +120,7 @@ extension Pages {
             },
             isLive: !step.state.isTerminal && !run.state.isTerminal,
             note: lines.count == count ? "The last \(count) lines." : nil,
-            absence: step.startedAt == nil ? nil : absence(of: log))
+            absence: reason)
     }
 
     private func eventLine(_ event: RecordedEvent) -> EventLine {
