@@ -16,13 +16,17 @@ struct ProcessRecord: Codable {
         Self.bootID() == bootID && Self.startTicks(of: pid) == startTicks
     }
 
-    /// How long it has run (proc(5), field 22: since boot, as CLOCK_BOOTTIME counts); nil when the system does not say.
-    var age: Duration? {
-        var now = timespec()
+    /// When it began (proc(5), field 22); nil when the system did not say.
+    var startedAfterBoot: Duration? {
         let ticks = sysconf(Int32(_SC_CLK_TCK))
-        guard startTicks > 0, ticks > 0, clock_gettime(CLOCK_BOOTTIME, &now) == 0 else { return nil }
-        let seconds = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 - Double(startTicks) / Double(ticks)
-        return .seconds(max(0, seconds))
+        return startTicks > 0 && ticks > 0 ? .seconds(Double(startTicks) / Double(ticks)) : nil
+    }
+
+    /// CLOCK_BOOTTIME, which processes' beginnings are counted by.
+    static func sinceBoot() -> Duration? {
+        var now = timespec()
+        guard clock_gettime(CLOCK_BOOTTIME, &now) == 0 else { return nil }
+        return .seconds(Int64(now.tv_sec)) + .nanoseconds(Int64(now.tv_nsec))
     }
 
     static func bootID() -> String { Files.text("/proc/sys/kernel/random/boot_id") ?? "" }

@@ -24,6 +24,7 @@ extension SQLiteStore {
 
     public func removeProject(_ name: String) async throws -> RemovalOutcome {
         try await write { db in
+            // The plus keeps SQLite from the project's index: little is open, much is the project's.
             let busy = try Int.fetchOne(
                 db,
                 sql: """
