@@ -108,7 +108,7 @@ let package = Package(
         room(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
             tests: [asyncHTTPClient, nioHTTP1, nioPosix]),
-        room("ContainerRuntime", ["BlockingQueue", "CLinux", system], tests: []),
+        room("ContainerRuntime", ["BlockingQueue", "CLinux", "TarArchive", system], tests: []),
         room("Containerfile", ["Diagnostics", "OCIModel"], tests: []),
         room(
             "ContainerfileBuild",

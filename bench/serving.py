@@ -78,7 +78,7 @@ class Server:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [SLIPWAY, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--router-port", str(self.router_port)],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=dict(os.environ, **self.settings))
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=dict(self.environment, **self.settings))
         deadline = time.monotonic() + 30
         while until_ready:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -87,6 +87,18 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.fail("the server did not become ready")
             time.sleep(0.02)
+
+    def stop(self) -> None:
+        """SIGTERM; what it has started goes on."""
+        self.end()
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def remove_projects(self) -> None:
+        with contextlib.suppress(Exception):
+            for project in json.loads(self.get("/api/v1/projects")[1]):
+                subprocess.run([SLIPWAY, "project", "remove", project["name"]], env=self.environment, capture_output=True, timeout=60)
 
     def fail(self, message: str) -> None:
         with open(self.log, errors="replace") as file:
@@ -99,8 +111,7 @@ class Server:
             self.end()
             print(f"kept: {self.folder}")
             return
-        with contextlib.suppress(Exception):
-            subprocess.run([SLIPWAY, "project", "remove", "bench"], env=self.environment, capture_output=True, timeout=30)
+        self.remove_projects()
         self.end()
         with contextlib.suppress(OSError, ValueError), open(os.path.join(self.data, "router/nginx.pid")) as file:
             os.kill(int(file.read()), signal.SIGTERM)
@@ -125,12 +136,21 @@ class Server:
             self.process.wait()
 
     connection: http.client.HTTPConnection | None = None
+    cookie = ""
+
+    def sign_in(self) -> None:
+        """As a browser does; pages for those who are signed in can then be got."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("POST", "/login", f"token={self.environment['SLIPWAY_TOKEN']}", {"Content-Type": "application/x-www-form-urlencoded"})
+        self.cookie = (connection.getresponse().getheader("Set-Cookie") or "").split(";")[0]
+        connection.close()
 
     def get(self, path: str) -> tuple[int, bytes]:
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            self.connection.request("GET", path, headers={"Authorization": "Bearer " + self.environment.get("SLIPWAY_TOKEN", "")})
+            self.connection.request("GET", path, headers={
+                "Authorization": "Bearer " + self.environment.get("SLIPWAY_TOKEN", ""), "Cookie": self.cookie})
             answer = self.connection.getresponse()
             return answer.status, answer.read()
         except Exception:

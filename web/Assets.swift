@@ -103,7 +103,7 @@ public enum WebAssets {
         "log-panel": ###"""
 {{#.note}}<p class="sub note">{{.}} <a href="{{pageURL}}">Whole log</a></p>{{/.note}}
 <ol class="log"{{#.eventsURL}} data-events="{{.}}"{{/.eventsURL}} data-offset="{{offset}}" tabindex="0" aria-label="Log">{{{markup}}}</ol>
-{{#isEmpty}}<p class="sub nolog">{{#.eventsURL}}No output yet.{{/.eventsURL}}{{^.eventsURL}}No output.{{/.eventsURL}}</p>{{/isEmpty}}
+{{#isEmpty}}<p class="sub nolog">{{#.eventsURL}}No output yet.{{/.eventsURL}}{{^.eventsURL}}{{#.absence}}{{.}}{{/.absence}}{{^.absence}}No output.{{/.absence}}{{/.eventsURL}}</p>{{/isEmpty}}
 
 """###,
         "log": ###"""

@@ -19,10 +19,15 @@ public struct ContainerObservation: Sendable, Hashable {
     /// The container's first process, as this machine counts.
     public var pid: Int32?
     public var startedAt: Date?
+    /// When its first process began, while it runs: time since boot, which nobody can set.
+    public var startedAfterBoot: Duration?
+
+    /// How long its first process has run by now.
+    public var age: Duration? { startedAfterBoot.flatMap { begun in ProcessRecord.sinceBoot().map { max(.zero, $0 - begun) } } }
 
     public init(
         id: String, labels: [String: String], state: State, address: String? = nil, pid: Int32? = nil,
-        startedAt: Date? = nil
+        startedAt: Date? = nil, startedAfterBoot: Duration? = nil
     ) {
         self.id = id
         self.labels = labels
@@ -30,6 +35,7 @@ public struct ContainerObservation: Sendable, Hashable {
         self.address = address
         self.pid = pid
         self.startedAt = startedAt
+        self.startedAfterBoot = startedAfterBoot
     }
 }
 

@@ -44,6 +44,7 @@ extension ContainerRuntime {
         } else if alive {
             seen.state = Files.exists(paths.startPipe) ? .created : .running
             seen.pid = record.pid
+            seen.startedAfterBoot = record.startedAfterBoot
             seen.address = record.address
         } else if conmonIsAlive(paths) {
             // Between the process's end and conmon's last word.

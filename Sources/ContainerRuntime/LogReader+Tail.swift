@@ -1,13 +1,10 @@
-import SystemPackage
-
 extension LogReader {
     /// Reads backwards until `count` lines are sure to be there, at most 64 MiB.
     func last(_ count: Int) throws(ContainerError) -> [LogLine] {
         guard count > 0 else { return [] }
         do {
-            let log = try FileDescriptor.open(file, .readOnly, options: [.closeOnExec])
-            defer { try? log.close() }
-            let size = try log.seek(offset: 0, from: .end)
+            guard let log = try LogBytes.open(file) else { return [] }
+            let size = try log.size
             var window = Int64(Self.chunk)
             while true {
                 let begin = max(0, size - window)
@@ -16,13 +13,11 @@ extension LogReader {
                 if begin == 0 || lines.count > count || window >= 64 << 20 { return Array(lines.suffix(count)) }
                 window *= 4
             }
-        } catch Errno.noSuchFileOrDirectory {
-            return []
         } catch { throw ContainerError.file("read", file, error) }
     }
 
     /// The last `count` + 1 lines between two offsets.
-    private func scan(_ log: FileDescriptor, from begin: Int64, to end: Int64, keeping count: Int) throws -> [LogLine] {
+    private func scan(_ log: LogBytes, from begin: Int64, to end: Int64, keeping count: Int) throws -> [LogLine] {
         var position = begin
         var buffer = [UInt8](repeating: 0, count: Self.chunk)
         var parser: LogParser?
@@ -30,7 +25,7 @@ extension LogReader {
         while position < end {
             let room = Int(min(Int64(buffer.count), end - position))
             let got = try buffer.withUnsafeMutableBytes {
-                try log.read(fromAbsoluteOffset: position, into: UnsafeMutableRawBufferPointer(rebasing: $0[..<room]))
+                try log.read(at: position, into: UnsafeMutableRawBufferPointer(rebasing: $0[..<room]))
             }
             if got == 0 { break }
             var bytes = buffer[..<got]

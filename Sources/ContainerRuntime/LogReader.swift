@@ -1,8 +1,8 @@
 public import BlockingQueue
-import Glibc
 public import SystemPackage
 
-/// Reads a container's log while it grows. Memory is bounded by what is asked for, not by the log.
+/// Reads a container's log while it grows, and when it has been compressed (see ``LogFile``): offsets are those of the text,
+/// whichever form it has. Memory is bounded by what is asked for, not by the log.
 public struct LogReader: Sendable {
     static let chunk = 64 << 10
     /// Bytes that one call reads at most.
@@ -40,18 +40,18 @@ public struct LogReader: Sendable {
     }
 
     func read(from start: Int64, limit: Int, final: Bool) throws(ContainerError) -> [LogLine] {
-        guard limit > 0, let log = try open() else { return [] }
-        defer { try? log.close() }
+        guard limit > 0 else { return [] }
         do {
-            let size = try log.seek(offset: 0, from: .end)
+            guard let log = try LogBytes.open(file) else { return [] }
+            let size = try log.size
             let begin = start < 0 || start > size ? 0 : start
             var parser = LogParser(offset: begin)
             var position = begin
             var buffer = [UInt8](repeating: 0, count: Self.chunk)
             while position - begin < Self.most || parser.lines.isEmpty {
-                let count = try buffer.withUnsafeMutableBytes { try log.read(fromAbsoluteOffset: position, into: $0) }
+                let count = try buffer.withUnsafeMutableBytes { try log.read(at: position, into: $0) }
                 if count == 0 {
-                    if final || parser.holdsBack && isIdle(log) { parser.finish() }
+                    if final || parser.holdsBack && log.isIdle { parser.finish() }
                     break
                 }
                 position += Int64(count)
@@ -59,18 +59,6 @@ public struct LogReader: Sendable {
             }
             return parser.takeLines()
         } catch { throw ContainerError.file("read", file, error) }
-    }
-
-    /// Whoever began a line has paused for two seconds: what the other stream said since must not wait for its end.
-    private func isIdle(_ log: FileDescriptor) -> Bool {
-        var status = stat()
-        return fstat(log.rawValue, &status) != 0 || time(nil) - status.st_mtim.tv_sec > 2
-    }
-
-    private func open() throws(ContainerError) -> FileDescriptor? {
-        do { return try FileDescriptor.open(file, .readOnly, options: [.closeOnExec]) } catch Errno.noSuchFileOrDirectory {
-            return nil
-        } catch { throw ContainerError.file("open", file, error) }
     }
 }
 

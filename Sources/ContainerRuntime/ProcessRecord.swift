@@ -16,6 +16,19 @@ struct ProcessRecord: Codable {
         Self.bootID() == bootID && Self.startTicks(of: pid) == startTicks
     }
 
+    /// When it began (proc(5), field 22); nil when the system did not say.
+    var startedAfterBoot: Duration? {
+        let ticks = sysconf(Int32(_SC_CLK_TCK))
+        return startTicks > 0 && ticks > 0 ? .seconds(Double(startTicks) / Double(ticks)) : nil
+    }
+
+    /// CLOCK_BOOTTIME, which processes' beginnings are counted by.
+    static func sinceBoot() -> Duration? {
+        var now = timespec()
+        guard clock_gettime(CLOCK_BOOTTIME, &now) == 0 else { return nil }
+        return .seconds(Int64(now.tv_sec)) + .nanoseconds(Int64(now.tv_nsec))
+    }
+
     static func bootID() -> String { Files.text("/proc/sys/kernel/random/boot_id") ?? "" }
 
     /// nil: no such process, or a zombie.

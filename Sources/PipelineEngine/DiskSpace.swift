@@ -12,13 +12,23 @@ public struct DiskSpace: Sendable {
         self.reserve = reserve
     }
 
+    /// Below that nothing can be counted on, whatever the reserve.
+    private static let least: Int64 = 1 << 20
+
     /// What is wrong and what to do about it; nil when there is room enough, or when the system does not tell.
     public func shortage() -> (problem: String, hint: String)? {
-        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: folder.string)
-        guard let free = (attributes?[.systemFreeSize] as? NSNumber)?.int64Value, free < reserve else { return nil }
+        guard let free, free < max(reserve, Self.least) else { return nil }
         return (
             "the disk of \(folder) is full: \(free >> 20) MiB free, \(reserve >> 20) MiB are kept in reserve",
             "free some space, or lower disk.reserve"
         )
+    }
+
+    /// There is no room even for what runs already.
+    var isExhausted: Bool { free.map { $0 < Self.least } ?? false }
+
+    private var free: Int64? {
+        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: folder.string)
+        return (attributes?[.systemFreeSize] as? NSNumber)?.int64Value
     }
 }

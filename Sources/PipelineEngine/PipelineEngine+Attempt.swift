@@ -8,8 +8,8 @@ import SystemPackage
 extension PipelineEngine {
     static let attemptLabel = "slipway.attempt"
 
-    /// Starts a step's attempt, or finds it, and waits for its end. The time it gets counts from its container's start, which
-    /// the container's folder remembers.
+    /// Starts a step's attempt, or finds it, and waits for its end. The time it gets counts from its container's start, by
+    /// the kernel's time since boot: no clock that is set changes it.
     func attend(_ name: String, _ job: RunJob, _ progress: RunProgress, isNew: Bool) async throws -> StepEnd {
         guard let plan = job.plan?.steps.first(where: { $0.name == name }), let step = progress.steps.first(where: { $0.name == name })
         else { return .refused("the plan has no such step") }
@@ -27,9 +27,8 @@ extension PipelineEngine {
         }
         // Its end counts, also when nobody was there to see it in time.
         if case .exited(let exit) = observed?.state { return Self.end(exit, timeout: plan.timeout) }
-        let begun = observed?.startedAt ?? Date.now
-        let remaining = plan.timeout - Date.now.timeIntervalSince(begun)
-        let exit = try await waitForExit(container, atMost: .seconds(max(0, remaining)))
+        let remaining = .seconds(plan.timeout) - (observed?.age ?? .zero)
+        let exit = try await waitForExit(container, atMost: max(.zero, remaining))
         if exit == nil { try await containers.stop(container, grace: .zero) }
         return Self.end(exit, timeout: plan.timeout)
     }

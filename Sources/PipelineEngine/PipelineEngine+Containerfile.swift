@@ -42,7 +42,7 @@ extension PipelineEngine {
                 run: run.id, ordinal: steps.count, name: Self.buildStep, image: containerfile.file,
                 dependsOn: steps.map(\.name).filter { !depended.contains($0) }, state: state,
                 startedAt: try await LogReader(file: log).lines(from: 0, limit: 1).first.flatMap { seconds($0.time) },
-                finishedAt: isBuilding ? nil : FileSystem.modified(log))
+                finishedAt: isBuilding ? nil : LogFile(log).modified)
         ]
     }
 

@@ -42,7 +42,7 @@ extension PipelineEngine {
             logger.info(
                 "delivery processed", metadata: ["delivery": "\(delivery.id)", "outcome": "\(outcome)", "runs": "\(ids)"])
             if !ids.isEmpty { bell.ring() }
-        } catch let error as StateError where error.code == .unavailable {
+        } catch let error as StateError where error.isOutage {
             throw error
         } catch {
             try Task.checkCancellation()

@@ -46,42 +46,4 @@ extension PipelineEngine {
             try await group.waitForAll()
         }
     }
-
-    /// Beside the work, not before it: a server that comes back takes up its runs at once, however many folders there are.
-    private func sweep() async {
-        var known: Set<String> = []
-        var isFirst = true
-        while !Task.isCancelled {
-            do {
-                // A project may be removed by a server that does not work.
-                let names = Set(try await parts.store.projects().map(\.name))
-                if isFirst || !known.isSubset(of: names) { try await removeOrphans() }
-                try await removeEndedContainers()
-                known = names
-                isFirst = false
-                guard settings.isShared else { return }
-            } catch is CancellationError {
-                return
-            } catch let error as StateError where error.code == .unavailable {
-                trouble.began(error)
-            } catch {
-                logger.error("leftovers could not be removed: \(error)")
-                isFirst = false
-                guard settings.isShared else { return }
-            }
-            try? await Task.sleep(for: .seconds(2))
-        }
-    }
-
-    private func prune() async {
-        while !Task.isCancelled {
-            do { try await pruneWorkspaces() } catch  where !(error is CancellationError) {
-                logger.error("old workspaces could not be removed: \(error)")
-            } catch {}
-            do { try await forgetEpochs() } catch  where !(error is CancellationError) {
-                logger.error("epochs of what is over could not be removed: \(error)")
-            } catch {}
-            try? await Task.sleep(for: .seconds(min(max(settings.keepWorkspace / 4, 1), 30)))
-        }
-    }
 }

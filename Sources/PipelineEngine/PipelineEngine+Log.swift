@@ -5,11 +5,14 @@ public import StateStore
 
 /// A step's log with the project's secrets blotted out.
 public struct MaskedLog: Sendable {
+    /// Seconds after which the run's logs were removed; nil when they are there.
+    public let removedAfter: Double?
     private let reader: LogReader
     private let masks: [String]
 
-    init(reader: LogReader, secrets: [String]) {
+    init(reader: LogReader, removedAfter: Double?, secrets: [String]) {
         self.reader = reader
+        self.removedAfter = removedAfter
         // Longest first, so that a secret which contains another is covered whole.
         masks = Set(secrets.flatMap(Self.forms)).sorted { ($0.count, $0) > ($1.count, $1) }
     }
@@ -47,6 +50,7 @@ extension PipelineEngine {
         let secrets = try await untilAnswered { try await parts.store.secrets(project: run.project) }.map { name, sealed in
             try parts.secrets.open(sealed, context: "\(run.project)/\(name)")
         }
-        return MaskedLog(reader: LogReader(file: stepLog(run: run.id, step: step)), secrets: secrets)
+        return MaskedLog(
+            reader: LogReader(file: stepLog(run: run.id, step: step)), removedAfter: logs(of: run.id).removedAfter, secrets: secrets)
     }
 }

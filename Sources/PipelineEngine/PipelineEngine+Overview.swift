@@ -33,48 +33,43 @@ public struct StageOverview: Sendable {
 extension PipelineEngine {
     /// The stages of a project, pipeline by pipeline, in the order of the newest release's file.
     public func overview(project: String) async throws -> [StageOverview] {
-        let releases = try await parts.store.releases(project: project, limit: 200)
+        let releases = try await parts.store.newestReleases(project: project)
         let deployments = try await parts.store.deployments(project: project, limit: 500)
         let live = try await parts.store.liveDeployments(project: project)
-        var known = Dictionary(releases.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-        for deployment in live where known[deployment.release] == nil {
-            known[deployment.release] = try await parts.store.release(deployment.release)
-        }
-        var newest: [String: Release] = [:]
-        for release in releases where newest[release.pipeline] == nil { newest[release.pipeline] = release }
         var overview: [StageOverview] = []
-        for pipeline in newest.keys.sorted() {
-            guard let release = newest[pipeline] else { continue }
+        for release in releases.sorted(by: { $0.pipeline < $1.pipeline }) {
+            let mine = deployments.filter { $0.pipeline == release.pipeline }
             for plan in try Self.stages(of: release) {
                 overview.append(
-                    Self.stage(
-                        plan, pipeline: pipeline, known: known, live: live,
-                        deployments: deployments.filter { $0.pipeline == pipeline }))
+                    try await stage(plan, pipeline: release.pipeline, newest: release, live: live, deployments: mine))
             }
         }
         return overview
     }
 
     /// - Parameter deployments: those of the pipeline, newest first.
-    private static func stage(
-        _ plan: StagePlan, pipeline: String, known: [Int64: Release], live: [Deployment], deployments: [Deployment]
-    ) -> StageOverview {
+    private func stage(
+        _ plan: StagePlan, pipeline: String, newest: Release, live: [Deployment], deployments: [Deployment]
+    ) async throws -> StageOverview {
+        func release(of deployment: Deployment?) async throws -> Release? {
+            guard let deployment else { return nil }
+            return deployment.release == newest.id ? newest : try await parts.store.release(deployment.release)
+        }
         let mine = deployments.filter { $0.stage == plan.name }
         var stage = StageOverview(pipeline: pipeline, plan: plan)
         stage.live = live.first { $0.pipeline == pipeline && $0.stage == plan.name }
-        stage.liveRelease = stage.live.flatMap { known[$0.release] }
+        stage.liveRelease = try await release(of: stage.live)
         stage.waiting = mine.first { $0.phase == .awaitingApproval }
-        stage.waitingRelease = stage.waiting.flatMap { known[$0.release] }
+        stage.waitingRelease = try await release(of: stage.waiting)
         stage.rollout = mine.first { !$0.phase.isTerminal && $0.phase != .awaitingApproval }
-        stage.rolloutRelease = stage.rollout.flatMap { known[$0.release] }
+        stage.rolloutRelease = try await release(of: stage.rollout)
         if let last = mine.first, last.phase == .failed { stage.failed = last }
         if let before = plan.after, stage.waiting == nil, stage.rollout == nil {
             let candidate = deployments.first { $0.stage == before && $0.phase == .succeeded }
-            if let candidate, candidate.digest != stage.live?.digest { stage.promotable = known[candidate.release] }
+            if let candidate, candidate.digest != stage.live?.digest { stage.promotable = try await release(of: candidate) }
         }
         if let live = stage.live, stage.rollout == nil {
-            let earlier = mine.first { $0.phase == .succeeded && $0.id < live.id && $0.digest != live.digest }
-            stage.previous = earlier.flatMap { known[$0.release] }
+            stage.previous = try await release(of: mine.first { $0.phase == .succeeded && $0.id < live.id && $0.digest != live.digest })
         }
         return stage
     }

@@ -232,7 +232,7 @@ extension PipelineEngine {
     /// What is not the run's fault leaves it as it is: it is taken up again, here or elsewhere.
     static func throwUnlessOfTheRun(_ error: any Error) throws {
         if error is CancellationError || error is LeaseLost { throw error }
-        if let error = error as? StateError, error.code == .unavailable { throw error }
+        if let error = error as? StateError, error.isOutage { throw error }
     }
 
     /// What cannot be removed now is removed by ``sweep()``.

@@ -15,7 +15,8 @@ final class StoreTrouble: Sendable {
                 defer { there = true }; return !there
             })
         else { return }
-        logger.error("the store does not answer, it is asked again; what runs goes on, nothing new begins: \(error)")
+        let what = error.code == .damaged ? "nothing is written to the store any more" : "the store does not answer, it is asked again"
+        logger.error("\(what); what runs goes on, nothing new begins: \(error)")
     }
 
     func isOver() {
@@ -38,7 +39,7 @@ extension PipelineEngine {
                 let value = try await body()
                 trouble.isOver()
                 return value
-            } catch let error as StateError where error.code == .unavailable {
+            } catch let error as StateError where error.isOutage {
                 trouble.began(error)
                 try await Task.sleep(for: pause)
                 pause = min(pause * 2, .seconds(1))
@@ -59,7 +60,7 @@ extension PipelineEngine {
                 return true
             } catch is CancellationError {
                 return false
-            } catch let error as StateError where error.code == .unavailable {
+            } catch let error as StateError where error.isOutage {
                 trouble.began(error)
                 try? await Task.sleep(for: pause)
                 pause = min(pause * 2, .seconds(5))
@@ -72,7 +73,7 @@ extension PipelineEngine {
     func giveBack() async throws {
         do {
             try await parts.store.releaseLeases(holder: settings.holder, orderly: true)
-        } catch let error as StateError where error.code == .unavailable {
+        } catch let error as StateError where error.isOutage {
             logger.warning("what was claimed could not be given back; it is claimed again after \(settings.leaseSeconds) s: \(error)")
         }
     }

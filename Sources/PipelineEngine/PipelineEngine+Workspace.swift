@@ -1,3 +1,4 @@
+import ContainerRuntime
 import DeliveryModel
 import Foundation
 import Logging
@@ -36,7 +37,7 @@ extension PipelineEngine {
         }
         try await files.begin(with: batches, of: workspace(of: original))
         for step in taken {
-            try FileSystem.keep(keptLog(run: step.takenFrom ?? original, step: step.name), as: keptLog(run: run.id, step: step.name))
+            try logs(of: step.takenFrom ?? original).log(step.name).keep(as: logs(of: run.id).log(step.name))
         }
         return true
     }
@@ -59,16 +60,17 @@ extension PipelineEngine {
         }
     }
 
-    /// Removes the workspaces of runs that have been over for long enough, and of those that succeeded.
-    func pruneWorkspaces() async throws {
+    /// Removes the workspaces of runs that succeeded, and with `removes` those of runs that have been over for long enough.
+    func pruneWorkspaces(removes: Bool) async throws {
         for name in try FileSystem.names(in: runsFolder) {
             guard let id = Int64(name), !workspace(of: id).isGone, let run = try await parts.store.run(id), run.state.isTerminal else {
                 continue
             }
             // Whoever ended it is about to put it away.
-            if Date.now.timeIntervalSince1970 - (run.finishedAt ?? 0) < 10 { continue }
+            let age = parts.clock() - (run.finishedAt ?? 0)
+            if age < 10 { continue }
             if run.state != .succeeded {
-                if Date.now.timeIntervalSince1970 - (run.finishedAt ?? 0) < settings.keepWorkspace {
+                if !removes || age < settings.keepWorkspace {
                     try await workspace(of: id).rest()
                     continue
                 }

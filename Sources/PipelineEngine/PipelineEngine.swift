@@ -33,12 +33,15 @@ public struct PipelineEngine: Service {
         public var gitQueue: BlockingQueue
         /// What messages leave by.
         public var connections: RegistryConnections
+        /// Seconds since 1970, the same clock as the store's where that has none of its own. It must not jump.
+        public var clock: @Sendable () -> Double
 
         public init(
             store: any StateStore, secrets: SecretBox, images: ImageStore, snapshots: Snapshots,
             builder: ImageBuilder, containerfileBuilder: @escaping @Sendable (any BaseImages) -> ContainerfileBuilder,
             runtime: ContainerRuntime, rollout: Rollout, led: [any Service],
-            registries: any Registries, gitQueue: BlockingQueue, connections: RegistryConnections
+            registries: any Registries, gitQueue: BlockingQueue, connections: RegistryConnections,
+            clock: @escaping @Sendable () -> Double
         ) {
             self.store = store
             self.secrets = secrets
@@ -52,6 +55,7 @@ public struct PipelineEngine: Service {
             self.registries = registries
             self.gitQueue = gitQueue
             self.connections = connections
+            self.clock = clock
         }
     }
 
@@ -76,6 +80,8 @@ public struct PipelineEngine: Service {
         public var registryPause: Duration
         /// Seconds that the workspace of a run which did not succeed is kept, so that the run can be repeated in part.
         public var keepWorkspace: Double
+        /// Seconds that the logs of a run are kept after its end; nil: for ever.
+        public var keepLogs: Double?
         /// The network of steps.
         public var stepNetwork: ContainerSpec.Network
         /// The address users reach this server at, without a slash at the end; messages link to it.
@@ -90,7 +96,8 @@ public struct PipelineEngine: Service {
             dataFolder: FilePath, holder: String, isShared: Bool = false, works: Bool = true,
             admission: @escaping @Sendable () async throws -> Void = {}, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
             leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
-            registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, stepNetwork: ContainerSpec.Network = .bridge,
+            registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, keepLogs: Double? = 90 * 86_400,
+            stepNetwork: ContainerSpec.Network = .bridge,
             publicURL: String, outbox: OutboxPolicy = OutboxPolicy(),
             reconcileInterval: Duration = .seconds(300), startLimit: Int = 3
         ) {
@@ -106,6 +113,7 @@ public struct PipelineEngine: Service {
             self.registryAttempts = registryAttempts
             self.registryPause = registryPause
             self.keepWorkspace = keepWorkspace
+            self.keepLogs = keepLogs
             self.stepNetwork = stepNetwork
             self.publicURL = publicURL
             self.outbox = outbox
@@ -122,6 +130,8 @@ public struct PipelineEngine: Service {
     let trouble: StoreTrouble
     /// Rings when there is a project whose branches nobody has looked at.
     let newProjects: Bell
+    /// Where logs are read, compressed and removed: one at a time.
+    let files = BlockingQueue(label: "run files", width: 1)
 
     public init(parts: Parts, settings: Settings, logger: Logger) {
         self.parts = parts
@@ -175,14 +185,20 @@ public struct PipelineEngine: Service {
     /// Says once that the disk is full, and once that there is room again.
     private func watchDisk() async {
         var isFull = false
+        var isExhausted = false
         while !Task.isCancelled {
             let shortage = diskSpace.shortage()
             if let shortage, !isFull { logger.error("no run begins: \(shortage.problem); \(shortage.hint)") }
+            if diskSpace.isExhausted, !isExhausted {
+                isExhausted = true
+                logger.error("nothing is left of the disk: what steps print now may be missing from their logs")
+            }
             if shortage == nil, isFull {
                 logger.notice("the disk has room again; runs go on")
                 bell.ring()
             }
             isFull = shortage != nil
+            isExhausted = isExhausted && isFull
             try? await Task.sleep(for: .seconds(1))
         }
     }
@@ -197,7 +213,7 @@ public struct PipelineEngine: Service {
                 if found { continue }
             } catch is CancellationError {
                 return
-            } catch let error as StateError where error.code == .unavailable {
+            } catch let error as StateError where error.isOutage {
                 trouble.began(error)
             } catch {
                 logger.error("\(name): \(error)")
@@ -217,13 +233,11 @@ public struct PipelineEngine: Service {
 
     /// Where a step's log is now: kept with the run once the step is over, with its container before.
     public func stepLog(run: Int64, step: String) -> FilePath {
-        let kept = keptLog(run: run, step: step)
-        return FileSystem.exists(kept) ? kept : parts.runtime.logFile(Self.container(run: run, step: step))
+        let kept = logs(of: run).log(step)
+        return kept.exists ? kept.path : parts.runtime.logFile(Self.container(run: run, step: step))
     }
 
-    func keptLog(run: Int64, step: String) -> FilePath {
-        runFolder(run).appending("logs").appending("\(step).log")
-    }
+    func keptLog(run: Int64, step: String) -> FilePath { logs(of: run).log(step).path }
 
     static func container(run: Int64, step: String) -> String { "run-\(run)-\(step)" }
 }

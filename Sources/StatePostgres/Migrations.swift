@@ -16,6 +16,7 @@ enum Migrations {
         Migration(number: 2, name: "reruns-retries-concurrency", script: reruns),
         Migration(number: 3, name: "outbox-reconciliation", script: outbox),
         Migration(number: 4, name: "several-servers", script: servers),
+        Migration(number: 5, name: "indexes-of-lists", script: lists),
     ]
 
     /// Holds back whoever else makes or fills the tables at the same moment, for the length of a transaction.
@@ -198,5 +199,14 @@ enum Migrations {
         CREATE TABLE installation (
             one BIGINT PRIMARY KEY CHECK (one = 1), folder TEXT NOT NULL, place TEXT NOT NULL, store TEXT NOT NULL
         );
+        """
+
+    private static let lists: StaticString = """
+        CREATE INDEX deliveryDue ON delivery(id) WHERE state = 'received';
+        CREATE INDEX releaseOfPipeline ON release(project, pipeline, id);
+        CREATE INDEX deploymentOfProject ON deployment(project, id);
+        CREATE INDEX deploymentLive ON deployment(project, pipeline, stage, id) WHERE phase = 'succeeded';
+        CREATE INDEX outboxOpen ON outboxMessage(id) WHERE state IN ('waiting', 'dead');
+        CREATE INDEX outboxOpenOfProject ON outboxMessage(project, id) WHERE state IN ('waiting', 'dead');
         """
 }

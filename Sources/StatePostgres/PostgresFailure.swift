@@ -43,7 +43,7 @@ struct PostgresFailure: Error, CustomStringConvertible {
     private var isTrouble: Bool {
         guard let sqlState else { return isLost }
         let classes = ["08", "28", "3D", "3F", "40", "53", "57", "58"]
-        return classes.contains(String(sqlState.prefix(2))) || ["25006", "42501", "55P03"].contains(sqlState)
+        return classes.contains(String(sqlState.prefix(2))) || ["25006", "42501", "55P03", "XX001", "XX002"].contains(sqlState)
     }
 
     private func hint(_ address: PostgresAddress) -> String? {
@@ -52,6 +52,7 @@ struct PostgresFailure: Error, CustomStringConvertible {
         case "42501", "3F000": "let the role own the database: ALTER DATABASE \(address.database) OWNER TO \(address.user)"
         case "53100": "the disk of the database server is full: make room there"
         case "53300": "raise max_connections of the server, or lower store_connections"
+        case "XX001", "XX002": "what the database holds is damaged: restore it from a backup; the log of the database server tells more"
         case "57014", "55P03": "something holds its locks for long: see pg_stat_activity"
         case .some(let state) where state.hasPrefix("57"): "the server stops or starts; it is asked again"
         case .some: "the log of the database server tells more"

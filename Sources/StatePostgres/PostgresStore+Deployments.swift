@@ -17,6 +17,16 @@ extension PostgresStore {
         }
     }
 
+    public func newestReleases(project: String) async throws -> [Release] {
+        try await read {
+            try $0.run(
+                """
+                SELECT * FROM release WHERE id IN (SELECT max(id) FROM release WHERE project = \(project) GROUP BY pipeline) ORDER BY id
+                """
+            ).records()
+        }
+    }
+
     public func deployment(_ id: Int64) async throws -> Deployment? {
         try await read { try $0.run("SELECT * FROM deployment WHERE id = \(id)").record() }
     }

@@ -33,9 +33,14 @@ final class GroupCommit: Sendable {
     }
 
     private let database: DatabasePool
+    /// Asked after each write; what it throws undoes the transaction.
+    private let keepOn: @Sendable () throws -> Void
     private let state = Mutex(State())
 
-    init(_ database: DatabasePool) { self.database = database }
+    init(_ database: DatabasePool, keepOn: @escaping @Sendable () throws -> Void = {}) {
+        self.database = database
+        self.keepOn = keepOn
+    }
 
     func write<T: Sendable>(_ body: @escaping @Sendable (GRDB.Database) throws -> T) async throws -> T {
         try Task.checkCancellation()
@@ -87,6 +92,7 @@ final class GroupCommit: Sendable {
                 try db.inTransaction(.immediate) {
                     for entry in group {
                         entry.perform(db)
+                        try keepOn()
                         guard db.isInsideTransaction else {
                             throw StateError(
                                 .unavailable, "the database ended the transaction", hint: "check that the disk is not full")

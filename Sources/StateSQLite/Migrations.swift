@@ -47,6 +47,19 @@ enum Migrations {
                     );
                     """)
         }
+        migrator.registerMigration("0007-indexes-of-lists") { db in
+            try db.execute(
+                sql: """
+                    CREATE INDEX deliveryOfProject ON delivery(project, id);
+                    CREATE INDEX deliveryDue ON delivery(id) WHERE state = 'received';
+                    CREATE INDEX releaseOfPipeline ON release(project, pipeline, id);
+                    CREATE INDEX deploymentOfProject ON deployment(project, id);
+                    CREATE INDEX deploymentOfRelease ON deployment("release", id);
+                    CREATE INDEX deploymentLive ON deployment(project, pipeline, stage, id) WHERE phase = 'succeeded';
+                    CREATE INDEX outboxOpen ON outboxMessage(id) WHERE state IN ('waiting', 'dead');
+                    CREATE INDEX outboxOpenOfProject ON outboxMessage(project, id) WHERE state IN ('waiting', 'dead');
+                    """)
+        }
         return migrator
     }
 

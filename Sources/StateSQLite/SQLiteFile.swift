@@ -46,7 +46,7 @@ public struct SQLiteFile: StoreSource {
         }
         try target.close()
         if let first = damage.first {
-            throw StateError(.unavailable, "the database \(file) is damaged: \(first)", hint: "restore an earlier backup")
+            throw StoreDamage.error(file, first)
         }
     }
 }

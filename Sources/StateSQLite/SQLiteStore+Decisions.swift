@@ -58,7 +58,8 @@ extension SQLiteStore {
                 sql: """
                     UPDATE deployment SET phase = 'rejected', finishedAt = :now,
                         message = 'nobody approved it in time'
-                    WHERE phase = 'awaitingApproval' AND expiresAt <= :now RETURNING id
+                    WHERE phase = 'awaitingApproval' AND phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded')
+                      AND expiresAt <= :now RETURNING id
                     """, arguments: ["now": now])
         }
     }
@@ -66,15 +67,22 @@ extension SQLiteStore {
     public func releaseLeases(holder: String, orderly: Bool) async throws {
         try await write { db in
             if orderly {
-                try db.execute(sql: "UPDATE run SET starts = 0 WHERE holder = ? AND state = 'running'", arguments: [holder])
+                try db.execute(
+                    sql: "UPDATE run SET starts = 0 WHERE holder = ? AND state = 'running' AND state IN ('queued', 'running')",
+                    arguments: [holder])
                 try db.execute(sql: "UPDATE delivery SET starts = 0 WHERE holder = ? AND state = 'received'", arguments: [holder])
             }
-            for table in ["run", "deployment", "outboxMessage", "delivery", "lease"] {
-                try db.execute(
-                    sql: "UPDATE \(table) SET leaseExpiresAt = 0 WHERE holder = ?", arguments: [holder])
+            for (table, isOpen) in Self.leased {
+                try db.execute(sql: "UPDATE \(table) SET leaseExpiresAt = 0 WHERE holder = ? AND \(isOpen)", arguments: [holder])
             }
         }
     }
+
+    /// What can be held, and when it can: as the index of what is open has it, word for word, so that SQLite sees it.
+    static let leased = [
+        ("run", "state IN ('queued', 'running')"), ("deployment", "phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded')"),
+        ("outboxMessage", "state = 'waiting'"), ("delivery", "state = 'received'"), ("lease", "TRUE"),
+    ]
 
     public func record(project: String, run: Int64?, deployment: Int64?, actor: String, message: String) async throws {
         let now = clock()
@@ -85,14 +93,13 @@ extension SQLiteStore {
     }
 
     public func events(project: String?, run: Int64?, deployment: Int64?, limit: Int) async throws -> [RecordedEvent] {
-        try await read {
-            try RecordedEvent.fetchAll(
-                $0,
-                sql: """
-                    SELECT * FROM event WHERE (:project IS NULL OR project = :project)
-                      AND (:run IS NULL OR run = :run) AND (:deployment IS NULL OR deployment = :deployment)
-                    ORDER BY id DESC LIMIT :limit
-                    """, arguments: ["project": project, "run": run, "deployment": deployment, "limit": limit])
+        // Only with the conditions that are asked for can an index be used.
+        let wanted = [("project", project?.databaseValue), ("run", run?.databaseValue), ("deployment", deployment?.databaseValue)]
+            .compactMap { column, value in value.map { (column, $0) } }
+        let filter = wanted.isEmpty ? "" : "WHERE " + wanted.map { "\($0.0) = ?" }.joined(separator: " AND ")
+        let arguments = StatementArguments(wanted.map(\.1)) + [limit]
+        return try await read {
+            try RecordedEvent.fetchAll($0, sql: "SELECT * FROM event \(filter) ORDER BY id DESC LIMIT ?", arguments: arguments)
         }
     }
 

@@ -20,6 +20,14 @@ extension SQLiteStore {
         }
     }
 
+    public func newestReleases(project: String) async throws -> [Release] {
+        try await read {
+            try Release.fetchAll(
+                $0, sql: "SELECT * FROM release WHERE id IN (SELECT max(id) FROM release WHERE project = ? GROUP BY pipeline) ORDER BY id",
+                arguments: [project])
+        }
+    }
+
     public func deployment(_ id: Int64) async throws -> Deployment? {
         try await read { try Deployment.fetchOne($0, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [id]) }
     }
@@ -40,17 +48,15 @@ extension SQLiteStore {
     }
 
     public func liveDeployments(project: String?) async throws -> [Deployment] {
-        try await read {
+        let filter = project == nil ? "" : "AND project = ?"
+        return try await read {
             try Deployment.fetchAll(
                 $0,
                 sql: """
                     SELECT * FROM deployment WHERE id IN (
-                        SELECT max(id) FROM (
-                            SELECT id, project, pipeline, stage FROM deployment
-                            WHERE phase = 'succeeded' AND (:project IS NULL OR project = :project))
-                        GROUP BY project, pipeline, stage)
+                        SELECT max(id) FROM deployment WHERE phase = 'succeeded' \(filter) GROUP BY project, pipeline, stage)
                     ORDER BY id
-                    """, arguments: ["project": project])
+                    """, arguments: project.map { [$0] } ?? [])
         }
     }
 
@@ -59,8 +65,8 @@ extension SQLiteStore {
             try Deployment.fetchAll(
                 $0,
                 sql: """
-                    SELECT * FROM deployment WHERE phase NOT IN
-                        ('awaitingApproval', 'queued', 'succeeded', 'failed', 'rejected', 'superseded')
+                    SELECT * FROM deployment WHERE phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded')
+                      AND phase NOT IN ('awaitingApproval', 'queued')
                     """)
         }
     }
@@ -115,12 +121,12 @@ extension SQLiteStore {
                               AND p.stage = deployment.stage) ELSE previous END
                     WHERE id = (
                         SELECT d.id FROM deployment d
-                        WHERE d.phase NOT IN ('awaitingApproval', 'succeeded', 'failed', 'rejected', 'superseded')
+                        WHERE d.phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded') AND d.phase <> 'awaitingApproval'
                           AND d.leaseExpiresAt <= :now
                           AND NOT EXISTS (SELECT 1 FROM deployment o WHERE o.project = d.project
                               AND o.pipeline = d.pipeline AND o.stage = d.stage AND o.id <> d.id
-                              AND o.phase NOT IN ('awaitingApproval', 'queued', 'succeeded', 'failed', 'rejected',
-                                                  'superseded'))
+                              AND o.phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded')
+                              AND o.phase NOT IN ('awaitingApproval', 'queued'))
                         ORDER BY d.id LIMIT 1)
                     RETURNING *
                     """, arguments: ["holder": holder, "expires": now + leaseSeconds, "now": now])

@@ -24,12 +24,15 @@ extension SQLiteStore {
 
     public func removeProject(_ name: String) async throws -> RemovalOutcome {
         try await write { db in
+            // The plus keeps SQLite from the project's index: little is open, much is the project's.
             let busy = try Int.fetchOne(
                 db,
                 sql: """
-                    SELECT (SELECT count(*) FROM run WHERE project = :name AND state = 'running')
-                         + (SELECT count(*) FROM deployment WHERE project = :name AND phase NOT IN
-                            ('succeeded', 'failed', 'rejected', 'superseded', 'awaitingApproval', 'queued'))
+                    SELECT (SELECT count(*) FROM run
+                            WHERE +project = :name AND state IN ('queued', 'running') AND state = 'running')
+                         + (SELECT count(*) FROM deployment
+                            WHERE +project = :name AND phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded')
+                              AND phase NOT IN ('awaitingApproval', 'queued'))
                     """, arguments: ["name": name])
             if let busy, busy > 0 { return .busy }
             try db.execute(sql: "DELETE FROM project WHERE name = ?", arguments: [name])

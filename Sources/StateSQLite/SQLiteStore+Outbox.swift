@@ -108,13 +108,13 @@ extension SQLiteStore {
 
     public func messages(project: String?, states: [OutboxMessage.State], limit: Int) async throws -> [OutboxMessage] {
         let wanted = states.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        // As the index of what is open has it, so that SQLite sees it.
+        let open = Set(states).isSubset(of: [.waiting, .dead]) ? "AND state IN ('waiting', 'dead')" : ""
+        let filter = project == nil ? "" : "AND project = ?"
         return try await read {
             try OutboxMessage.fetchAll(
-                $0,
-                sql: """
-                    SELECT * FROM outboxMessage WHERE (:project IS NULL OR project = :project) AND state IN (\(wanted))
-                    ORDER BY id DESC LIMIT :limit
-                    """, arguments: ["project": project, "limit": limit])
+                $0, sql: "SELECT * FROM outboxMessage WHERE state IN (\(wanted)) \(open) \(filter) ORDER BY id DESC LIMIT ?",
+                arguments: StatementArguments(project.map { [$0] } ?? []) + [limit])
         }
     }
 

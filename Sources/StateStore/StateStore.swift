@@ -88,6 +88,8 @@ public protocol StateStore: Sendable {
     // Releases and deployments
     func release(_ id: Int64) async throws -> Release?
     func releases(project: String, limit: Int) async throws -> [Release]
+    /// The last one of each pipeline.
+    func newestReleases(project: String) async throws -> [Release]
     func release(ofRun run: Int64) async throws -> Release?
     func deployment(_ id: Int64) async throws -> Deployment?
     func deployments(project: String, limit: Int) async throws -> [Deployment]
@@ -179,7 +181,14 @@ public enum DecisionOutcome: Hashable, Sendable {
 
 /// What went wrong with the store, in words for a user.
 public struct StateError: Error, Sendable, CustomStringConvertible {
-    public enum Code: String, Sendable { case exists, notFound, newerSchema, unavailable, damagedSecret }
+    public enum Code: String, Sendable {
+        case exists, notFound, newerSchema
+        /// It cannot be asked now; that may pass.
+        case unavailable
+        /// What it holds is not what was written; nothing is written to it any more.
+        case damaged
+        case damagedSecret
+    }
 
     public let code: Code
     public let message: String
@@ -190,6 +199,9 @@ public struct StateError: Error, Sendable, CustomStringConvertible {
         self.message = message
         self.hint = hint
     }
+
+    /// The store's own trouble, nobody else's failure: whoever needs it waits.
+    public var isOutage: Bool { code == .unavailable || code == .damaged }
 
     public var description: String { "\(message) (\(hint))" }
 }

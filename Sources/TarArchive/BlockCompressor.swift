@@ -35,16 +35,17 @@ struct BlockCompressor: ~Copyable {
     }
 }
 
-/// One zstd frame per block, without checksum (the layer has its digest).
+/// One zstd frame per block. Layers need no checksum: they have their digest.
 struct ZstdEncoder: ~Copyable {
     private let context: OpaquePointer
 
-    init(level: Int) throws(TarError) {
+    init(level: Int, hasChecksum: Bool = false) throws(TarError) {
         guard let context = ZSTD_createCCtx() else {
             throw TarError(code: .unavailable, message: "libzstd has no memory", hint: "")
         }
         self.context = context
         ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Int32(level))
+        ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, hasChecksum ? 1 : 0)
     }
 
     deinit { ZSTD_freeCCtx(context) }

@@ -61,10 +61,10 @@ struct ProblemMiddleware: RouterMiddleware {
                 switch error.code {
                 case .exists: .conflict
                 case .notFound: .notFound
-                case .newerSchema, .unavailable, .damagedSecret: .serviceUnavailable
+                case .newerSchema, .unavailable, .damaged, .damagedSecret: .serviceUnavailable
                 }
             var problem = RequestProblem(status, error.message, hint: error.hint)
-            if error.code == .unavailable { problem.retryAfter = 5 }
+            if error.isOutage { problem.retryAfter = error.code == .damaged ? 60 : 5 }
             return problem
         case let error as GitError: return RequestProblem(.badRequest, error.message, hint: error.hint)
         case let error as any HTTPResponseError:

@@ -91,6 +91,8 @@ func addHealthRoutes(to router: Router<WebContext>, store: any StateStore, disk:
                 return plainText("not ready: \(shortage.problem); \(shortage.hint)\n", status: .serviceUnavailable)
             }
             return plainText("ready\n")
+        } catch let error as StateError where error.code == .damaged {
+            return plainText("not ready: \(error)\n", status: .serviceUnavailable)
         } catch {
             return plainText("not ready: the store does not answer: \(error)\n", status: .serviceUnavailable)
         }

@@ -81,15 +81,17 @@ struct Answer {
     /// 0 when nobody answered.
     var status: Int
     var body: String
+    var retryAfter = ""
 }
 
 func http(
     _ method: String, _ url: String, headers: [String: String] = [:], body: Data? = nil
 ) async throws -> Answer {
-    var arguments = ["-sS", "--max-time", "20", "-X", method, "-w", "\n%{http_code}"]
+    var arguments = ["-sS", "--max-time", "20", "-X", method, "-w", "\n%header{retry-after}\n%{http_code}"]
     for (name, value) in headers { arguments += ["-H", "\(name): \(value)"] }
     if body != nil { arguments += ["-H", "Expect:", "--data-binary", "@-"] }
     let outcome = try await command("/usr/bin/curl", arguments + [url], input: body ?? Data())
     let parts = outcome.output.split(separator: "\n", omittingEmptySubsequences: false)
-    return Answer(status: Int(parts.last ?? "") ?? 0, body: parts.dropLast().joined(separator: "\n"))
+    return Answer(
+        status: Int(parts.last ?? "") ?? 0, body: parts.dropLast(2).joined(separator: "\n"), retryAfter: String(parts.dropLast().last ?? ""))
 }

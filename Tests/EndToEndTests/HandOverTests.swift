@@ -78,10 +78,10 @@ extension EndToEnd {
 
             // One that was killed leaves its socket behind.
             try await server.kill9()
-            try await server.start(["--replace"])
+            try await server.start(options: ["--replace"])
             #expect(try await server.stop() == 0)
             #expect(!FileManager.default.fileExists(atPath: server.data.path + "/handover-\(server.port).sock"))
-            try await server.start(["--replace"])
+            try await server.start(options: ["--replace"])
         }
     }
 
@@ -100,7 +100,7 @@ extension EndToEnd {
             let second = try spawn(server, socket)
             #expect(try await waiting.status == 200)
             // The second server's is taken over like any other.
-            try await server.start(["--replace"])
+            try await server.start(options: ["--replace"])
             try await until("the old server ends") { waitpid(second, nil, WNOHANG) == second }
         }
     }

@@ -39,6 +39,9 @@ struct SampleRepository {
         """
     }
 
+    /// One that is there already.
+    init(made folder: URL) { self.folder = folder }
+
     init(_ folder: URL) async throws {
         self.folder = folder
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -82,7 +82,7 @@ final class ServerFixture {
     }
 
     /// Starts it and waits until it is ready, or only until it answers.
-    func start(untilReady: Bool = true, _ options: [String] = []) async throws {
+    func start(untilReady: Bool = true, options: [String] = []) async throws {
         let process = try launch(options)
         try await until("the server becomes ready") {
             guard process.isRunning else { throw Failed("the server ended with status \(process.terminationStatus)") }

@@ -57,7 +57,8 @@ final class EngineFixture: Sendable {
                         store: images, snapshots: snapshots, runtime: runtime, folder: root.appending("builds"), images: source)
                 },
                 runtime: runtime, rollout: Rollout(target: target, router: router, probe: probe), led: [Idle()],
-                registries: NoRegistries(), gitQueue: BlockingQueue(label: "git", width: 2), connections: connections),
+                registries: NoRegistries(), gitQueue: BlockingQueue(label: "git", width: 2), connections: connections,
+                clock: { time.now }),
             settings: .init(dataFolder: root, holder: "test", publicURL: "https://slipway.example.org", outbox: outbox),
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }

@@ -90,6 +90,8 @@ import Testing
         let release = try #require(try await store.release(deployment.release))
         #expect(try await store.release(ofRun: run.id) == release)
         #expect(try await store.releases(project: "gtin", limit: 5) == [release])
+        #expect(try await store.newestReleases(project: "gtin") == [release])
+        #expect(try await store.newestReleases(project: "other").isEmpty)
         #expect(release.service == ServiceDefinition(port: 80) && release.commit == run.commit && release.digest == digest)
         #expect(try await store.deployments(ofRelease: release.id) == [deployment])
         #expect(try await store.deployment(deployment.id) == deployment)

@@ -31,7 +31,7 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
         try await parts.store.add(
             Project(
                 name: wanted.name, url: wanted.url, sealedSecret: Data(sealed),
-                createdAt: Date.now.timeIntervalSince1970))
+                createdAt: access.clock()))
         try await parts.store.record(
             project: wanted.name, run: nil, deployment: nil, actor: actor, message: "project added")
         parts.engine.projectAdded()

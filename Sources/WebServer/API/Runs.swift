@@ -36,11 +36,13 @@ func addRunAPI(to router: Router<WebContext>, _ parts: WebParts) {
         let after = request.uri.queryParameters.get("after", as: Int64.self) ?? 0
         // Whether the step is over is asked before its lines are read: what is written in between comes next time.
         let complete = step.state.isTerminal || run.state.isTerminal
-        let lines = try await parts.engine.maskedLog(run: run, step: step.name).lines(from: max(0, after), limit: 1000)
+        let log = try await parts.engine.maskedLog(run: run, step: step.name)
+        let lines = try await log.lines(from: max(0, after), limit: 1000)
         return try json(
             LogValue(
                 lines: lines.map { .init(time: $0.time, stream: $0.stream.rawValue, text: $0.text) },
-                next: lines.last?.offset ?? after, complete: complete && lines.count < 1000))
+                next: lines.last?.offset ?? after, complete: complete && lines.count < 1000,
+                removed: lines.isEmpty && step.startedAt != nil ? absence(of: log) : nil))
     }
 
     router.post("/api/v1/runs/:run/cancel") { request, context -> Response in
@@ -53,6 +55,15 @@ func addRunAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
 
     addRerunAPI(to: router, parts)
+}
+
+/// Why a log is not there any more; nil when it was not removed.
+func absence(of log: MaskedLog) -> String? {
+    log.removedAfter.map { seconds in
+        let days = Int(seconds / 86_400)
+        let age = days > 0 && Double(days) * 86_400 == seconds ? (days == 1 ? "1 day" : "\(days) days") : durationText(seconds)
+        return "the log was removed after \(age)"
+    }
 }
 
 func findRun(_ context: WebContext, _ parts: WebParts) async throws -> Run {

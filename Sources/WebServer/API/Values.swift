@@ -216,6 +216,8 @@ public struct LogValue: Codable, Sendable {
     public var next: Int64
     /// Nothing more will come.
     public var complete: Bool
+    /// Why there are no lines, in words, when the log was removed.
+    public var removed: String?
 }
 
 public struct SecretRequest: Codable, Sendable {

@@ -70,17 +70,20 @@ public struct LogPanel: Sendable {
     /// "The last 500 of 12,345 lines."
     public var note: String?
     public let isEmpty: Bool
+    /// Why there is no line, when that is known.
+    public let absence: String?
     /// Safe markup: one `<li>` per line.
     let markup: String
 
     /// - Parameter offset: where the lines end in the log; the offset of the last line when nil.
-    public init(run: String, step: String, lines: [Line], offset: Int64? = nil, isLive: Bool, note: String? = nil) {
+    public init(run: String, step: String, lines: [Line], offset: Int64? = nil, isLive: Bool, note: String? = nil, absence: String? = nil) {
         let end = offset ?? lines.last?.offset ?? 0
         self.offset = end
         eventsURL = isLive ? "\(PageURL.events(of: step, in: run))&after=\(end)" : nil
         pageURL = PageURL.log(of: step, in: run)
         self.note = note
         isEmpty = lines.isEmpty
+        self.absence = absence.map { $0.prefix(1).uppercased() + $0.dropFirst() + "." }
         markup = lines.map(Self.markup(of:)).joined()
     }
 

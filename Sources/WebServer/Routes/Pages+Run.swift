@@ -108,14 +108,19 @@ extension Pages {
     }
 
     private func logPanel(_ step: Step, of run: Run, lines count: Int) async throws -> LogPanel {
-        let lines = try await parts.engine.maskedLog(run: run, step: step.name).tail(count)
+        let log = try await parts.engine.maskedLog(run: run, step: step.name)
+        var lines: [LogLine] = []
+        var reason = step.startedAt == nil ? nil : absence(of: log)
+        // One log that cannot be read does not hide the run.
+        do { lines = try await log.tail(count) } catch let error as ContainerError { reason = error.description }
         return LogPanel(
             run: "\(run.id)", step: step.name,
             lines: lines.map {
                 .init(offset: $0.offset, time: $0.time, isError: $0.stream == .stderr, text: $0.text)
             },
             isLive: !step.state.isTerminal && !run.state.isTerminal,
-            note: lines.count == count ? "The last \(count) lines." : nil)
+            note: lines.count == count ? "The last \(count) lines." : nil,
+            absence: reason)
     }
 
     private func eventLine(_ event: RecordedEvent) -> EventLine {

@@ -71,6 +71,6 @@ extension Pages {
     }
 
     private func until(_ moment: Double) -> String {
-        "in \(durationText(moment - Date.now.timeIntervalSince1970))"
+        "in \(durationText(moment - parts.access.clock()))"
     }
 }

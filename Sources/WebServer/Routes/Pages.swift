@@ -151,10 +151,10 @@ struct Pages: Sendable {
             when: time(run.createdAt), duration: duration(run.startedAt, run.finishedAt))
     }
 
-    func time(_ seconds: Double) -> TimeText { TimeText.ago(seconds, now: Date.now.timeIntervalSince1970) }
+    func time(_ seconds: Double) -> TimeText { TimeText.ago(seconds, now: parts.access.clock()) }
 
     func duration(_ start: Double?, _ end: Double?) -> String {
-        start.map { durationText((end ?? Date.now.timeIntervalSince1970) - $0) } ?? ""
+        start.map { durationText((end ?? parts.access.clock()) - $0) } ?? ""
     }
 }
 

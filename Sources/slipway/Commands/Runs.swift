@@ -150,6 +150,7 @@ struct Logs: AsyncParsableCommand {
                     print("[\(step)] \(line.text)")
                 }
             }
+            if let removed = log.removed { writeError("run \(run), step \(step): \(removed)") }
             offset = log.next
             if log.complete || log.lines.isEmpty { return log.complete }
         }

@@ -72,7 +72,7 @@ struct DataFolder {
     }
 
     /// Temp, fsync, rename, fsync of the folder; readable by the owner alone.
-    private func writePrivate(_ data: Data, to file: FilePath) throws {
+    func writePrivate(_ data: Data, to file: FilePath) throws {
         let temporary = FilePath("\(file).new")
         let descriptor = try FileDescriptor.open(
             temporary, .writeOnly, options: [.create, .truncate, .closeOnExec], permissions: .ownerReadWrite)

@@ -16,7 +16,7 @@ final class Declaration: Sendable {
             let orders = try await source.withLock { $0 }?() ?? []
             last.withLock { $0 = orders }
             return orders
-        } catch let error as StateError where error.code == .unavailable {
+        } catch let error as StateError where error.isOutage {
             return last.withLock { $0 }
         }
     }

@@ -38,6 +38,7 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The router's port.") var routerPort: Int?
     @Option(help: "What this server does: web, worker, or web,worker.") var role: String?
     @Flag(help: "Take the place of the server that is there; start as usual when there is none.") var replace = false
+    @Flag(help: "The data directory came from another machine, which is gone: what ran there is lost. Needed once.") var moved = false
 
     func run() async throws {
         let settings = try await ServerSettings.read(
@@ -45,6 +46,7 @@ struct Serve: AsyncParsableCommand {
         let logger = Self.logger(settings)
         let predecessor = replace ? try await Self.takeOver(settings, logger) : nil
         let folder = try await TakeOver.waiting(predecessor) { try DataFolder(settings.data, shared: settings.store.isShared) }
+        if settings.roles.contains(.worker) { try folder.claim(for: MachineIdentity(), moved: moved) }
         let place = try await TakeOver.waiting(predecessor) { try ServerPlace(in: folder.path, roles: settings.roles) }
         let storeLock = try await TakeOver.waiting(predecessor) { try settings.store.lock() }
         defer { withExtendedLifetime(storeLock) {} }
@@ -131,8 +133,9 @@ struct Server {
     let belonging: Belonging?
 
     init(settings: ServerSettings, folder: DataFolder, place: ServerPlace, socket: ListeningSocket, logger: Logger) throws {
-        let clock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
-        let store: any StateStore = try settings.store.open(connections: settings.storeConnections)
+        let time = ServerClock(logger: logger)
+        let clock: @Sendable () -> Double = { time.now }
+        let store: any StateStore = try settings.store.open(connections: settings.storeConnections, clock: clock)
         let belonging = settings.store.isShared ? Belonging(folder: folder, location: settings.store, store: store, place: place) : nil
         self.belonging = belonging
         let secrets = try folder.secrets()
@@ -175,12 +178,13 @@ struct Server {
                 },
                 runtime: runtime,
                 rollout: Rollout(target: target, router: router, probe: probe), led: [supervisor, keeper],
-                registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections),
+                registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections,
+                clock: clock),
             settings: .init(
                 // The place admits one server: what its predecessor held is this one's.
                 dataFolder: folder.path, holder: place.holder, isShared: settings.store.isShared, works: works,
                 admission: { try await belonging?.check() }, concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve,
-                keepWorkspace: settings.keepWorkspace, publicURL: settings.publicURL,
+                keepWorkspace: settings.keepWorkspace, keepLogs: settings.keepLogs, publicURL: settings.publicURL,
                 reconcileInterval: settings.reconcileInterval, startLimit: settings.quarantineAfter), logger: logger)
         declaration.set { try await engine.declaredOrders() }
         let web = WebParts(
@@ -199,7 +203,7 @@ struct Server {
         self.runtime = runtime
         services = [
             // The last stops first: others go on with what the engine gives back while the last requests are answered.
-            HTTPClientService(client: client, connections: connections), listener, engine, IdleMemory(),
+            HTTPClientService(client: client, connections: connections), listener, engine, IdleMemory(), time,
         ]
         if works {
             services +=

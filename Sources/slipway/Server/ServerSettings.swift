@@ -26,6 +26,8 @@ struct ServerSettings {
     var diskReserve: Int64
     /// Seconds.
     var keepWorkspace: Double
+    /// Seconds; nil: for ever.
+    var keepLogs: Double?
     /// Zero: never.
     var reconcileInterval: Duration
     /// Deaths of the server while it worked on something, after which that is set aside.
@@ -88,6 +90,7 @@ struct ServerSettings {
             concurrentRuns: min(max(reader.int(forKey: "runs", default: 4), 1), 64),
             diskReserve: Int64(min(max(reader.int(forKey: "disk.reserve", default: 256), 0), 1 << 20)) << 20,
             keepWorkspace: try keepWorkspace(reader.string(forKey: "workspace.keep", default: "24h")),
+            keepLogs: try keepLogs(reader.string(forKey: "logs.keep", default: "90d")),
             reconcileInterval: try interval(reader.string(forKey: "reconcile.interval", default: "5m"), key: "reconcile.interval"),
             quarantineAfter: max(reader.int(forKey: "quarantine.after", default: 3), 1),
             layers: try LayerLimits.read { reader.string(forKey: ConfigKey($0.rawValue)) },
@@ -102,6 +105,15 @@ struct ServerSettings {
     private static func keepWorkspace(_ text: String) throws -> Double {
         guard let time = Quantities.duration(text) else {
             throw Failure("workspace.keep: '\(text)' is not a duration", hint: "write as in 30m, 24h or 7d", status: Failure.usage)
+        }
+        return Double(time.components.seconds)
+    }
+
+    /// Zero would mean "at once" to some and "for ever" to others.
+    private static func keepLogs(_ text: String) throws -> Double? {
+        if text == "forever" { return nil }
+        guard let time = Quantities.duration(text), time >= .seconds(1) else {
+            throw Failure("logs.keep: '\(text)' is not a duration", hint: "write as in 24h, 90d or 52w, or 'forever'", status: Failure.usage)
         }
         return Double(time.components.seconds)
     }

@@ -33,10 +33,14 @@ enum StoreLocation: Sendable, CustomStringConvertible {
     var isShared: Bool { if case .postgres = self { true } else { false } }
 
     /// Opens the store. A file is made when it is missing; a database is reached with the first call.
-    func open(connections: Int = PostgresStore.defaultConnections) throws -> any StateStore & StoreSource & StoreSink {
+    ///
+    /// - Parameter clock: seconds since 1970, for a file; a database has a clock of its own.
+    func open(
+        connections: Int = PostgresStore.defaultConnections, clock: @escaping @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
+    ) throws -> any StateStore & StoreSource & StoreSink {
         do {
             switch self {
-            case .file(let file): return try SQLiteStore(file: file) { Date.now.timeIntervalSince1970 }
+            case .file(let file): return try SQLiteStore(file: file, clock: clock)
             case .postgres(let url): return try PostgresStore(url: url, connections: connections)
             }
         } catch let error as StateError {
@@ -53,7 +57,9 @@ enum StoreLocation: Sendable, CustomStringConvertible {
 
     /// Keeps other processes from using a file; a database looks after itself.
     func lock() throws -> FileLock? {
-        guard case .file(let file) = self else { return nil }
+        guard case .file(let name) = self else { return nil }
+        // One file has one lock, by whatever links it is reached.
+        let file = FilePath(URL(fileURLWithPath: name.string).resolvingSymlinksInPath().path)
         return try FileLock(
             FilePath("\(file).lock"), ifBusy: Failure("a server uses the store \(file)", hint: "stop it first"),
             ifUnwritable: { Failure("the store \(file) cannot be written: \($0)", hint: "check that the folder is there and writable") })
