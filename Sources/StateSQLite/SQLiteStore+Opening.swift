@@ -50,7 +50,9 @@ extension SQLiteStore {
     }
 
     private static func firstProblem(_ db: GRDB.Database) throws -> String? {
-        try String.fetchOne(db, sql: "PRAGMA quick_check(1)").flatMap { $0 == "ok" ? nil : $0 }
+        let found = try String.fetchOne(db, sql: "PRAGMA quick_check(1)")
+        // Its first line says which database of the connection.
+        return found == "ok" ? nil : found?.split(separator: "\n").last.map(String.init)
     }
 
     /// Times in the future that nobody can have meant: the clock was set back while no server ran. No other process has the file,
