@@ -23,25 +23,36 @@ extension SQLiteStore {
         try folder.closeAfter { guard fsync(folder.rawValue) == 0 else { throw Errno(rawValue: errno) } }
     }
 
-    /// What can be said of the files before SQLite opens them, which would take what is wrong with them for nothing.
+    /// Looks at the files before they are opened for writing: nothing is done to one that is damaged. The log beside the database comes first,
+    /// as SQLite would take what is wrong with it for its end. All pages (`PRAGMA quick_check`) when the file is small.
     static func examine(_ file: FilePath) throws {
-        if try size(of: file) == 0 { throw StoreDamage.error(file, "it is empty (0 bytes)") }
+        let size = try size(of: file) ?? 0
+        if size == 0 { throw StoreDamage.error(file, "it is empty (0 bytes)") }
         if let reason = try WriteAheadLog.damage(of: FilePath("\(file)-wal")) { throw StoreDamage.error(file, reason) }
+        var reading = configuration
+        reading.readonly = true
+        let queue = try DatabaseQueue(path: file.string, configuration: reading)
+        let problem = try queue.read { db in
+            _ = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master")
+            return size > quickBytes ? nil : try firstProblem(db)
+        }
+        try queue.close()
+        if let problem { throw StoreDamage.error(file, problem) }
     }
 
-    /// Looks through all pages (`PRAGMA quick_check`): now when the file is small, else meanwhile, on a reader's connection.
-    func inspect(_ file: FilePath) throws {
+    /// Looks through a large file beside the work, on a reader's connection.
+    func inspectLater(_ file: FilePath) throws {
+        guard try Self.size(of: file) ?? 0 > Self.quickBytes else { return }
         let damage = damage
-        @Sendable func problem(_ db: GRDB.Database) throws -> String? {
-            try String.fetchOne(db, sql: "PRAGMA quick_check(1)").flatMap { $0 == "ok" ? nil : $0 }
-        }
-        if try Self.size(of: file) ?? 0 <= Self.quickBytes {
-            if let found = try database.read(problem) { throw damage.record(found) }
-            return
-        }
         database.asyncRead { result in
-            do { if let found = try problem(result.get()) { damage.record(found) } } catch { _ = damage.explained(error) }
+            do { if let found = try Self.firstProblem(result.get()) { damage.record(found) } } catch { _ = damage.explained(error) }
         }
+    }
+
+    private static func firstProblem(_ db: GRDB.Database) throws -> String? {
+        let found = try String.fetchOne(db, sql: "PRAGMA quick_check(1)")
+        // Its first line says which database of the connection.
+        return found == "ok" ? nil : found?.split(separator: "\n").last.map(String.init)
     }
 
     /// Times in the future that nobody can have meant: the clock was set back while no server ran. No other process has the file,

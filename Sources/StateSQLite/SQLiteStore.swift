@@ -55,8 +55,9 @@ public struct SQLiteStore: StateStore {
             try Self.makeIfMissing(file)
             try Self.examine(file)
             database = try DatabasePool(path: file.string, configuration: Self.configuration)
+            damage.watch(database)
             group = GroupCommit(database, keepOn: damage.check)
-            try inspect(file)
+            try inspectLater(file)
         } catch {
             let explained = damage.explained(error)
             if let error = explained as? StateError { throw error }

@@ -6,21 +6,34 @@ import SystemPackage
 /// Puts SQLite's failures into words, and remembers when one of them says that the file is damaged: from then on nothing is
 /// written to it, so that what can be saved is not made less.
 final class StoreDamage: Sendable {
+    private struct State {
+        var error: StateError?
+        weak var pool: DatabasePool?
+    }
+
     private let file: FilePath
-    private let found = Mutex<StateError?>(nil)
+    private let state = Mutex(State())
 
     init(file: FilePath) { self.file = file }
 
+    /// The connections to what is watched.
+    func watch(_ pool: DatabasePool) { state.withLock { $0.pool = pool } }
+
     /// Throws once damage has been found.
     func check() throws(StateError) {
-        if let error = found.withLock({ $0 }) { throw error }
+        if let error = state.withLock({ $0.error }) { throw error }
     }
 
     /// Marks the file as damaged.
     @discardableResult
     func record(_ what: String) -> StateError {
         let error = Self.error(file, what)
-        found.withLock { $0 = $0 ?? error }
+        let pool = state.withLock { state in
+            defer { state.error = state.error ?? error }
+            return state.error == nil ? state.pool : nil
+        }
+        // Never closed: whoever closes a database last moves the log beside it into the file.
+        if let pool { _ = Unmanaged.passRetained(pool) }
         return error
     }
 

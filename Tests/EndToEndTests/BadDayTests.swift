@@ -98,6 +98,48 @@ extension EndToEnd {
         }
     }
 
+    @Test("A database file that is empty, cut short or not what was written is refused at the start and left as it is")
+    func damagedAtTheStart() async throws {
+        func noise(_ count: Int) -> Data { Data((0..<count).map { UInt8(truncatingIfNeeded: $0 &* 197 &+ 13) }) }
+        let cases: [(String, (inout Data) -> Void)] = [
+            ("", { $0 = Data() }),
+            ("", { $0 = $0.prefix($0.count / 2) }),
+            ("", { $0.replaceSubrange(0..<80, with: noise(80)) }),
+            (
+                "",
+                { data in
+                    for page in 2..<(data.count / 4096) { data.replaceSubrange((page * 4096)..<(page * 4096 + 1024), with: noise(1024)) }
+                }
+            ),
+            ("-wal", { $0.replaceSubrange(4..<12, with: noise(8)) }),
+            ("-wal", { $0.replaceSubrange(200..<300, with: noise(100)) }),
+        ]
+        try await ServerFixture.with { server in
+            let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+            _ = try await server.deliverToDev(repository.commit(version: "1"), of: server.addProject(repository))
+            try await server.kill9()
+            let file = server.data.appendingPathComponent("slipway.db").path
+            let sound = try ["", "-wal"].map { try Data(contentsOf: URL(fileURLWithPath: file + $0)) }
+            func put(_ files: [Data]) throws {
+                for (suffix, data) in zip(["", "-wal"], files) { try data.write(to: URL(fileURLWithPath: file + suffix)) }
+            }
+            for (number, (suffix, edit)) in cases.enumerated() {
+                var files = sound
+                edit(&files[suffix.isEmpty ? 0 : 1])
+                try put(files)
+                let refused = try await command(
+                    ServerFixture.binary, ["serve", "--data", server.data.path, "--listen", "127.0.0.1:\(server.port)"])
+                #expect(
+                    refused.status == 1 && refused.errors.contains("\(file) is damaged") && refused.errors.contains("slipway store restore"),
+                    "case \(number): \(refused.errors)")
+                #expect(try Data(contentsOf: URL(fileURLWithPath: file)) == files[0], "case \(number)")
+            }
+            try put(sound)
+            try await server.start()
+            #expect(try await server.runs().map(\.state) == ["succeeded"])
+        }
+    }
+
     @Test("Logs of runs that are over are compressed and read the same; after their time they go, and the run says so")
     func keptLogs() async throws {
         let steps = """
