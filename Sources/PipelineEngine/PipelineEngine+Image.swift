@@ -74,6 +74,13 @@ extension PipelineEngine {
 
     /// Makes the image known under its name: blobs first, manifest by digest, tag last.
     func publish(_ run: Run, _ digest: Digest, as reference: ImageReference, ahead: LayerUploads?) async throws {
+        // A tag knows no epoch: nobody may be the last to set it whose run another server has finished.
+        if settings.isShared {
+            let isOurs = try await untilAnswered {
+                try await parts.store.renewRun(run.id, epoch: run.epoch, leaseSeconds: settings.leaseSeconds)
+            }
+            guard isOurs else { throw LeaseLost() }
+        }
         let tag = try reference.tag ?? Tag(parsing: String(run.commit.prefix(12)))
         // Kept here in any case, so that a registry that is down loses nothing.
         let lease = HeldLease.current

@@ -14,17 +14,33 @@ extension EndToEnd {
         """
     private static func steps(seconds: Int) -> String { steps.replacingOccurrences(of: "SECONDS", with: "\(seconds)") }
 
+    private typealias Question = (_ sql: String) async throws -> String
+
+    /// Two servers on one new database, which `ask` asks.
+    private func withTwoServers(
+        _ body: (_ server: ServerFixture, _ sibling: ServerFixture, _ repository: SampleRepository, _ ask: Question) async throws -> Void
+    ) async throws {
+        let cluster = try await PostgresCluster.shared()
+        let url = try await cluster.newDatabase()
+        let database = String(url.split(separator: "/").last ?? "")
+        try await ServerFixture.with(store: url) { server in
+            try await server.withSibling { sibling in
+                let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+                try await body(server, sibling, repository) { try await cluster.run($0, in: database) }
+            }
+        }
+    }
+
     /// Pushes to one of two servers, waits until the step runs, and says which of them has the run.
     private func begin(
-        _ commit: String, of project: ProjectValue, on server: ServerFixture, and sibling: ServerFixture, _ cluster: PostgresCluster,
-        _ database: String
+        _ commit: String, of project: ProjectValue, on server: ServerFixture, and sibling: ServerFixture, _ ask: Question
     ) async throws -> (run: Int, holder: ServerFixture, other: ServerFixture) {
         try await server.push(commit, to: project)
         let run = try await eventually("the step has begun") {
             guard let run = try await server.runs().first(where: { $0.commit == commit }) else { return nil as Int? }
             return try await server.log(of: run.id).contains("[test] begun") ? run.id : nil
         }
-        let holder = try await cluster.run("SELECT holder FROM run WHERE id = \(run)", in: database)
+        let holder = try await ask("SELECT holder FROM run WHERE id = \(run)")
         #expect(holder.hasSuffix("#1") || holder.hasSuffix("#2"))
         return holder.hasSuffix("#1") ? (run, server, sibling) : (run, sibling, server)
     }
@@ -44,110 +60,92 @@ extension EndToEnd {
 
     @Test("Two servers share everything; what one was killed or stopped with the other finishes, each step once")
     func takeover() async throws {
-        let cluster = try await PostgresCluster.shared()
-        let url = try await cluster.newDatabase()
-        let database = String(url.split(separator: "/").last ?? "")
-        try await ServerFixture.with(store: url) { server in
-            try await server.withSibling { sibling in
-                let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
-                var commit = try await repository.commit(version: "1", pipeline: SampleRepository.pipeline(steps: Self.steps(seconds: 3)))
-                let project = try await server.addProject(repository)
-                let there = ProjectValue(project, at: sibling.url)
-                // The same delivery to both is one; sessions and tokens are of both.
-                #expect(sibling.token == server.token)
-                for (number, isOrderly) in [false, true].enumerated() {
-                    let place = number == 0 ? project : there
-                    let (run, holder, other) = try await begin(commit, of: place, on: server, and: sibling, cluster, database)
-                    if isOrderly { #expect(try await holder.stop() == 0) } else { try await holder.kill9() }
-                    let ended = try await endedOnce(run, on: other)
-                    // It looks after what is live, too.
-                    try await until("the one that is left leads") {
-                        try await cluster.run("SELECT holder FROM lease WHERE name = 'leader'", in: database)
-                            .hasSuffix(other === server ? "#1" : "#2")
-                    }
-                    #expect(try await cluster.run("SELECT epoch FROM run WHERE id = \(run)", in: database) == "2")
-                    try await other.live(#require(ended.digest), in: "dev")
-                    try await holder.start()
-                    commit = try await repository.commit(
-                        version: "\(number + 2)", pipeline: SampleRepository.pipeline(steps: Self.steps(seconds: 3)))
+        try await withTwoServers { server, sibling, repository, ask in
+            var commit = try await repository.commit(version: "1", pipeline: SampleRepository.pipeline(steps: Self.steps(seconds: 3)))
+            let project = try await server.addProject(repository)
+            let there = ProjectValue(project, at: sibling.url)
+            // The same delivery to both is one; sessions and tokens are of both.
+            #expect(sibling.token == server.token)
+            for (number, isOrderly) in [false, true].enumerated() {
+                let place = number == 0 ? project : there
+                let (run, holder, other) = try await begin(commit, of: place, on: server, and: sibling, ask)
+                if isOrderly { #expect(try await holder.stop() == 0) } else { try await holder.kill9() }
+                let ended = try await endedOnce(run, on: other)
+                // It looks after what is live, too.
+                try await until("the one that is left leads") {
+                    try await ask("SELECT holder FROM lease WHERE name = 'leader'")
+                        .hasSuffix(other === server ? "#1" : "#2")
                 }
-                #expect(try await server.push(commit, id: "one", to: project).duplicate == false)
-                #expect(try await sibling.push(commit, id: "one", to: there).duplicate)
-                let run = try await sibling.finishedRun(of: commit)
-                try await server.live(#require(run.digest), in: "dev")
-                #expect(try await sibling.answer(of: "dev").body == "version 3")
-                #expect(try await server.runs().count == 3)
+                #expect(try await ask("SELECT epoch FROM run WHERE id = \(run)") == "2")
+                try await other.live(#require(ended.digest), in: "dev")
+                try await holder.start()
+                commit = try await repository.commit(
+                    version: "\(number + 2)", pipeline: SampleRepository.pipeline(steps: Self.steps(seconds: 3)))
             }
+            #expect(try await server.push(commit, id: "one", to: project).duplicate == false)
+            #expect(try await sibling.push(commit, id: "one", to: there).duplicate)
+            let run = try await sibling.finishedRun(of: commit)
+            try await server.live(#require(run.digest), in: "dev")
+            #expect(try await sibling.answer(of: "dev").body == "version 3")
+            #expect(try await server.runs().count == 3)
         }
     }
 
     @Test("A deployment whose server is killed in the middle is finished by the other, with the same instances")
     func deploymentTakenOver() async throws {
-        let cluster = try await PostgresCluster.shared()
-        let url = try await cluster.newDatabase()
-        let database = String(url.split(separator: "/").last ?? "")
-        try await ServerFixture.with(store: url) { server in
-            try await server.withSibling { sibling in
-                let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
-                let project = try await server.addProject(repository)
-                let commit = try await repository.commit(
-                    version: "1", pipeline: SampleRepository.pipeline(entrypoint: SampleRepository.slowServer, replicas: 2))
-                try await server.push(commit, to: project)
-                try await until("dev is warming") { try await server.stage("dev")?.state == "warming" }
-                let begun = server.containers
-                let name = try await cluster.run("SELECT holder FROM deployment WHERE phase = 'warming'", in: database)
-                let (holder, other) = name.hasSuffix("#1") ? (server, sibling) : (sibling, server)
-                try await holder.kill9()
-                let run = try await other.finishedRun(of: commit)
-                try await other.live(#require(run.digest), in: "dev", seconds: 30)
-                #expect(other.containers == begun)
-                #expect(try await other.answer(of: "dev").body == "version 1")
-                #expect(try await other.show(run.id).deployments?.filter { $0.stage == "dev" }.map(\.state) == ["succeeded"])
-                // Whoever is left looks after what is live.
-                try await until("the other one leads") {
-                    try await !cluster.run("SELECT holder FROM lease WHERE name = 'leader'", in: database).isEmpty
-                        && other.log.contains("looks after what is live")
-                }
-                try await holder.start()
+        try await withTwoServers { server, sibling, repository, ask in
+            let project = try await server.addProject(repository)
+            let commit = try await repository.commit(
+                version: "1", pipeline: SampleRepository.pipeline(entrypoint: SampleRepository.slowServer, replicas: 2))
+            try await server.push(commit, to: project)
+            try await until("dev is warming") { try await server.stage("dev")?.state == "warming" }
+            let begun = server.containers
+            let name = try await ask("SELECT holder FROM deployment WHERE phase = 'warming'")
+            let (holder, other) = name.hasSuffix("#1") ? (server, sibling) : (sibling, server)
+            try await holder.kill9()
+            let run = try await other.finishedRun(of: commit)
+            try await other.live(#require(run.digest), in: "dev", seconds: 30)
+            #expect(other.containers == begun)
+            #expect(try await other.answer(of: "dev").body == "version 1")
+            #expect(try await other.show(run.id).deployments?.filter { $0.stage == "dev" }.map(\.state) == ["succeeded"])
+            // Whoever is left looks after what is live.
+            try await until("the other one leads") {
+                try await !ask("SELECT holder FROM lease WHERE name = 'leader'").isEmpty
+                    && other.log.contains("looks after what is live")
             }
+            try await holder.start()
         }
     }
 
     @Test("A server that was frozen in a step wakes up, changes nothing any more, and serves on")
     func frozen() async throws {
-        let cluster = try await PostgresCluster.shared()
-        let url = try await cluster.newDatabase()
-        let database = String(url.split(separator: "/").last ?? "")
-        try await ServerFixture.with(store: url) { server in
-            try await server.withSibling { sibling in
-                let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
-                let commit = try await repository.commit(
-                    version: "1", pipeline: SampleRepository.pipeline(steps: Self.steps(seconds: 12)))
-                let project = try await server.addProject(repository)
-                let (run, holder, other) = try await begin(commit, of: project, on: server, and: sibling, cluster, database)
-                try holder.freeze()
-                let ended: RunValue
-                do { ended = try await endedOnce(run, on: other, seconds: 40) } catch {
-                    try holder.thaw()
-                    throw error
-                }
-                let rows = "SELECT run.*, step.* FROM run JOIN step ON step.run = run.id ORDER BY 1"
-                try await other.live(#require(ended.digest), in: "dev")
-                let before = try await cluster.run(rows, in: database)
-                let containers = other.containers
+        try await withTwoServers { server, sibling, repository, ask in
+            let commit = try await repository.commit(
+                version: "1", pipeline: SampleRepository.pipeline(steps: Self.steps(seconds: 12)))
+            let project = try await server.addProject(repository)
+            let (run, holder, other) = try await begin(commit, of: project, on: server, and: sibling, ask)
+            try holder.freeze()
+            let ended: RunValue
+            do { ended = try await endedOnce(run, on: other, seconds: 40) } catch {
                 try holder.thaw()
-                try await until("it knows that the run is another's") { holder.log.contains("run \(run) is not ours any more") }
-                try await until("it serves") { try await http("GET", "\(holder.url)/readyz").status == 200 }
-                #expect(try await cluster.run(rows, in: database) == before)
-                #expect(other.containers == containers)
-                _ = try await endedOnce(run, on: holder)
-                // Alone it does everything again.
-                try await other.stop()
-                try await holder.deliverToDev(
-                    repository.commit(version: "2"), of: ProjectValue(project, at: holder.url), seconds: 30)
-                #expect(try await holder.answer(of: "dev").body == "version 2")
-                try await other.start()
+                throw error
             }
+            let rows = "SELECT run.*, step.* FROM run JOIN step ON step.run = run.id ORDER BY 1"
+            try await other.live(#require(ended.digest), in: "dev")
+            let before = try await ask(rows)
+            let containers = other.containers
+            try holder.thaw()
+            try await until("it knows that the run is another's") { holder.log.contains("run \(run) is not ours any more") }
+            try await until("it serves") { try await http("GET", "\(holder.url)/readyz").status == 200 }
+            #expect(try await ask(rows) == before)
+            #expect(other.containers == containers)
+            _ = try await endedOnce(run, on: holder)
+            // Alone it does everything again.
+            try await other.stop()
+            try await holder.deliverToDev(
+                repository.commit(version: "2"), of: ProjectValue(project, at: holder.url), seconds: 30)
+            #expect(try await holder.answer(of: "dev").body == "version 2")
+            try await other.start()
         }
     }
 
