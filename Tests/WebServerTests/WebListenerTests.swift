@@ -70,7 +70,8 @@ import Testing
 
     /// A server on the socket while `body` runs, which says when it is to end.
     private func serve(
-        _ socket: Int32, _ router: Router<WebContext>, patience: Duration = .seconds(60), _ body: (_ end: @Sendable () async -> Void) async throws -> Void
+        _ socket: Int32, _ router: Router<WebContext>, patience: Duration = .seconds(60),
+        _ body: (_ end: @Sendable () async -> Void) async throws -> Void
     ) async throws {
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let services = ServiceGroup(
