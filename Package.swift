@@ -150,7 +150,7 @@ let package = Package(
                 "ContainerRuntime", "DeliveryModel", "GitRepository", "ImageStore", "OCIModel", "PipelineEngine",
                 "PipelineFile", "RegistryServer", "StateStore", "WebAssets", crypto, httpTypes, hummingbird, hummingbirdCore, logging,
                 mustache, nioCore, nioHTTP1, nioPosix, serviceLifecycle,
-            ], tests: [hummingbirdTesting]),
+            ], tests: ["BlockingQueue", hummingbirdTesting]),
         [
             .executableTarget(
                 name: "slipway",

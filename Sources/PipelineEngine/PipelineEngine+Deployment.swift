@@ -104,12 +104,14 @@ extension PipelineEngine {
 
     /// Repeats what another process is in the middle of.
     private func untilFree<T: Sendable>(_ body: () async throws -> T) async throws -> T {
+        var isSaid = false
         while true {
             do { return try await body() } catch let error as DeployerError {
                 switch error.code {
                 case .staleHolder: throw LeaseLost()
                 case .busy:
-                    logger.warning("\(error)")
+                    if !isSaid { logger.warning("\(error)") }
+                    isSaid = true
                     try await Task.sleep(for: .seconds(1))
                 default: throw error
                 }

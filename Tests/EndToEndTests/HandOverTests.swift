@@ -1,4 +1,5 @@
 import Foundation
+import PostgresCluster
 import Testing
 
 extension EndToEnd {
@@ -54,6 +55,19 @@ extension EndToEnd {
             // The first release served through all of it.
             let left = instances.filter { !server.containers.contains($0) }
             #expect(left == instances)
+        }
+    }
+
+    @Test("With PostgreSQL the new server serves while the old one still ends")
+    func handOverOnPostgres() async throws {
+        let url = try await PostgresCluster.shared().newDatabase()
+        try await ServerFixture.with(store: url) { server in
+            let (port, stop) = ("\(server.port)", server.folder.appendingPathComponent("stop").path)
+            async let load = python(Self.requests, port, port, stop)
+            for _ in 0..<2 { #expect(try await server.replace() == 0) }
+            try Data().write(to: URL(fileURLWithPath: stop))
+            let outcomes = try await load.split(separator: "\n").map(String.init)
+            #expect(outcomes.count == 1 && Int(outcomes.first ?? "") ?? 0 > 100, "\(outcomes)")
         }
     }
 

@@ -12,20 +12,22 @@ public import ServiceLifecycle
 ///
 /// Its end is graceful and bounded: nothing is accepted any more, what was asked is answered, streams end where they are.
 public struct WebListener: Service {
-    /// Requests that take longer are cut off.
-    static let patience = Duration.seconds(5)
-
     /// The answer was cut off by what the client sent; another one cannot follow it.
     private struct AnswerCutOff: Error {}
 
     private let socket: CInt
     private let responder: RouterResponder<WebContext>
     private let logger: Logger
+    /// What takes longer once the server ends is cut off.
+    private let patience: Duration
 
-    /// - Parameter socket: bound and listening; lent, and still open when ``run()`` has returned.
-    public init(socket: CInt, router: Router<WebContext>, logger: Logger) {
+    /// - Parameters:
+    ///   - socket: bound and listening; lent, and still open when ``run()`` has returned.
+    ///   - patience: how long requests may take once the server ends.
+    public init(socket: CInt, router: Router<WebContext>, patience: Duration = .seconds(5), logger: Logger) {
         self.socket = socket
         responder = router.buildResponder()
+        self.patience = patience
         self.logger = logger
     }
 
@@ -69,7 +71,7 @@ public struct WebListener: Service {
         // What was accepted just before that is known to its event loop by now, and to us when all of them have passed.
         for loop in group.makeIterator() { try? await loop.submit {}.get() }
         connections.end()
-        let deadline = ContinuousClock.now + Self.patience
+        let deadline = ContinuousClock.now + patience
         while !connections.isEmpty, ContinuousClock.now < deadline, !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(5))
         }
