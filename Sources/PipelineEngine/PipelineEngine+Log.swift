@@ -2,16 +2,18 @@ public import ContainerRuntime
 import Deployer
 import Foundation
 public import StateStore
+import SystemPackage
 
 /// A step's log with the project's secrets blotted out.
 public struct MaskedLog: Sendable {
     /// Seconds after which the run's logs were removed; nil when they are there.
     public let removedAfter: Double?
-    private let reader: LogReader
+    /// Where the log is now; the end of a step moves it.
+    private let place: @Sendable () -> FilePath
     private let masks: [String]
 
-    init(reader: LogReader, removedAfter: Double?, secrets: [String]) {
-        self.reader = reader
+    init(place: @escaping @Sendable () -> FilePath, removedAfter: Double?, secrets: [String]) {
+        self.place = place
         self.removedAfter = removedAfter
         // Longest first, so that a secret which contains another is covered whole.
         masks = Set(secrets.flatMap(Self.forms)).sorted { ($0.count, $0) > ($1.count, $1) }
@@ -19,10 +21,20 @@ public struct MaskedLog: Sendable {
 
     /// The lines after `offset`, see `LogReader`.
     public func lines(from offset: Int64, limit: Int) async throws -> [LogLine] {
-        try await reader.lines(from: offset, limit: limit).map(masked)
+        try await read { try await $0.lines(from: offset, limit: limit) }
     }
 
-    public func tail(_ count: Int) async throws -> [LogLine] { try await reader.tail(count).map(masked) }
+    public func tail(_ count: Int) async throws -> [LogLine] { try await read { try await $0.tail(count) } }
+
+    private func read(_ body: (LogReader) async throws -> [LogLine]) async throws -> [LogLine] {
+        var file = place()
+        while true {
+            let lines = try await body(LogReader(file: file))
+            let now = place()
+            // It went between the question where it is and the first look at it.
+            if lines.isEmpty, now != file { file = now } else { return lines.map(masked) }
+        }
+    }
 
     private func masked(_ line: LogLine) -> LogLine {
         var line = line
@@ -51,6 +63,6 @@ extension PipelineEngine {
             try parts.secrets.open(sealed, context: "\(run.project)/\(name)")
         }
         return MaskedLog(
-            reader: LogReader(file: stepLog(run: run.id, step: step)), removedAfter: logs(of: run.id).removedAfter, secrets: secrets)
+            place: { stepLog(run: run.id, step: step) }, removedAfter: logs(of: run.id).removedAfter, secrets: secrets)
     }
 }
