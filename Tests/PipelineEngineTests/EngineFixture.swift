@@ -30,7 +30,7 @@ final class EngineFixture: Sendable {
     let connections = RegistryConnections(connectTimeout: .seconds(2))
     private let time: TimeBox
 
-    init(outbox: OutboxPolicy = OutboxPolicy(base: .seconds(1), timeout: .seconds(5))) throws {
+    init(leaseSeconds: Double = 10, outbox: OutboxPolicy = OutboxPolicy(base: .seconds(1), timeout: .seconds(5))) throws {
         GitLibrary.initialise()
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("slipway-engine-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -59,7 +59,8 @@ final class EngineFixture: Sendable {
                 runtime: runtime, rollout: Rollout(target: target, router: router, probe: probe), led: [Idle()],
                 registries: NoRegistries(), gitQueue: BlockingQueue(label: "git", width: 2), connections: connections,
                 clock: { time.now }),
-            settings: .init(dataFolder: root, holder: "test", publicURL: "https://slipway.example.org", outbox: outbox),
+            settings: .init(
+                dataFolder: root, holder: "test", leaseSeconds: leaseSeconds, publicURL: "https://slipway.example.org", outbox: outbox),
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 

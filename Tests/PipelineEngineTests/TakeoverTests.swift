@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test func aCheckoutThatWasOvertakenChangesNothing() async throws {
-        let fixture = try EngineFixture()
+        let fixture = try EngineFixture(leaseSeconds: 600)
         await #expect(throws: LeaseLost.self) {
             try await checkOut(fixture, epoch: 1, text: "old") {
                 // Its lease is over while it exports, and the next holder does everything.

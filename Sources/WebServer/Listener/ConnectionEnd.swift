@@ -11,9 +11,8 @@ final class ConnectionEnd: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    static let quiet = TimeAmount.milliseconds(500)
-
     private let connections: Connections
+    private let quiet: TimeAmount
     private var lastActivity = NIODeadline.now()
     /// Requests that have begun and are not answered.
     private var unanswered = 0
@@ -22,7 +21,11 @@ final class ConnectionEnd: ChannelDuplexHandler, RemovableChannelHandler {
     private var isLastAnswer = false
     private var check: Scheduled<Void>?
 
-    init(_ connections: Connections) { self.connections = connections }
+    /// - Parameter quiet: how long nothing must happen on a connection for it to be closed.
+    init(_ connections: Connections, quiet: TimeAmount) {
+        self.connections = connections
+        self.quiet = quiet
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         if connections.add(context.channel) { end(context) }
@@ -88,11 +91,11 @@ final class ConnectionEnd: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func closeIfQuiet(_ context: ChannelHandlerContext) {
         guard unanswered == 0 else { return }
-        if NIODeadline.now() - lastActivity >= Self.quiet { context.close(promise: nil) } else { checkLater(context) }
+        if NIODeadline.now() - lastActivity >= quiet { context.close(promise: nil) } else { checkLater(context) }
     }
 
     private func checkLater(_ context: ChannelHandlerContext) {
         check?.cancel()
-        check = context.eventLoop.assumeIsolated().scheduleTask(deadline: lastActivity + Self.quiet) { self.closeIfQuiet(context) }
+        check = context.eventLoop.assumeIsolated().scheduleTask(deadline: lastActivity + quiet) { self.closeIfQuiet(context) }
     }
 }

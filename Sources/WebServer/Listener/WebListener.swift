@@ -20,19 +20,24 @@ public struct WebListener: Service {
     private let logger: Logger
     /// What takes longer once the server ends is cut off.
     private let patience: Duration
+    private let quiet: Duration
 
     /// - Parameters:
     ///   - socket: bound and listening; lent, and still open when ``run()`` has returned.
     ///   - patience: how long requests may take once the server ends.
-    public init(socket: CInt, router: Router<WebContext>, patience: Duration = .seconds(5), logger: Logger) {
+    ///   - quiet: how long nothing must happen on a connection for it to be closed then.
+    public init(
+        socket: CInt, router: Router<WebContext>, patience: Duration = .seconds(5), quiet: Duration = .milliseconds(500), logger: Logger
+    ) {
         self.socket = socket
         responder = router.buildResponder()
         self.patience = patience
+        self.quiet = quiet
         self.logger = logger
     }
 
     public func run() async throws {
-        let (connections, child) = (Connections(), channel())
+        let (connections, child, quiet) = (Connections(), channel(), TimeAmount(quiet))
         let (accepted, accept) = AsyncStream.makeStream(of: HTTP1Channel.Value.self)
         let logger = logger
         let group = MultiThreadedEventLoopGroup.singleton
@@ -42,7 +47,7 @@ public struct WebListener: Service {
                 child.setup(channel: channel, logger: logger).flatMapThrowing { value in
                     let pipeline = channel.pipeline.syncOperations
                     let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-                    try pipeline.addHandler(ConnectionEnd(connections), position: .after(decoder))
+                    try pipeline.addHandler(ConnectionEnd(connections, quiet: quiet), position: .after(decoder))
                     accept.yield(value)
                 }
             }
