@@ -42,7 +42,8 @@ extension ContainerRuntime {
             let killed = Files.exists(paths.oom) || Cgroups.memoryKills(cgroup(paths.id)) > 0
             seen.state = .exited(ExitStatus(code: code, outOfMemory: killed))
         } else if alive {
-            seen.state = Files.exists(paths.startPipe) ? .created : .running
+            // A server killed right after it had let the process go left the pipe there.
+            seen.state = Files.exists(paths.startPipe) && record.hasOpen(paths.startPipe) ? .created : .running
             seen.pid = record.pid
             seen.startedAfterBoot = record.startedAfterBoot
             seen.address = record.address

@@ -84,6 +84,11 @@ enum Files {
         }
     }
 
+    /// What a symbolic link names; nil when there is none.
+    static func target(of link: FilePath) -> FilePath? {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: link.string)).map { FilePath($0) }
+    }
+
     static func names(in folder: FilePath) -> [String] {
         (try? FileManager.default.contentsOfDirectory(atPath: folder.string)) ?? []
     }

@@ -16,6 +16,13 @@ struct ProcessRecord: Codable {
         Self.bootID() == bootID && Self.startTicks(of: pid) == startTicks
     }
 
+    /// Whether the process has a file of that name open (proc(5), `/proc/<pid>/fd`). The container's first process has the pipe it
+    /// waits at, until it becomes the program.
+    func hasOpen(_ file: FilePath) -> Bool {
+        let folder = FilePath("/proc/\(pid)/fd")
+        return Files.names(in: folder).contains { Files.target(of: folder.appending($0))?.lastComponent == file.lastComponent }
+    }
+
     /// When it began (proc(5), field 22); nil when the system did not say.
     var startedAfterBoot: Duration? {
         let ticks = sysconf(Int32(_SC_CLK_TCK))

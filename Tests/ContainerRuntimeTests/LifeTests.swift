@@ -111,6 +111,17 @@ import struct ContainerRuntime.ExitStatus
         }
     }
 
+    @Test func whatWasLetGoIsNotBegunAgain() async throws {
+        try await Machine.with { machine async throws in
+            let spec = machine.spec("gone-on", "echo once; sleep 1000")
+            let first = try await machine.runtime.start(spec)
+            // As a server leaves it that dies between letting the process go and removing the pipe.
+            #expect(mkfifo(machine.folder.appending("state/runc/gone-on/exec.fifo").string, 0o622) == 0)
+            #expect(try await machine.runtime.observe("gone-on")?.state == .running)
+            #expect(try await machine.runtime.start(spec).pid == first.pid)
+        }
+    }
+
     @Test func lostWithTheMachine() async throws {
         try await Machine.with { machine async throws in
             _ = try await machine.runtime.start(machine.spec("old", "sleep 1000"))
