@@ -20,8 +20,7 @@ extension PipelineEngine {
         guard
             let run = try await parts.store.claimRun(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
         else { return false }
-        let log = logger
-        log.info("run claimed", metadata: ["run": "\(run.id)", "epoch": "\(run.epoch)", "phase": "\(run.phase)"])
+        logger.info("run claimed", metadata: ["run": "\(run.id)", "epoch": "\(run.epoch)", "phase": "\(run.phase)"])
         do {
             let rest = try await holding(Fence(owner: Self.owner(ofRun: run.id), epoch: run.epoch), asked: asked) {
                 try await containers.takeOver()
@@ -32,7 +31,7 @@ extension PipelineEngine {
             }
             await tidyUp(after: run.id, rest)
         } catch is LeaseLost {
-            log.warning("run \(run.id) is not ours any more: its lease is over, or another server has it")
+            logger.warning("run \(run.id) is not ours any more: its lease is over, or another server has it")
         }
         return true
     }
@@ -55,7 +54,7 @@ extension PipelineEngine {
         let steps = try await untilAnswered { try await parts.store.steps(of: claimed.id) }
         let job = RunJob(claimed, files: workspace(of: claimed.id))
         var progress = RunProgress(claimed, steps, job, kept: Set(try job.files.batches().joined()))
-        var event = await firstEvent(job)
+        var event = try await firstEvent(job)
         while true {
             switch try await work(on: job, &progress, from: event) {
             case .over(let steps): return Rest(state: progress.state, steps: steps)
@@ -72,7 +71,7 @@ extension PipelineEngine {
     }
 
     /// How work on a claimed run begins.
-    private func firstEvent(_ job: RunJob) async -> RunEvent {
+    private func firstEvent(_ job: RunJob) async throws -> RunEvent {
         guard job.run.starts <= settings.startLimit else {
             return .trouble("the server ended \(settings.startLimit) times while it worked on this run (push again to try once more)")
         }
@@ -82,6 +81,7 @@ extension PipelineEngine {
             if job.run.phase != .checkout { try await containers.acting { try await job.files.open() } }
             return .takenUp
         } catch {
+            try Self.throwUnlessOfTheRun(error)
             return .trouble("\(error)")
         }
     }
