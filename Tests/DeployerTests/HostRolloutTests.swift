@@ -31,7 +31,7 @@ import Testing
         RolloutOrder(
             deployment: name, project: "shop", pipeline: "web", stage: "test", image: Digest.sha256(Array(name.utf8)),
             service: ServiceDefinition(
-                command: command, port: 8080, health: HealthCheck(path: "/index.html", interval: 0.1, grace: 15),
+                command: command, port: 8080, health: HealthCheck(path: "/index.html", interval: 0.1, grace: 60),
                 limits: ResourceLimits(memoryBytes: 64 << 20, pids: 32), replicas: 2),
             environment: ["B": "stage"], host: "shop.localhost", drainSeconds: 5, previous: previous)
     }
