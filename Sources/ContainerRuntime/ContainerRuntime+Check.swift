@@ -47,7 +47,15 @@ extension ContainerRuntime {
 
     /// Not a valid id, so that no list shows it.
     private func tryOverlay() throws -> String {
-        let paths = ContainerPaths(id: "check", folder: root.appending(".check.\(getpid())"), state: state)
+        let prefix = ".check."
+        for left in Files.names(in: root) where left.hasPrefix(prefix) {
+            // Of a server that was killed in the middle of this.
+            guard let pid = Int32(left.dropFirst(prefix.count)), kill(pid, 0) != 0 else { continue }
+            let paths = ContainerPaths(id: "check", folder: root.appending(left), state: state)
+            Overlay.unmount(paths)
+            try Files.removeTree(paths.folder)
+        }
+        let paths = ContainerPaths(id: "check", folder: root.appending("\(prefix)\(getpid())"), state: state)
         try Files.makeFolder(paths.folder)
         defer {
             Overlay.unmount(paths)

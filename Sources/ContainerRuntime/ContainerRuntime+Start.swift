@@ -80,26 +80,20 @@ extension ContainerRuntime {
         }
         try stopIfCancelled(cancellation)
         try Files.write(record, to: paths.record)
-        try release(paths, record, conmon)
+        try release(paths, conmon)
         let running = ContainerObservation(
             id: spec.id, labels: spec.labels, state: .running, address: record.address, pid: pid, startedAt: record.startedAt)
         return try look(paths) ?? running
     }
 
-    /// `runc start`, without the 20 ms of another runc where the pipe it would open is known.
-    private func release(_ paths: ContainerPaths, _ record: ProcessRecord, _ conmon: Conmon) throws {
-        let pipe = open(paths.startPipe.string, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
-        if pipe >= 0 {
-            defer { close(pipe) }
-            let deadline = ContinuousClock.now + .seconds(10)
-            while ContinuousClock.now < deadline {
-                var polled = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
-                var byte: UInt8 = 0
-                if poll(&polled, 1, 100) > 0, read(pipe, &byte, 1) == 1 {
-                    unlink(paths.startPipe.string)
-                    return
-                }
-                guard record.isAlive else { break }
+    /// `runc start`, without the 20 ms of another runc where the pipe it would open is known. A process of its own reads the pipe: were
+    /// this one killed while it reads, the container's first process would find the pipe broken, and end.
+    private func release(_ paths: ContainerPaths, _ conmon: Conmon) throws {
+        if Files.exists(paths.startPipe), let cat = try? Command.find("cat", in: settings.searchPath) {
+            let read = try Command(program: cat, arguments: [paths.startPipe.string], environment: [:]).run(timeout: 10)
+            if read.code == 0, !read.output.isEmpty {
+                unlink(paths.startPipe.string)
+                return
             }
         }
         let result = try Command(
