@@ -68,14 +68,15 @@ private func transfer(_ session: FetchSession, into repository: OpaquePointer, a
 
     // Pruning comes first, as in git: a removed branch `a` would be in the way of a new branch `a/b`.
     func moveReferences() -> Int32 {
-        let result = git_remote_prune(remote, &callbacks)
-        return result < 0 ? result : git_remote_update_tips(remote, &callbacks, 0, GIT_REMOTE_DOWNLOAD_TAGS_NONE, nil)
+        var result = git_remote_prune(remote, &callbacks)
+        if result >= 0 { result = git_remote_update_tips(remote, &callbacks, 0, GIT_REMOTE_DOWNLOAD_TAGS_NONE, nil) }
+        if result >= 0, let branch { result = git_repository_set_head(repository, branch) }
+        return result
     }
     var result = moveReferences()
     // libgit2 1.5 does not always say GIT_ELOCKED.
     if result < 0, !session.cancellation.isCancelled, removeLockFiles(in: path) { result = moveReferences() }
     try session.verify(result, "cannot store the references of")
-    if let branch { try session.verify(git_repository_set_head(repository, branch), "cannot store the default branch of") }
 }
 
 /// The full name of the branch that the source's `HEAD` names.

@@ -92,7 +92,7 @@ import Testing
         _ = try await box.fetch()
         let new = try box.commit(["a.txt": "two"])
         try box.git("branch", "other")
-        let leftovers = ["refs/heads/main.lock", "packed-refs.lock", "objects/pack/pack_git2_1a2b3c"].map { path.appending($0).string }
+        let leftovers = ["HEAD.lock", "refs/heads/main.lock", "packed-refs.lock", "objects/pack/pack_git2_1a2b3c"].map { path.appending($0).string }
         for file in leftovers { try Data("x".utf8).write(to: URL(fileURLWithPath: file)) }
         #expect(try await box.fetch()["refs/heads/main"] == new)
         #expect(!leftovers.contains { FileManager.default.fileExists(atPath: $0) })
