@@ -53,7 +53,7 @@ extension PipelineEngine {
             guard let run = container.labels[Self.runLabel].flatMap(Int64.init), let step = container.labels[Self.stepLabel],
                 try await parts.store.run(run)?.state.isTerminal == true
             else { continue }
-            try await discardContainer(run: run, step: step)
+            await discard(step, ofRun: run)
         }
     }
 

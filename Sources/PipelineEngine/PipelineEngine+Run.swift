@@ -87,7 +87,7 @@ extension PipelineEngine {
     }
 
     /// What came of an effect.
-    private enum Outcome: Sendable {
+    enum Outcome: Sendable {
         case event(RunEvent, LayerUploads? = nil)
         case discarded(String)
     }
@@ -237,7 +237,7 @@ extension PipelineEngine {
 
     /// What cannot be removed now is removed by ``sweep()``.
     @discardableResult
-    private func discard(_ step: String, ofRun run: Int64) async -> Outcome {
+    func discard(_ step: String, ofRun run: Int64) async -> Outcome {
         do { try await discardContainer(run: run, step: step) } catch  where !(error is CancellationError) {
             logger.warning("the container of step '\(step)' of run \(run) stays for now: \(error)")
         } catch {}

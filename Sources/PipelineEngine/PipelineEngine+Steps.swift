@@ -13,7 +13,8 @@ extension PipelineEngine {
     /// Removes a step's container with everything in it; its log is kept with the run.
     func discardContainer(run: Int64, step: String) async throws {
         let container = Self.container(run: run, step: step)
-        if try await containers.observe(container) != nil {
+        // One that is half made, or half removed, has no end to wait for.
+        if try await containers.observe(container)?.state == .running {
             try await containers.stop(container, grace: .zero)
         }
         try await containers.acting {
