@@ -90,11 +90,13 @@ extension ContainerRuntime {
     /// this one killed while it reads, the container's first process would find the pipe broken, and end.
     private func release(_ paths: ContainerPaths, _ conmon: Conmon) throws {
         if Files.exists(paths.startPipe), let cat = try? Command.find("cat", in: settings.searchPath) {
-            let read = try Command(program: cat, arguments: [paths.startPipe.string], environment: [:]).run(timeout: 10)
-            if read.code == 0, !read.output.isEmpty {
+            let read = try? Command(program: cat, arguments: [paths.startPipe.string], environment: [:]).run(timeout: 10)
+            if let read, read.code == 0, !read.output.isEmpty {
                 unlink(paths.startPipe.string)
                 return
             }
+            // A server that was stopped in here finds that the process went all the same: it must not be taken for one that did not.
+            if let seen = try look(paths), seen.state != .created { return }
         }
         let result = try Command(
             program: conmon.runtime, arguments: ["--root", paths.runtimeRoot.string, "start", paths.id],
