@@ -78,7 +78,9 @@ extension PipelineEngine {
         if job.run.cancelRequested { return .cancelAsked(job.run.reasonOfCancellation) }
         guard job.plan != nil else { return .trouble("the run has no plan that this version can read") }
         do {
-            if job.run.phase != .checkout { try await containers.acting { try await job.files.open() } }
+            if job.run.phase != .checkout {
+                try await untilThereIsRoom { try await containers.acting { try await job.files.open() } }
+            }
             return .takenUp
         } catch {
             try Self.throwUnlessOfTheRun(error)
@@ -183,16 +185,26 @@ extension PipelineEngine {
             deployments: plan.stages.filter { $0.after == nil }.map { newDeployment(to: $0, kind: "automatic", by: "slipway") })
     }
 
-    /// Carries out an effect. What fails while the disk is full is not the run's fault: it is done again when there is room.
     private func perform(
         _ effect: RunEffect, _ job: RunJob, _ progress: RunProgress, _ uploads: LayerUploads?
     ) async throws -> Outcome {
+        do {
+            return try await untilThereIsRoom { try await carryOut(effect, job, progress, uploads) }
+        } catch {
+            try Self.throwUnlessOfTheRun(error)
+            return .event(try await failure(of: effect, job, error))
+        }
+    }
+
+    /// What fails while the disk is full is not the run's fault: it is done again when there is room. Safe to repeat, as `body`
+    /// has to be for servers that are killed.
+    private func untilThereIsRoom<T>(_ body: () async throws -> T) async throws -> T {
         while true {
             do {
-                return try await carryOut(effect, job, progress, uploads)
+                return try await body()
             } catch {
                 try Self.throwUnlessOfTheRun(error)
-                guard diskSpace.shortage() != nil else { return .event(try await failure(of: effect, job, error)) }
+                guard diskSpace.shortage() != nil else { throw error }
                 while diskSpace.shortage() != nil { try await Task.sleep(for: .seconds(1)) }
             }
         }

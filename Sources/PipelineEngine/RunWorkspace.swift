@@ -41,11 +41,13 @@ struct RunWorkspace {
         return batches
     }
 
-    /// Ends a batch: what `steps` left is kept as it is, further changes go above it. Safe to repeat when it was cut off.
+    /// Ends a batch: what `steps` left is kept as it is, further changes go above it. Safe to repeat when it was cut off or failed.
     func close(batch steps: [String]) async throws {
-        let done = try batches().count
-        try FileSystem.makeFolder(record(done).removingLastComponent())
-        try FileSystem.replace(record(done), with: JSONEncoder().encode(steps))
+        let done = try batches()
+        if done.last != steps {
+            try FileSystem.makeFolder(record(done.count).removingLastComponent())
+            try FileSystem.replace(record(done.count), with: JSONEncoder().encode(steps))
+        }
         try await open()
     }
 

@@ -107,4 +107,19 @@ import Testing
             #expect(text("c", files) == "c")
         }
     }
+
+    @Test func closingIsRepeatedWhenItFailed() async throws {
+        try await with { folder in
+            let files = try checkout(folder, "1")
+            let blocked = folder.pushing("1/layers/1")
+            // No layer can be made there, as on a full disk.
+            try FileSystem.makeFolder(blocked.removingLastComponent())
+            try write("in the way", to: "../layers/1", files)
+            await #expect(throws: (any Error).self) { try await files.close(batch: ["a"]) }
+            try FileSystem.remove(blocked)
+            try await files.close(batch: ["a"])
+            #expect(try files.batches() == [["a"]])
+            #expect(text("src/main", files) == "main")
+        }
+    }
 }
