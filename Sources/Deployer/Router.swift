@@ -58,12 +58,38 @@ public struct Route: Codable, Hashable, Sendable {
     public var upstreams: [Upstream]
     /// The deployment the upstreams belong to.
     public var deployment: String
+    /// The version that is being replaced, while it still takes a share of the requests.
+    public var previous: PreviousVersion?
+    /// A host name that reaches only `upstreams`, whatever their share is.
+    public var preview: String?
+    /// Whether clients choose a version by header or cookie while there are two.
+    public var pins: Bool?
 
-    public init(key: String, host: String, upstreams: [Upstream], deployment: String = "") {
+    public init(
+        key: String, host: String, upstreams: [Upstream], deployment: String = "", previous: PreviousVersion? = nil,
+        preview: String? = nil, pins: Bool? = nil
+    ) {
         self.key = key
         self.host = host
         self.upstreams = upstreams
         self.deployment = deployment
+        self.previous = previous
+        self.preview = preview
+        self.pins = pins
+    }
+}
+
+/// The instances that answer beside those of a route's own deployment.
+public struct PreviousVersion: Codable, Hashable, Sendable {
+    public var deployment: String
+    public var upstreams: [Upstream]
+    /// Its part of the requests in thousandths, 1…1000. The route's own deployment gets the rest.
+    public var share: Int
+
+    public init(deployment: String, upstreams: [Upstream], share: Int) {
+        self.deployment = deployment
+        self.upstreams = upstreams
+        self.share = share
     }
 }
 

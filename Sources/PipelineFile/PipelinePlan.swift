@@ -179,11 +179,15 @@ public struct StagePlan: Codable, Sendable, Equatable {
     public var replicas: Int?
     /// Seconds that in-flight requests get before old instances stop; nil = the server's default.
     public var drain: Double?
+    /// Nil = blue-green without a pause.
+    public var strategy: RolloutStrategy?
+    /// Seconds for which the new version must stay healthy, with all requests, before the old one goes; nil = none.
+    public var soak: Double?
 
     public init(
         name: String, target: String = "local", host: String? = nil, after: String? = nil,
         approval: ApprovalPlan? = nil, environment: [String: Value] = [:], replicas: Int? = nil,
-        drain: Double? = nil
+        drain: Double? = nil, strategy: RolloutStrategy? = nil, soak: Double? = nil
     ) {
         self.name = name
         self.target = target
@@ -193,6 +197,8 @@ public struct StagePlan: Codable, Sendable, Equatable {
         self.environment = environment
         self.replicas = replicas
         self.drain = drain
+        self.strategy = strategy
+        self.soak = soak
     }
 }
 
