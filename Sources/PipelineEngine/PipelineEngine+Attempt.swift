@@ -40,7 +40,7 @@ extension PipelineEngine {
         if exit.outOfMemory {
             return .failed(exitCode: Int(exit.code), message: "ran out of memory; raise 'limits.memory' of the step")
         }
-        if exit == .lost { return .lost("its container was lost (did the machine restart?); run it again") }
+        if exit == .lost { return .lost("its container was lost (did the machine restart, or was its disk full?); run it again") }
         return exit.code == 0 ? .succeeded : .failed(exitCode: Int(exit.code), message: "exit code \(exit.code)")
     }
 
