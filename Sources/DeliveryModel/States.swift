@@ -35,12 +35,28 @@ public enum StepState: String, Codable, Hashable, Sendable, CaseIterable {
     public var isTerminal: Bool { self != .waiting && self != .running }
 }
 
-/// The life of a deployment, entered by intent and left by observation.
+/// The life of a deployment, entered by intent and left by observation; see ``RolloutProgress``.
 public enum RolloutPhase: String, Codable, Hashable, Sendable, CaseIterable {
     /// Waits for the approvals its stage asks for.
     case awaitingApproval
-    case queued, starting, warming, switching, confirming, draining, retiring, succeeded
-    case reverting, failed
+    case queued, preparing, starting, warming
+    /// The new version gets a share of the requests.
+    case weighting
+    /// Both versions serve for a time, or until a person says so.
+    case pausing
+    /// Both versions serve and are compared.
+    case analysing
+    /// The new version gets all requests.
+    case switching, confirming
+    /// The old instances stay ready for a time.
+    case soaking
+    case draining, retiring, succeeded
+    /// On the way back to the version before.
+    case reverting, reverted
+    /// It could not begin.
+    case failed
+    /// A person ended it; the version before serves.
+    case cancelled
     /// Someone said no, or the approval expired.
     case rejected
     /// A newer deployment of the stage took its place before it began.
@@ -48,24 +64,33 @@ public enum RolloutPhase: String, Codable, Hashable, Sendable, CaseIterable {
 
     public var isTerminal: Bool {
         switch self {
-        case .succeeded, .failed, .rejected, .superseded: true
-        default: false
+        case .succeeded, .reverted, .failed, .cancelled, .rejected, .superseded: true
+        case .awaitingApproval, .queued, .preparing, .starting, .warming, .weighting, .pausing, .analysing, .switching, .confirming,
+            .soaking, .draining, .retiring, .reverting:
+            false
         }
     }
+
+    /// Whether it has begun and is not over: at most one deployment of a stage is.
+    public var isActive: Bool { !isTerminal && self != .awaitingApproval && self != .queued }
 
     /// The phases that may follow this one; a phase may also be repeated after a crash.
     public var next: Set<RolloutPhase> {
         switch self {
         case .awaitingApproval: [.queued, .rejected, .superseded]
-        case .queued: [.starting, .superseded, .failed]
+        case .queued: [.preparing, .superseded, .cancelled, .failed]
+        case .preparing: [.starting, .cancelled, .failed]
         case .starting: [.warming, .reverting]
-        case .warming: [.switching, .reverting]
+        case .warming: [.weighting, .switching, .reverting]
+        case .weighting: [.pausing, .analysing, .draining, .starting, .reverting]
+        case .pausing, .analysing: [.draining, .starting, .reverting]
         case .switching: [.confirming, .reverting]
-        case .confirming: [.draining, .reverting]
-        case .draining: [.retiring]
-        case .retiring: [.succeeded]
-        case .reverting: [.failed]
-        case .succeeded, .failed, .rejected, .superseded: []
+        case .confirming: [.soaking, .draining, .succeeded, .reverting]
+        case .soaking: [.draining, .succeeded, .reverting]
+        case .draining: [.retiring, .reverting]
+        case .retiring: [.starting, .succeeded, .reverting]
+        case .reverting: [.reverted, .cancelled]
+        case .succeeded, .reverted, .failed, .cancelled, .rejected, .superseded: []
         }
     }
 }

@@ -37,7 +37,7 @@ public actor Supervisor: Service {
         }
     }
 
-    let target: any Target
+    let targets: Targets
     let router: any Router
     let health: Health
     let settings: Settings
@@ -55,12 +55,12 @@ public actor Supervisor: Service {
     ///   - declared: the orders that shall be live: of each stage the deployment that succeeded last. While a rollout
     ///     replaces it, it may still be declared: what another deployment routes is left alone.
     public init(
-        target: any Target, router: any Router, probe: any HTTPProbe, stateFile: FilePath,
+        targets: [String: any Target], router: any Router, probe: any HTTPProbe, stateFile: FilePath,
         settings: Settings = Settings(), clock: any Clock<Duration> = ContinuousClock(),
         now: @escaping @Sendable () -> Double, logger: Logger,
         declared: @escaping @Sendable () async throws -> [RolloutOrder]
     ) {
-        self.target = target
+        self.targets = Targets(named: targets)
         self.router = router
         self.health = Health(probe: probe)
         self.settings = settings

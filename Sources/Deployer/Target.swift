@@ -14,6 +14,8 @@ public protocol Target: Sendable {
     /// - Parameter claim: who asks, as in ``stop(deployment:grace:by:)``.
     func dismiss(deployment: String, by claim: Claim?) async throws
 
+    /// Makes available what the instances of an order need before they can start, such as their image.
+    func prepare(_ order: RolloutOrder) async throws
     /// Makes sure that the instance exists and was started. An instance that already exists is left as it is.
     func start(_ instance: InstanceSpec, by claim: Claim) async throws
     /// The instances of a deployment that exist, running or not, ordered by replica.
@@ -28,6 +30,10 @@ public protocol Target: Sendable {
     func stop(instance: String, grace: Duration, by claim: Claim?) async throws
     /// The last lines an instance wrote, oldest first.
     func logTail(instance: String, lines: Int) async throws -> [String]
+}
+
+extension Target {
+    public func prepare(_ order: RolloutOrder) async throws {}
 }
 
 /// One replica of a deployment as it should be.
@@ -45,8 +51,7 @@ public struct InstanceSpec: Codable, Hashable, Sendable {
     public var environment: [String: String]
 
     public init(order: RolloutOrder, replica: Int) {
-        self.id = Self.id(
-            project: order.project, stage: order.stage, deployment: order.deployment, replica: replica)
+        self.id = Self.id(order: order, replica: replica)
         self.deployment = order.deployment
         self.project = order.project
         self.stage = order.stage
@@ -54,6 +59,10 @@ public struct InstanceSpec: Codable, Hashable, Sendable {
         self.image = order.image
         self.service = order.service
         self.environment = order.environment
+    }
+
+    static func id(order: RolloutOrder, replica: Int) -> String {
+        id(project: order.project, stage: order.stage, deployment: order.deployment, replica: replica)
     }
 
     /// The name of an instance: `<project>-<stage>-<8 hex of the deployment>-<replica>`, lower case letters, digits

@@ -5,24 +5,54 @@ import Logging
 import OCIModel
 public import PipelineFile
 public import StateStore
+import Synchronization
 
 extension PipelineEngine {
-    /// Claims one deployment and carries it to its end. Returns whether there was one.
-    func workOnDeployment() async throws -> Bool {
-        let asked = ContinuousClock.now
-        let claimed = try await parts.store.claimDeployment(
-            holder: settings.holder, leaseSeconds: settings.leaseSeconds)
-        guard let deployment = claimed else {
-            for id in try await parts.store.expireApprovals() { logger.info("approval of deployment \(id) expired") }
-            return false
+    /// Claims deployments and carries each to its end beside the others: one that waits for a person holds nobody up.
+    func deploy() async {
+        await withDiscardingTaskGroup { group in
+            let active = Tally()
+            while !Task.isCancelled {
+                let heard = bell.count
+                do {
+                    if active.value < settings.concurrentDeployments, let (deployment, asked) = try await claim() {
+                        active.add(1)
+                        group.addTask {
+                            await carry(deployment, asked: asked)
+                            active.add(-1)
+                        }
+                        continue
+                    }
+                    trouble.isOver()
+                } catch is CancellationError {
+                    return
+                } catch let error as StateError where error.isOutage {
+                    trouble.began(error)
+                } catch {
+                    logger.error("deployments: \(error)")
+                }
+                await bell.wait(after: heard, atMost: .seconds(1))
+            }
         }
+    }
+
+    private func claim() async throws -> (deployment: Deployment, asked: ContinuousClock.Instant)? {
+        let asked = ContinuousClock.now
+        let claimed = try await parts.store.claimDeployment(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
+        if let claimed { return (claimed, asked) }
+        for id in try await parts.store.expireApprovals() { logger.info("approval of deployment \(id) expired") }
+        return nil
+    }
+
+    private func carry(_ deployment: Deployment, asked: ContinuousClock.Instant) async {
         logger.info(
             "deployment claimed",
             metadata: ["deployment": "\(deployment.id)", "stage": "\(deployment.stage)", "phase": "\(deployment.phase)"])
         do {
             let claim = Claim(deployment: deployment.name, epoch: deployment.epoch)
             try await holding(Fence(owner: claim.deployment, epoch: claim.epoch), asked: asked) {
-                try await untilFree { try await parts.rollout.admit(claim) }
+                let names = try await untilAnswered { try await targets(of: deployment) }
+                try await untilFree { try await parts.rollout.admit(claim, on: names) }
             } renew: {
                 try await parts.store.renewDeployment(
                     deployment.id, epoch: deployment.epoch, leaseSeconds: settings.leaseSeconds)
@@ -31,58 +61,150 @@ extension PipelineEngine {
             }
         } catch is LeaseLost {
             logger.warning("deployment \(deployment.id) is not ours any more: its lease is over, or another server has it")
+        } catch is CancellationError {
+        } catch let error as StateError where error.isOutage {
+            trouble.began(error)
+        } catch {
+            logger.error("deployment \(deployment.id): \(error)")
         }
-        return true
+        bell.ring()
     }
 
     private func carryOut(_ deployment: Deployment) async throws {
-        var phase = deployment.phase
-        // Why it goes back; what follows must not hide it.
-        var reason = phase == .reverting ? deployment.message : nil
-        while !phase.isTerminal {
-            let next: RolloutPhase
-            var message: String?
-            var tail: String?
+        var progress = try await untilAnswered { try await self.progress(of: deployment) }
+        while let task = progress.task {
+            let outcome: RolloutOutcome
             do {
-                let secretsNeeded = phase.mayStartInstances
-                guard let order = try await untilAnswered({ try await order(for: deployment, withSecrets: secretsNeeded) }) else {
-                    throw EngineError(
-                        .unknownStage, "the stage '\(deployment.stage)' is not in the release", hint: "push again")
-                }
-                let (now, rollout) = (phase, parts.rollout)
-                let step = try await untilFree { try await rollout.advance(order, from: now) }
-                next = step.next
-                message = step.message
-                tail = step.lastLogLines.isEmpty ? nil : step.lastLogLines.joined(separator: "\n")
-            } catch is CancellationError {
-                throw CancellationError()
+                outcome = try await perform(task, deployment, progress)
             } catch let error as LeaseLost {
                 throw error
+            } catch is CancellationError {
+                throw CancellationError()
             } catch {
-                // What cannot be tried gives way to the version that serves; past that point the same phase is tried
-                // again when the lease has expired.
-                next = phase == .queued ? .failed : .reverting
-                message = "\(error)"
-                guard phase.next.contains(next) else { throw error }
+                // What cannot be tried gives way to the version that serves; past that point the same is tried again when the lease
+                // has expired.
+                var after = progress
+                guard !((error as? StateError)?.isOutage ?? false), after.apply(.unfit("\(error)"), at: parts.clock()) else { throw error }
+                outcome = RolloutOutcome(.unfit("\(error)"), "\(error)")
             }
-            if next == .reverting { reason = message }
-            if next == .failed, let why = reason { message = message.map { "\(why); \($0)" } ?? why }
-            var followers: [NewDeployment] = []
-            if next == .succeeded, deployment.kind != "rollback" {
-                followers = try await untilAnswered { try await self.followers(of: deployment) }
-            }
-            let moved = try await untilAnswered {
-                try await parts.store.advanceDeployment(
-                    deployment.id, epoch: deployment.epoch, from: phase, to: next, message: message, logTail: tail,
-                    followers: followers)
-            }
-            guard moved else { throw LeaseLost() }
-            logger.info(
-                "deployment advanced",
-                metadata: ["deployment": "\(deployment.id)", "phase": "\(next)", "message": "\(message ?? "")"])
-            phase = next
-            bell.ring()
+            let before = progress.phase
+            guard progress.apply(outcome.event, at: parts.clock()) else { continue }
+            try await record(outcome, from: before, progress, of: deployment)
         }
+    }
+
+    private func record(_ outcome: RolloutOutcome, from before: RolloutPhase, _ progress: RolloutProgress, of deployment: Deployment) async throws {
+        var message = outcome.message
+        // What follows must not hide why it goes back.
+        if progress.phase.isTerminal, let ending = progress.ending, ending.reason != message { message = "\(ending.reason); \(message)" }
+        var followers: [NewDeployment] = []
+        if progress.phase == .succeeded, deployment.kind != "rollback" {
+            followers = try await untilAnswered { try await self.followers(of: deployment) }
+        }
+        let change = DeploymentChange(
+            from: before, to: progress.phase, rollout: String(decoding: try OCIJSON.encode(progress), as: UTF8.self), message: message,
+            logTail: outcome.lastLogLines.isEmpty ? nil : outcome.lastLogLines.joined(separator: "\n"), followers: followers)
+        let moved = try await untilAnswered {
+            try await parts.store.advanceDeployment(deployment.id, epoch: deployment.epoch, by: change)
+        }
+        guard moved else { throw LeaseLost() }
+        logger.info(
+            "deployment advanced",
+            metadata: ["deployment": "\(deployment.id)", "phase": "\(progress.phase)", "message": "\(message)"])
+        bell.ring()
+    }
+
+    /// Where a deployment is. One that a server before this version began has no schedule yet.
+    private func progress(of deployment: Deployment) async throws -> RolloutProgress {
+        if let text = deployment.rollout { return try OCIJSON.decode(RolloutProgress.self, from: Array(text.utf8)) }
+        guard deployment.phase != .queued else { return RolloutProgress() }
+        let ending = deployment.phase == .reverting ? RolloutProgress.Ending(.reverted, deployment.message ?? "") : nil
+        return RolloutProgress(phase: deployment.phase, schedule: try await schedule(of: deployment), since: parts.clock(), ending: ending)
+    }
+
+    private func schedule(of deployment: Deployment) async throws -> RolloutSchedule {
+        guard let order = try await order(for: deployment, withSecrets: false) else { throw Self.gone(deployment) }
+        let serving = try await previousOrder(of: deployment, withSecrets: false)?.service.replicas ?? 0
+        // What has been there before needs no trial.
+        var strategy = order.strategy
+        if deployment.kind == "rollback" {
+            if case .rolling = strategy {} else { strategy = .blueGreen(.init()) }
+        }
+        return RolloutSchedule(
+            strategy: strategy, wanted: order.service.replicas, serving: serving, isRouted: !order.host.isEmpty,
+            soak: deployment.kind == "rollback" ? 0 : try await soak(of: deployment))
+    }
+
+    private static func gone(_ deployment: Deployment) -> EngineError {
+        EngineError(.unknownStage, "the stage '\(deployment.stage)' is not in the release", hint: "push again")
+    }
+
+    /// Does what the task says, unless a person decides first.
+    private func perform(_ task: RolloutTask, _ deployment: Deployment, _ progress: RolloutProgress) async throws -> RolloutOutcome {
+        try await withThrowingTaskGroup(of: RolloutOutcome.self) { group in
+            group.addTask { try await work(on: task, deployment, progress) }
+            if progress.canGoBack || progress.phase == .queued || progress.phase == .preparing {
+                group.addTask { try await decision(about: deployment.id, progress) }
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw CancellationError() }
+            return first
+        }
+    }
+
+    private func work(on task: RolloutTask, _ deployment: Deployment, _ progress: RolloutProgress) async throws -> RolloutOutcome {
+        if task == .begin {
+            let schedule = try await untilAnswered { try await self.schedule(of: deployment) }
+            return RolloutOutcome(.begun(schedule), "\(schedule.strategy.name): \(schedule.wanted) × \(deployment.digest.short)")
+        }
+        guard let order = try await untilAnswered({ try await self.order(for: deployment, withSecrets: task.startsInstances) }) else {
+            throw Self.gone(deployment)
+        }
+        let reports = RolloutReports(engine: self, deployment: deployment)
+        let job = RolloutJob(
+            order: order, previous: try await untilAnswered { try await self.previousOrder(of: deployment, withSecrets: false) },
+            heldUntil: progress.heldUntil, mark: progress.mark,
+            wholePrevious: { try await self.untilAnswered { try await self.previousOrder(of: deployment, withSecrets: true) } },
+            report: { try await reports.save($0) })
+        let rollout = parts.rollout
+        return try await untilFree { try await rollout.perform(task, job) }
+    }
+
+    /// Waits until a person wants the deployment to end, or to go on.
+    private func decision(about id: Int64, _ progress: RolloutProgress) async throws -> RolloutOutcome {
+        while true {
+            let heard = bell.count
+            if let row = try await untilAnswered({ try await parts.store.deployment(id) }) {
+                if let reason = row.cancelReason { return RolloutOutcome(.cancelAsked(reason), reason) }
+                if progress.waitsForPerson, row.resumedWave == progress.wave, let actor = row.resumedBy {
+                    return RolloutOutcome(.waited(actor), "\(actor) let it go on")
+                }
+            }
+            await bell.wait(after: heard, atMost: .milliseconds(500))
+            try Task.checkCancellation()
+        }
+    }
+
+    /// The names of the targets that the deployment and the one before it use.
+    private func targets(of deployment: Deployment) async throws -> Set<String> {
+        var names: Set<String> = []
+        for order in [
+            try await order(for: deployment, withSecrets: false), try await previousOrder(of: deployment, withSecrets: false),
+        ] {
+            if let order { names.insert(order.target) }
+        }
+        return names
+    }
+
+    /// What a deployment takes the place of, as it is declared; nil when there is nothing.
+    private func previousOrder(of deployment: Deployment, withSecrets: Bool) async throws -> RolloutOrder? {
+        guard let id = deployment.previous, let previous = try await parts.store.deployment(id) else { return nil }
+        return try await order(for: previous, withSecrets: withSecrets)
+    }
+
+    private func soak(of deployment: Deployment) async throws -> Double {
+        guard let release = try await parts.store.release(deployment.release) else { return 0 }
+        return try Self.stages(of: release).first { $0.name == deployment.stage }?.soak ?? 0
     }
 
     /// What the target is asked for. Secrets are opened here, and are nowhere written down by us.
@@ -96,7 +218,8 @@ extension PipelineEngine {
         environment["SLIPWAY_STAGE"] = stage.name
         return RolloutOrder(
             deployment: deployment.name, project: deployment.project, pipeline: deployment.pipeline,
-            stage: deployment.stage, image: deployment.digest, service: service, environment: environment,
+            stage: deployment.stage, image: deployment.digest, service: service, target: stage.target,
+            strategy: stage.strategy ?? .blueGreen(.init()), environment: environment,
             host: stage.hostName(project: deployment.project),
             drainSeconds: stage.drain ?? 10, previous: deployment.previous.map(Deployment.name), number: deployment.id,
             epoch: deployment.epoch)
@@ -149,9 +272,36 @@ extension PipelineEngine {
     }
 }
 
-extension RolloutPhase {
-    /// Phases in which instances may be started, which needs their environment. The way back must not depend on it.
-    fileprivate var mayStartInstances: Bool { self == .queued || self == .starting || self == .warming }
+extension RolloutTask {
+    /// Whether it starts new instances, which needs their environment. The way back must not depend on it.
+    fileprivate var startsInstances: Bool {
+        if case .start = self { return true }
+        return false
+    }
+}
+
+/// How many there are.
+private final class Tally: Sendable {
+    private let count = Mutex(0)
+
+    var value: Int { count.withLock { $0 } }
+
+    func add(_ difference: Int) { count.withLock { $0 += difference } }
+}
+
+/// Writes down how the versions of a deployment compare.
+private struct RolloutReports: Sendable {
+    let engine: PipelineEngine
+    let deployment: Deployment
+
+    func save(_ report: RolloutReport) async throws {
+        let text = String(decoding: try OCIJSON.encode(report), as: UTF8.self)
+        let isOurs = try await engine.untilAnswered {
+            try await engine.parts.store.saveReport(deployment: deployment.id, epoch: deployment.epoch, text)
+        }
+        guard isOurs else { throw LeaseLost() }
+        engine.bell.ring()
+    }
 }
 
 extension StagePlan {

@@ -94,7 +94,7 @@ public struct PipelineEngine: Service {
 
         public init(
             dataFolder: FilePath, holder: String, isShared: Bool = false, works: Bool = true,
-            admission: @escaping @Sendable () async throws -> Void = {}, concurrentRuns: Int = 4, concurrentDeployments: Int = 4,
+            admission: @escaping @Sendable () async throws -> Void = {}, concurrentRuns: Int = 4, concurrentDeployments: Int = 64,
             leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
             registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, keepLogs: Double? = 90 * 86_400,
             stepNetwork: ContainerSpec.Network = .bridge,
@@ -160,13 +160,7 @@ public struct PipelineEngine: Service {
                         await cancelWhenGracefulShutdown { await loop("run worker \(number)") { try await workOnRun() } }
                     }
                 }
-                for number in 0..<settings.concurrentDeployments {
-                    group.addTask {
-                        await cancelWhenGracefulShutdown {
-                            await loop("deployment worker \(number)") { try await workOnDeployment() }
-                        }
-                    }
-                }
+                group.addTask { await cancelWhenGracefulShutdown { await deploy() } }
                 group.addTask { await cancelWhenGracefulShutdown { await carryMessages() } }
                 group.addTask { await cancelWhenGracefulShutdown { await listen() } }
                 group.addTask { await cancelWhenGracefulShutdown { await watchDisk() } }

@@ -53,11 +53,18 @@ struct KeySet: Sendable {
     static let health = KeySet("health", ["path", "interval", "timeout", "healthy", "grace"])
     static let stage = KeySet(
         "stage",
-        ["name", "target", "host", "after", "approval", "environment", "replicas", "drain", "strategy"],
+        ["name", "target", "host", "after", "approval", "environment", "replicas", "drain", "strategy", "soak"],
         required: ["name"], synonyms: ["env": "environment"], notYet: ["freeze"])
     static let approval = KeySet("approval", ["count", "from", "not_author", "expires"])
 
+    static let strategy = KeySet("strategy", ["blue_green", "rolling", "canary"])
+    static let blueGreen = KeySet("blue_green", ["preview", "pause"])
+    static let rolling = KeySet("rolling", ["max_surge", "max_unavailable", "ready"])
+    static let canary = KeySet("canary", ["weights", "every", "abort_if", "pin"])
+    static let abortIf = KeySet("abort_if", ["error_rate", "p99", "p50", "minimum"])
+
     static let all: [KeySet] = [
-        pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval,
+        pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval, strategy,
+        blueGreen, rolling, canary, abortIf,
     ]
 }

@@ -63,14 +63,20 @@ extension Reader {
             stage.environment = fields["environment"].map { environment($0, secrets: true) } ?? [:]
             stage.replicas = fields["replicas"].flatMap { integer($0, "replicas", 1...100) }
             stage.drain = fields["drain"].flatMap { duration($0, "drain", 0...3600) }
-            if let node = fields["strategy"] { strategy(node) }
+            stage.strategy = fields["strategy"].flatMap { strategy($0) }
+            if case .blueGreen(let options) = stage.strategy, let preview = options.preview, let node = fields["strategy"] {
+                if preview == stage.host || hosts.updateValue(stage.name, forKey: preview) != nil {
+                    report(node, "the host \(preview) is used twice", "give the preview a host of its own")
+                }
+            }
+            stage.soak = fields["soak"].flatMap { duration($0, "soak", 0...86400) }
             stages.append(stage)
         }
         graph.check(self)
         return stages
     }
 
-    private func host(_ node: Node) -> String? {
+    func host(_ node: Node) -> String? {
         guard let text = text(node, "host") else { return nil }
         guard Names.isHost(text) else {
             let lowered = text.lowercased()
@@ -81,18 +87,6 @@ extension Reader {
             return nil
         }
         return text
-    }
-
-    /// The one strategy of this version is also the default.
-    private func strategy(_ node: Node) {
-        if case .scalar(let scalar) = node, scalar.string == "blue_green" { return }
-        var name = ""
-        switch node {
-        case .scalar(let scalar): name = " '\(scalar.string.prefix(60))'"
-        case .mapping(let pairs): name = pairs.first?.key.scalar.map { " '\($0.string.prefix(60))'" } ?? ""
-        case .sequence, .alias: break
-        }
-        report(node, "strategy\(name) is not supported yet in this version", "write blue_green, or remove the key")
     }
 
     private func approval(_ node: Node) -> ApprovalPlan? {

@@ -17,6 +17,7 @@ enum Migrations {
         Migration(number: 3, name: "outbox-reconciliation", script: outbox),
         Migration(number: 4, name: "several-servers", script: servers),
         Migration(number: 5, name: "indexes-of-lists", script: lists),
+        Migration(number: 6, name: "rollouts", script: rollouts),
     ]
 
     /// Holds back whoever else makes or fills the tables at the same moment, for the length of a transaction.
@@ -208,5 +209,14 @@ enum Migrations {
         CREATE INDEX deploymentLive ON deployment(project, pipeline, stage, id) WHERE phase = 'succeeded';
         CREATE INDEX outboxOpen ON outboxMessage(id) WHERE state IN ('waiting', 'dead');
         CREATE INDEX outboxOpenOfProject ON outboxMessage(project, id) WHERE state IN ('waiting', 'dead');
+        """
+
+    private static let rollouts: StaticString = """
+        ALTER TABLE deployment ADD COLUMN ended TEXT;
+        ALTER TABLE deployment ADD COLUMN rollout TEXT;
+        ALTER TABLE deployment ADD COLUMN report TEXT;
+        ALTER TABLE deployment ADD COLUMN cancelReason TEXT;
+        ALTER TABLE deployment ADD COLUMN resumedWave BIGINT;
+        ALTER TABLE deployment ADD COLUMN resumedBy TEXT;
         """
 }

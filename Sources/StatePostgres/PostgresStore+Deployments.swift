@@ -136,26 +136,62 @@ extension PostgresStore {
         ).changed > 0
     }
 
-    public func advanceDeployment(
-        _ id: Int64, epoch: Int64, from: RolloutPhase, to: RolloutPhase, message: String?, logTail: String?,
-        followers: [NewDeployment]
-    ) async throws -> Bool {
-        let end: Statement = to.isTerminal ? "finishedAt = \(Statement.now), leaseExpiresAt = 0" : "finishedAt = NULL"
+    public func advanceDeployment(_ id: Int64, epoch: Int64, by change: DeploymentChange) async throws -> Bool {
+        let end: Statement = change.to.isTerminal ? "finishedAt = \(Statement.now), leaseExpiresAt = 0" : "finishedAt = NULL"
         return try await write { session in
             let moved: Deployment? = try session.run(
                 """
-                UPDATE deployment SET phase = \(to), message = coalesce(\(message), message),
-                    logTail = coalesce(\(logTail), logTail), \(end)
-                WHERE id = \(id) AND epoch = \(epoch) AND phase = \(from) RETURNING *
+                UPDATE deployment SET phase = \(change.stored.phase), ended = \(change.stored.ended?.rawValue), rollout = \(change.rollout),
+                    message = coalesce(\(change.message), message), logTail = coalesce(\(change.logTail), logTail), \(end)
+                WHERE id = \(id) AND epoch = \(epoch) AND phase = \(change.from) RETURNING *
                 """
             ).record()
             guard let deployment = moved else { return false }
             try session.recordEvent(
-                project: deployment.project, deployment: id, actor: "slipway", state: to.rawValue, message: message ?? "")
-            if to.isTerminal { try session.tell(deployment: id) }
-            for follower in followers { _ = try Self.insert(follower, release: deployment.release, session) }
+                project: deployment.project, deployment: id, actor: "slipway", state: change.to.rawValue, message: change.message ?? "")
+            if change.to.isTerminal { try session.tell(deployment: id) }
+            for follower in change.followers { _ = try Self.insert(follower, release: deployment.release, session) }
             // The stage is free for the next.
-            if to.isTerminal { try session.announce() }
+            if change.to.isTerminal { try session.announce() }
+            return true
+        }
+    }
+
+    public func saveReport(deployment id: Int64, epoch: Int64, _ report: String) async throws -> Bool {
+        try await run("UPDATE deployment SET report = \(report) WHERE id = \(id) AND epoch = \(epoch) AND finishedAt IS NULL").changed > 0
+    }
+
+    public func requestCancel(deployment id: Int64, actor: String, reason: String) async throws -> Bool {
+        try await write { session in
+            let asked: Deployment? = try session.run(
+                """
+                UPDATE deployment SET cancelReason = coalesce(cancelReason, \(reason)),
+                    ended = CASE WHEN startedAt IS NULL THEN 'cancelled' END,
+                    message = CASE WHEN startedAt IS NULL THEN \(reason) ELSE message END,
+                    finishedAt = CASE WHEN startedAt IS NULL THEN \(Statement.now) END,
+                    phase = CASE WHEN startedAt IS NULL THEN 'failed' ELSE phase END
+                WHERE id = \(id) AND finishedAt IS NULL RETURNING *
+                """
+            ).record()
+            guard let deployment = asked else { return false }
+            try session.recordEvent(
+                project: deployment.project, deployment: id, actor: actor,
+                state: deployment.finishedAt == nil ? nil : RolloutPhase.cancelled.rawValue, message: reason)
+            if deployment.finishedAt != nil { try session.tell(deployment: id) }
+            try session.announce()
+            return true
+        }
+    }
+
+    public func resume(deployment id: Int64, wave: Int, actor: String) async throws -> Bool {
+        try await write { session in
+            let resumed: Deployment? = try session.run(
+                "UPDATE deployment SET resumedWave = \(wave), resumedBy = \(actor) WHERE id = \(id) AND finishedAt IS NULL RETURNING *"
+            ).record()
+            guard let deployment = resumed else { return false }
+            try session.recordEvent(
+                project: deployment.project, deployment: id, actor: actor, state: nil, message: "lets the deployment go on")
+            try session.announce()
             return true
         }
     }

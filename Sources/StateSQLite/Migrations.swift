@@ -60,6 +60,17 @@ enum Migrations {
                     CREATE INDEX outboxOpenOfProject ON outboxMessage(project, id) WHERE state IN ('waiting', 'dead');
                     """)
         }
+        migrator.registerMigration("0008-rollouts") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE deployment ADD COLUMN ended TEXT;
+                    ALTER TABLE deployment ADD COLUMN rollout TEXT;
+                    ALTER TABLE deployment ADD COLUMN report TEXT;
+                    ALTER TABLE deployment ADD COLUMN cancelReason TEXT;
+                    ALTER TABLE deployment ADD COLUMN resumedWave INTEGER;
+                    ALTER TABLE deployment ADD COLUMN resumedBy TEXT;
+                    """)
+        }
         return migrator
     }
 

@@ -143,34 +143,77 @@ extension SQLiteStore {
         }
     }
 
-    public func advanceDeployment(
-        _ id: Int64, epoch: Int64, from: RolloutPhase, to: RolloutPhase, message: String?, logTail: String?,
-        followers: [NewDeployment]
-    ) async throws -> Bool {
+    public func advanceDeployment(_ id: Int64, epoch: Int64, by change: DeploymentChange) async throws -> Bool {
         let now = clock()
         return try await write { db in
             guard
                 let deployment = try Deployment.fetchOne(
                     db,
                     sql: """
-                        UPDATE deployment SET phase = :to, message = coalesce(:message, message),
+                        UPDATE deployment SET phase = :to, ended = :ended, rollout = :rollout, message = coalesce(:message, message),
                             logTail = coalesce(:tail, logTail),
                             finishedAt = CASE WHEN :terminal THEN :now ELSE NULL END,
                             leaseExpiresAt = CASE WHEN :terminal THEN 0 ELSE leaseExpiresAt END
                         WHERE id = :id AND epoch = :epoch AND phase = :from RETURNING *
                         """,
                     arguments: [
-                        "to": to.rawValue, "message": message, "tail": logTail, "terminal": to.isTerminal, "now": now,
-                        "id": id, "epoch": epoch, "from": from.rawValue,
+                        "to": change.stored.phase.rawValue, "ended": change.stored.ended?.rawValue, "rollout": change.rollout,
+                        "message": change.message, "tail": change.logTail, "terminal": change.to.isTerminal, "now": now,
+                        "id": id, "epoch": epoch, "from": change.from.rawValue,
                     ])
             else { return false }
             try recordEvent(
                 db, at: now, project: deployment.project, deployment: id, actor: "slipway",
-                state: to.rawValue, message: message ?? "")
-            if to.isTerminal { try announce(db, deployment: id) }
-            for follower in followers {
+                state: change.to.rawValue, message: change.message ?? "")
+            if change.to.isTerminal { try announce(db, deployment: id) }
+            for follower in change.followers {
                 _ = try Self.insert(follower, release: deployment.release, now: now, db)
             }
+            return true
+        }
+    }
+
+    public func saveReport(deployment id: Int64, epoch: Int64, _ report: String) async throws -> Bool {
+        try await write { db in
+            try db.execute(
+                sql: "UPDATE deployment SET report = ? WHERE id = ? AND epoch = ? AND finishedAt IS NULL", arguments: [report, id, epoch])
+            return db.changesCount > 0
+        }
+    }
+
+    public func requestCancel(deployment id: Int64, actor: String, reason: String) async throws -> Bool {
+        let now = clock()
+        return try await write { db in
+            guard
+                let deployment = try Deployment.fetchOne(
+                    db,
+                    sql: """
+                        UPDATE deployment SET cancelReason = coalesce(cancelReason, :reason),
+                            ended = CASE WHEN startedAt IS NULL THEN 'cancelled' END,
+                            message = CASE WHEN startedAt IS NULL THEN :reason ELSE message END,
+                            finishedAt = CASE WHEN startedAt IS NULL THEN :now END,
+                            phase = CASE WHEN startedAt IS NULL THEN 'failed' ELSE phase END
+                        WHERE id = :id AND finishedAt IS NULL RETURNING *
+                        """, arguments: ["reason": reason, "now": now, "id": id])
+            else { return false }
+            try recordEvent(
+                db, at: now, project: deployment.project, deployment: id, actor: actor,
+                state: deployment.finishedAt == nil ? nil : RolloutPhase.cancelled.rawValue, message: reason)
+            if deployment.finishedAt != nil { try announce(db, deployment: id) }
+            return true
+        }
+    }
+
+    public func resume(deployment id: Int64, wave: Int, actor: String) async throws -> Bool {
+        let now = clock()
+        return try await write { db in
+            guard
+                let deployment = try Deployment.fetchOne(
+                    db, sql: "UPDATE deployment SET resumedWave = ?, resumedBy = ? WHERE id = ? AND finishedAt IS NULL RETURNING *",
+                    arguments: [wave, actor, id])
+            else { return false }
+            try recordEvent(
+                db, at: now, project: deployment.project, deployment: id, actor: actor, state: nil, message: "lets the deployment go on")
             return true
         }
     }

@@ -67,7 +67,7 @@ public struct Announcement: Codable, Hashable, Sendable {
         switch deployment.phase {
         case .awaitingApproval: event = .deploymentAwaitingApproval
         case .succeeded: event = .deploymentSucceeded
-        case .failed: event = .deploymentFailed
+        case .failed, .reverted, .cancelled: event = .deploymentFailed
         default: return nil
         }
         at = deployment.finishedAt ?? deployment.startedAt ?? deployment.createdAt
@@ -78,7 +78,7 @@ public struct Announcement: Codable, Hashable, Sendable {
         author = release.author
         message = release.message
         state = deployment.phase.rawValue
-        error = deployment.phase == .failed ? deployment.message : nil
+        error = event == .deploymentFailed ? deployment.message : nil
         digest = deployment.digest
         if let start = deployment.startedAt, let end = deployment.finishedAt { duration = end - start }
         self.deployment = deployment.id

@@ -266,7 +266,9 @@ public struct Deployment: Codable, Hashable, Sendable {
     public var stage: String
     public var release: Int64
     public var digest: Digest
-    public var phase: RolloutPhase
+    /// As the store has it: ends that servers before this version do not know are `failed` there.
+    var storedPhase: RolloutPhase
+    var ended: RolloutPhase?
     /// The deployment whose instances this one replaces, fixed when it begins.
     public var previous: Int64?
     public var message: String?
@@ -283,6 +285,23 @@ public struct Deployment: Codable, Hashable, Sendable {
     public var createdAt: Double
     public var startedAt: Double?
     public var finishedAt: Double?
+    /// A `RolloutProgress` as JSON; nil until it begins.
+    public var rollout: String?
+    /// A `RolloutReport` as JSON; nil when versions were not compared.
+    public var report: String?
+    /// Why somebody wants it to end; nil when nobody does.
+    public var cancelReason: String?
+    /// The wave of the rollout that somebody let go on, and who.
+    public var resumedWave: Int?
+    public var resumedBy: String?
+
+    public var phase: RolloutPhase { ended ?? storedPhase }
+
+    enum CodingKeys: String, CodingKey {
+        case storedPhase = "phase"
+        case id, project, pipeline, stage, release, digest, ended, previous, message, logTail, kind, requestedBy, approvalsNeeded, expiresAt
+        case epoch, holder, leaseExpiresAt, createdAt, startedAt, finishedAt, rollout, report, cancelReason, resumedWave, resumedBy
+    }
 
     /// The deployment's name on targets.
     public var name: String { Self.name(ofID: id) }
@@ -291,6 +310,39 @@ public struct Deployment: Codable, Hashable, Sendable {
 
     /// The id of the deployment with this name; nil when no deployment can have it.
     public static func id(ofName name: String) -> Int64? { name.hasPrefix("d") ? Int64(name.dropFirst()) : nil }
+}
+
+/// One step of a claimed deployment, see `RolloutProgress`.
+public struct DeploymentChange: Sendable {
+    public var from: RolloutPhase
+    public var to: RolloutPhase
+    /// The state after it, as JSON.
+    public var rollout: String
+    /// One sentence for people.
+    public var message: String?
+    /// The last lines of an instance that failed.
+    public var logTail: String?
+    /// The deployments to the next stages, created with it.
+    public var followers: [NewDeployment]
+
+    public init(
+        from: RolloutPhase, to: RolloutPhase, rollout: String = "{}", message: String? = nil, logTail: String? = nil,
+        followers: [NewDeployment] = []
+    ) {
+        self.from = from
+        self.to = to
+        self.rollout = rollout
+        self.message = message
+        self.logTail = logTail
+        self.followers = followers
+    }
+
+    /// What servers before this version can read of the phase it ends in, and the rest of it.
+    public var stored: (phase: RolloutPhase, ended: RolloutPhase?) { Self.stored(to) }
+
+    public static func stored(_ phase: RolloutPhase) -> (phase: RolloutPhase, ended: RolloutPhase?) {
+        phase == .reverted || phase == .cancelled ? (.failed, phase) : (phase, nil)
+    }
 }
 
 /// A deployment about to be created.

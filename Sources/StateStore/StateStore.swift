@@ -102,11 +102,14 @@ public protocol StateStore: Sendable {
     /// Claims a deployment that may go on; at most one of a stage is under way at a time.
     func claimDeployment(holder: String, leaseSeconds: Double) async throws -> Deployment?
     func renewDeployment(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
-    /// Moves a claimed deployment on. With `followers`: creates the deployments to the next stages in the same transaction.
-    func advanceDeployment(
-        _ id: Int64, epoch: Int64, from: RolloutPhase, to: RolloutPhase, message: String?, logTail: String?,
-        followers: [NewDeployment]
-    ) async throws -> Bool
+    /// Moves a claimed deployment on; with what follows from it, in the same transaction.
+    func advanceDeployment(_ id: Int64, epoch: Int64, by change: DeploymentChange) async throws -> Bool
+    /// Keeps how the versions of a claimed deployment compare: a `RolloutReport` as JSON.
+    func saveReport(deployment: Int64, epoch: Int64, _ report: String) async throws -> Bool
+    /// Asks for a deployment to be ended; one that has not begun ends at once. False when it is over already.
+    func requestCancel(deployment: Int64, actor: String, reason: String) async throws -> Bool
+    /// Lets a deployment go on that waits for a person in this wave. False when it is over already.
+    func resume(deployment: Int64, wave: Int, actor: String) async throws -> Bool
     /// Records a yes or no. Enough of them move the deployment to `queued`; one no ends it.
     func decide(deployment: Int64, actor: String, approved: Bool, comment: String?) async throws -> DecisionOutcome
     func approvals(of deployment: Int64) async throws -> [Approval]

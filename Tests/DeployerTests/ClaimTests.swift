@@ -13,29 +13,36 @@ struct ClaimTests {
     let probe = FakeProbe()
     let clock = JumpClock()
 
-    var rollout: Rollout { Rollout(target: target, router: router, probe: probe, clock: clock) }
-
-    func carryOut(_ order: RolloutOrder) async throws {
-        try await rollout.admit(order.claim)
-        var phase = RolloutPhase.queued
-        while !phase.isTerminal { phase = try await rollout.advance(order, from: phase).next }
-        #expect(phase == .succeeded)
+    var rollout: Rollout {
+        let clock = clock
+        return Rollout(targets: ["local": target], router: router, probe: probe, clock: clock, now: { clock.seconds })
     }
 
-    @Test(arguments: [RolloutPhase.starting, .switching, .confirming, .draining, .retiring, .reverting])
-    func anOldHolderNeitherChangesAnythingNorTurnsBack(phase: RolloutPhase) async throws {
+    func carryOut(_ order: RolloutOrder, previous: RolloutOrder? = nil) async throws {
+        try await rollout.admit(order.claim, on: ["local"])
+        var progress = RolloutProgress.begun(order, previous: previous)
+        while !progress.phase.isTerminal { _ = try await rollout.step(&progress, order, previous: previous) }
+        #expect(progress.phase == .succeeded)
+    }
+
+    private static let shape = RolloutShape(started: 2, kept: 0, share: 1000)
+
+    @Test(arguments: [RolloutTask.start(instances: 2), .route(shape), .confirm(shape), .drain(shape), .retire(kept: 0), .revert])
+    func anOldHolderNeitherChangesAnythingNorTurnsBack(task: RolloutTask) async throws {
+        let one = order("one")
         var old = order("two", previous: "one")
-        try await carryOut(order("one"))
-        try await rollout.admit(old.claim)
-        for phase in [RolloutPhase.starting, .warming, .switching, .confirming] { _ = try await rollout.advance(old, from: phase) }
+        try await carryOut(one)
+        try await rollout.admit(old.claim, on: ["local"])
+        var progress = RolloutProgress.begun(old, previous: one)
+        while progress.phase != .draining { _ = try await rollout.step(&progress, old, previous: one) }
         old.epoch = 1
         var new = old
         new.epoch = 2
-        try await rollout.admit(new.claim)
+        try await rollout.admit(new.claim, on: ["local"])
         try await router.fence(new.routeKey, by: new.fence)
         let before = (router.state.withLock { $0.generation }, target.state.withLock { $0.starts + $0.stops })
         do {
-            _ = try await rollout.advance(old, from: phase)
+            _ = try await rollout.perform(task, RolloutJob(order: old, previous: one))
             Issue.record("it was let do it")
         } catch let error as DeployerError {
             #expect(error.code == .staleHolder)
@@ -51,10 +58,10 @@ struct ClaimTests {
             let declared = Mutex([one])
             let clock = clock
             let supervisor = Supervisor(
-                target: target, router: router, probe: probe, stateFile: folder.appending("restarts.json"), clock: clock,
+                targets: ["local": target], router: router, probe: probe, stateFile: folder.appending("restarts.json"), clock: clock,
                 now: { 1_000_000 + clock.seconds }, logger: Logger(label: "test"), declared: { declared.withLock { $0 } })
             // It slept since it was told of the first one, and has not heard of the second.
-            try await carryOut(two)
+            try await carryOut(two, previous: one)
             try await router.forget(deployment: "two")
             #expect(try await supervisor.tick().isEmpty)
             #expect(target.running("one") == 0)

@@ -179,17 +179,27 @@ final class FakeRouter: Router {
 /// Answers 200, except for addresses told otherwise.
 final class FakeProbe: HTTPProbe {
     let bad = Mutex<Set<String>>([])
+    /// These answer well every second time.
+    let flapping = Mutex<Set<String>>([])
+    private let asked = Mutex(0)
 
     func get(_ question: ProbeQuestion) async throws -> ProbeAnswer {
-        ProbeAnswer(status: bad.withLock { $0.contains(question.address) } ? 500 : 200)
+        let isOdd = asked.withLock { count in
+            count += 1
+            return count % 2 == 1
+        }
+        let flaps = isOdd && flapping.withLock { $0.contains(question.address) }
+        return ProbeAnswer(status: flaps || bad.withLock { $0.contains(question.address) } ? 500 : 200)
     }
 }
 
-func order(_ deployment: String, previous: String? = nil, replicas: Int = 2) -> RolloutOrder {
+func order(
+    _ deployment: String, previous: String? = nil, replicas: Int = 2, strategy: RolloutStrategy = .blueGreen(.init())
+) -> RolloutOrder {
     RolloutOrder(
         deployment: deployment, project: "shop", pipeline: "web", stage: "prod", image: Digest.sha256(Array(deployment.utf8)),
         service: ServiceDefinition(port: 8080, health: HealthCheck(path: "/healthz", grace: 20), replicas: replicas),
-        host: "shop.localhost", drainSeconds: 5, previous: previous)
+        strategy: strategy, host: "shop.localhost", drainSeconds: 5, previous: previous)
 }
 
 extension RouteFence {
@@ -201,4 +211,31 @@ extension Router {
     func refresh(_ route: Route) async throws -> RouterGeneration? { try await refresh(route, by: .lowest) }
     func remove(key: String) async throws { try await remove(key: key, by: .lowest) }
     func currentUpstreams(key: String) async throws -> [Upstream] { try await currentRoute(key: key)?.upstreams ?? [] }
+}
+
+extension Rollout {
+    /// One task of a state, and the state after it.
+    func step(
+        _ progress: inout RolloutProgress, _ order: RolloutOrder, previous: RolloutOrder? = nil, at now: Double = 0,
+        wholePrevious: (@Sendable () async throws -> RolloutOrder?)? = nil
+    ) async throws -> RolloutOutcome {
+        guard let task = progress.task else { throw Broken() }
+        let job = RolloutJob(
+            order: order, previous: previous, heldUntil: progress.heldUntil, mark: progress.mark, wholePrevious: wholePrevious)
+        let outcome = try await perform(task, job)
+        progress.apply(outcome.event, at: now)
+        return outcome
+    }
+}
+
+extension RolloutProgress {
+    /// One that has just begun.
+    static func begun(_ order: RolloutOrder, previous: RolloutOrder? = nil, soak: Double = 0) -> RolloutProgress {
+        var progress = RolloutProgress()
+        progress.apply(
+            .begun(
+                RolloutSchedule(
+                    strategy: order.strategy, wanted: order.service.replicas, serving: previous?.service.replicas ?? 0, soak: soak)), at: 0)
+        return progress
+    }
 }

@@ -58,7 +58,8 @@ import Testing
             let port = try freePort()
             let router = try NginxRouter(
                 folder: folder.appending("router"), settings: NginxSettings(listenPort: port), probe: testProbe)
-            let rollout = Rollout(target: target, router: router, probe: testProbe, stopGrace: .seconds(1))
+            let rollout = Rollout(
+                targets: ["local": target], router: router, probe: testProbe, now: { Date().timeIntervalSince1970 }, stopGrace: .seconds(1))
             let outcome: Result<Void, any Error>
             do { outcome = .success(try await scenario(rollout, target, runtime, port)) } catch { outcome = .failure(error) }
             for name in ["d1", "d2", "d3"] { try await target.stop(deployment: name, grace: .zero, by: nil) }
@@ -73,7 +74,7 @@ import Testing
     private func scenario(_ rollout: Rollout, _ target: HostTarget, _ runtime: ContainerRuntime, _ port: Int) async throws {
         let serve = ["httpd", "-f", "-p", "8080", "-h", "/www"]
         let first = order("d1", previous: nil, command: serve)
-        #expect(try await carryOut(rollout, first).next == .succeeded)
+        #expect(try await carryOut(rollout, first) == .succeeded)
         #expect(try await answer(port) == "one")
         let pids = try await runtime.list().compactMap(\.pid)
         let pid = try #require(pids.first)
@@ -84,8 +85,8 @@ import Testing
         #expect(try await target.observe(deployment: "d1").count == 2)
 
         async let load = NginxRouterTests().load(port, keepAlive: true, seconds: 12, path: "/index.html")
-        let second = try await carryOut(rollout, order("d2", previous: "d1", command: serve))
-        #expect(second.next == .succeeded, "\(second.message) \(second.lastLogLines)")
+        let second = order("d2", previous: "d1", command: serve)
+        #expect(try await carryOut(rollout, second, previous: first) == .succeeded)
         #expect(try await answer(port) == "two")
         #expect(try await target.observe(deployment: "d1").isEmpty)
         let result = try await load
@@ -94,25 +95,24 @@ import Testing
 
         // A release that ends at once: the old one keeps serving, its last words are told.
         let bad = order("d3", previous: "d2", command: ["sh", "-c", "echo cannot read the price list >&2; exit 7"])
-        try await rollout.admit(bad.claim)
-        _ = try await rollout.advance(bad, from: .starting)
-        let step = try await rollout.advance(bad, from: .warming)
-        #expect(step.next == .reverting)
-        #expect(step.message.hasSuffix("exited with code 7"))
-        #expect(step.lastLogLines == ["cannot read the price list"])
-        #expect(try await rollout.advance(bad, from: .reverting).next == .failed)
+        try await rollout.admit(bad.claim, on: ["local"])
+        var progress = RolloutProgress.begun(bad, previous: second)
+        while progress.phase != .warming { _ = try await rollout.step(&progress, bad, previous: second) }
+        let outcome = try await rollout.step(&progress, bad, previous: second)
+        #expect(outcome.message.hasSuffix("exited with code 7"))
+        #expect(outcome.lastLogLines == ["cannot read the price list"])
+        _ = try await rollout.step(&progress, bad, previous: second)
+        #expect(progress.phase == .reverted)
         #expect(try await answer(port) == "two")
         #expect(try await target.observe(deployment: "d3").isEmpty)
     }
 
-    private func carryOut(_ rollout: Rollout, _ order: RolloutOrder) async throws -> RolloutStep {
-        try await rollout.admit(order.claim)
-        var step = RolloutStep(next: .queued, message: "")
-        while !step.next.isTerminal {
-            step = try await rollout.advance(order, from: step.next)
-            if step.next == .reverting { print(step) }
-        }
-        return step
+    private func carryOut(_ rollout: Rollout, _ order: RolloutOrder, previous: RolloutOrder? = nil) async throws -> RolloutPhase {
+        try await rollout.admit(order.claim, on: ["local"])
+        var progress = RolloutProgress.begun(order, previous: previous)
+        while !progress.phase.isTerminal { _ = try await rollout.step(&progress, order, previous: previous) }
+        #expect(progress.ending == nil)
+        return progress.phase
     }
 
     private func answer(_ port: Int) async throws -> String {

@@ -10,137 +10,279 @@ struct RolloutTests {
     let probe = FakeProbe()
     let clock = JumpClock()
 
-    var rollout: Rollout { Rollout(target: target, router: router, probe: probe, clock: clock) }
-
-    /// Advances to the end; every phase runs twice, as after a crash before its outcome was committed.
-    func carryOut(_ order: RolloutOrder, twice: Bool = true) async throws -> [RolloutStep] {
-        var steps: [RolloutStep] = []
-        var phase = RolloutPhase.queued
-        while !phase.isTerminal {
-            if twice { _ = try await rollout.advance(order, from: phase) }
-            let step = try await rollout.advance(order, from: phase)
-            steps.append(step)
-            phase = step.next
-        }
-        return steps
+    var rollout: Rollout {
+        let clock = clock
+        return Rollout(targets: ["local": target], router: router, probe: probe, clock: clock, now: { clock.seconds })
     }
 
-    @Test(arguments: [false, true]) func succeeds(twice: Bool) async throws {
-        let first = try await carryOut(order("one"), twice: twice)
+    /// Carries it out to the end; every task is done twice, as after a crash before its outcome was recorded.
+    @discardableResult
+    func carryOut(
+        _ order: RolloutOrder, previous: RolloutOrder? = nil, soak: Double = 0, twice: Bool = true,
+        each: (RolloutProgress) async throws -> Void = { _ in }
+    ) async throws -> [RolloutPhase] {
+        var progress = RolloutProgress.begun(order, previous: previous, soak: soak)
+        var phases = [progress.phase]
+        while !progress.phase.isTerminal {
+            if progress.waitsForPerson {
+                progress.apply(.waited("ann"), at: clock.seconds)
+                continue
+            }
+            if twice {
+                var again = progress
+                _ = try await rollout.step(&again, order, previous: previous, at: clock.seconds)
+            }
+            _ = try await rollout.step(&progress, order, previous: previous, at: clock.seconds)
+            try await each(progress)
+            phases.append(progress.phase)
+            try #require(phases.count < 200)
+        }
+        return phases
+    }
+
+    /// Carries out until a phase is reached.
+    func begin(_ order: RolloutOrder, previous: RolloutOrder? = nil, until phase: RolloutPhase) async throws -> RolloutProgress {
+        var progress = RolloutProgress.begun(order, previous: previous)
+        while progress.phase != phase {
+            try #require(!progress.phase.isTerminal)
+            _ = try await rollout.step(&progress, order, previous: previous, at: clock.seconds)
+        }
+        return progress
+    }
+
+    var route: Route? { get async throws { try await router.currentRoute(key: "shop/web/prod") } }
+
+    @Test(arguments: [false, true]) func blueGreen(twice: Bool) async throws {
+        let one = order("one")
         #expect(
-            first.map(\.next) == [.starting, .warming, .switching, .confirming, .draining, .retiring, .succeeded])
+            try await carryOut(one, twice: twice)
+                == [.preparing, .starting, .warming, .switching, .confirming, .succeeded])
         #expect(target.running("one") == 2)
-        let steps = try await carryOut(order("two", previous: "one"), twice: twice)
-        #expect(steps.last?.next == .succeeded)
-        #expect(target.running("one") == 0)
-        #expect(target.running("two") == 2)
+        #expect(
+            try await carryOut(order("two", previous: "one"), previous: one, soak: 10, twice: twice)
+                == [.preparing, .starting, .warming, .switching, .confirming, .soaking, .draining, .retiring, .succeeded])
+        #expect(target.running("one") == 0 && target.running("two") == 2)
         #expect(target.state.withLock { $0.starts.count } == 4)
-        let route = try await router.currentRoute(key: "shop/web/prod")
-        #expect(route?.deployment == "two")
-        #expect(route?.upstreams.map(\.port) == [8080, 8080])
+        let route = try await route
+        #expect(route?.deployment == "two" && route?.previous == nil && route?.upstreams.map(\.port) == [8080, 8080])
+    }
+
+    @Test func aPreviewIsReachedBeforeTheSwitch() async throws {
+        let one = order("one")
+        try await carryOut(one)
+        let options = RolloutStrategy.BlueGreen(preview: "next.shop.localhost", pause: .manual)
+        let two = order("two", previous: "one", strategy: .blueGreen(options))
+        let progress = try await begin(two, previous: one, until: .pausing)
+        #expect(progress.waitsForPerson && progress.share == 0)
+        let route = try await route
+        #expect(route?.preview == "next.shop.localhost" && route?.deployment == "two")
+        #expect(route?.previous?.share == 1000 && route?.previous?.deployment == "one" && route?.previous?.upstreams.count == 2)
+        try await carryOut(two, previous: one)
+        #expect(try await self.route?.preview == nil)
+        #expect(target.running("one") == 0)
+    }
+
+    @Test func theContainersOfACanaryServeInTheEnd() async throws {
+        let one = order("one", replicas: 4)
+        try await carryOut(one)
+        let two = order(
+            "two", previous: "one", replicas: 4, strategy: .canary(.init(weights: [50, 250, 500], hold: .seconds(60), pin: true)))
+        var seen: [Int] = []
+        var canary: String?
+        let phases = try await carryOut(two, previous: one) { progress in
+            guard progress.phase == .pausing else { return }
+            let route = try await self.route
+            seen.append(1000 - (route?.previous?.share ?? 0))
+            #expect(route?.pins == true && route?.previous?.upstreams.count == 4)
+            #expect(target.running("two") == [1, 1, 2][seen.count - 1])
+            canary = canary ?? route?.upstreams.first?.address
+            #expect(route?.upstreams.first?.address == canary)
+        }
+        #expect(seen == [50, 250, 500])
+        #expect(phases.count { $0 == .pausing } == 3 && phases.last == .succeeded)
+        // Each pause lasts as long as was asked for.
+        #expect((180...190).contains(clock.seconds))
+        #expect(try await route?.upstreams.first?.address == canary)
+        #expect(target.state.withLock { $0.starts.count { $0.contains("shop-prod") } } == 8)
+    }
+
+    @Test(arguments: [(1, 0), (0, 1), (2, 1), (1, 3)]) func rolling(surge: Int, unavailable: Int) async throws {
+        let one = order("one", replicas: 4)
+        try await carryOut(one)
+        let two = order(
+            "two", previous: "one", replicas: 4, strategy: .rolling(.init(maxSurge: surge, maxUnavailable: unavailable, ready: 3)))
+        let phases = try await carryOut(two, previous: one) { _ in
+            let route = try await self.route
+            let serving = (route?.upstreams.count ?? 0) + (route?.previous?.upstreams.count ?? 0)
+            #expect(serving >= max(1, 4 - unavailable))
+            #expect(target.running("one") + target.running("two") <= 4 + surge)
+        }
+        #expect(phases.last == .succeeded)
+        #expect(target.running("one") == 0 && target.running("two") == 4)
+    }
+
+    @Test func aRollingUpdateThatFailsBringsTheOldOnesBack() async throws {
+        let one = order("one", replicas: 3)
+        try await carryOut(one)
+        let two = order("two", previous: "one", replicas: 3, strategy: .rolling(.init()))
+        var progress = RolloutProgress.begun(two, previous: one)
+        while progress.wave < 2 { _ = try await rollout.step(&progress, two, previous: one, at: clock.seconds) }
+        #expect(target.running("one") == 1 && target.running("two") == 2)
+        target.end(two.instances[1].id, code: 1)
+        while !progress.phase.isTerminal { _ = try await rollout.step(&progress, two, previous: one, at: clock.seconds) }
+        #expect(progress.phase == .reverted && progress.ending?.reason.contains("exited with code 1") == true)
+        #expect(target.running("one") == 3 && target.running("two") == 0)
+        let route = try await route
+        #expect(route?.deployment == "one" && route?.upstreams.count == 3 && route?.previous == nil)
     }
 
     @Test func theOldOnesKeepServingWhenAnInstanceEnds() async throws {
-        _ = try await carryOut(order("one"))
-        let before = try await router.currentRoute(key: "shop/web/prod")
-        let next = order("two", previous: "one")
-        _ = try await rollout.advance(next, from: .starting)
-        let id = next.instances[1].id
+        let one = order("one")
+        try await carryOut(one)
+        let before = try await route
+        let two = order("two", previous: "one")
+        var progress = try await begin(two, previous: one, until: .warming)
+        let id = two.instances[1].id
         target.end(id, code: 3)
-        let step = try await rollout.advance(next, from: .warming)
-        #expect(step.next == .reverting)
-        #expect(step.message == "instance \(id) exited with code 3")
-        #expect(step.lastLogLines == ["last words of \(id)"])
-        #expect(try await rollout.advance(next, from: .reverting).next == .failed)
-        #expect(try await router.currentRoute(key: "shop/web/prod") == before)
+        let outcome = try await rollout.step(&progress, two, previous: one)
+        #expect(outcome.event == .unfit("instance \(id) exited with code 3"))
+        #expect(outcome.lastLogLines == ["last words of \(id)"])
+        #expect(progress.phase == .reverting)
+        _ = try await rollout.step(&progress, two, previous: one)
+        #expect(progress.phase == .reverted)
+        #expect(try await route == before)
         #expect(target.running("one") == 2)
         #expect(try await target.observe(deployment: "two").isEmpty)
     }
 
+    @Test(arguments: ["ends", "stops answering", "flaps"]) func aCanaryThatGoesBadIsTakenBack(_ how: String) async throws {
+        let one = order("one")
+        try await carryOut(one)
+        let two = order("two", previous: "one", strategy: .canary(.init(weights: [500], hold: .seconds(600))))
+        var progress = try await begin(two, previous: one, until: .pausing)
+        let address = try #require(try await route?.upstreams.first?.address)
+        switch how {
+        case "ends": target.end(two.instances[0].id, code: 9)
+        case "stops answering": probe.bad.withLock { $0 = [address] }
+        default: probe.flapping.withLock { $0 = [address] }
+        }
+        let outcome = try await rollout.step(&progress, two, previous: one, at: clock.seconds)
+        #expect(outcome.message.contains(["ends": "exited with code 9", "stops answering": "stopped answering"][how] ?? "flapping"))
+        #expect(clock.seconds < 60)
+        _ = try await rollout.step(&progress, two, previous: one)
+        #expect(progress.phase == .reverted)
+        #expect(try await route?.deployment == "one")
+        #expect(target.running("two") == 0 && target.running("one") == 2)
+    }
+
+    @Test func oldInstancesAreLookedAfterInAPause() async throws {
+        let one = order("one")
+        try await carryOut(one)
+        let two = order("two", previous: "one", strategy: .canary(.init(weights: [500], hold: .seconds(30))))
+        var progress = try await begin(two, previous: one, until: .pausing)
+        target.end(one.instances[0].id, code: 137)
+        _ = try await rollout.step(&progress, two, previous: one, at: clock.seconds)
+        #expect(progress.phase == .starting)
+        #expect(target.running("one") == 2)
+        let route = try await route
+        #expect(route?.previous?.upstreams.map(\.address).sorted() == ["10.0.0.2", "10.0.0.4"])
+    }
+
     @Test func aHolderThatWasTakenOverCannotSwitch() async throws {
-        _ = try await carryOut(order("one"))
-        let before = try await router.currentRoute(key: "shop/web/prod")
+        let one = order("one")
+        try await carryOut(one)
+        let before = try await route
         var stale = order("two", previous: "one")
         stale.number = 2
         stale.epoch = 1
-        _ = try await rollout.advance(stale, from: .starting)
+        let progress = try await begin(stale, previous: one, until: .warming)
         // Another server takes over and gives up, without a word to the router about routes.
         var taker = stale
         taker.epoch = 2
-        #expect(try await rollout.advance(taker, from: .reverting).next == .failed)
-        for phase in [RolloutPhase.starting, .switching, .confirming, .draining, .reverting] {
-            await #expect { try await rollout.advance(stale, from: phase) } throws: { ($0 as? DeployerError)?.code == .staleHolder }
+        var his = progress
+        his.apply(.cancelAsked("enough"), at: 0)
+        _ = try await rollout.step(&his, taker, previous: one)
+        #expect(his.phase == .cancelled)
+        for task in [RolloutTask.start(instances: 2), .route(shape), .confirm(shape), .drain(shape), .revert] {
+            await #expect { try await rollout.perform(task, RolloutJob(order: stale, previous: one)) } throws: {
+                ($0 as? DeployerError)?.code == .staleHolder
+            }
         }
-        #expect(try await router.currentRoute(key: "shop/web/prod") == before)
+        #expect(try await route == before)
         #expect(target.running("two") == 0)
     }
+
+    private let shape = RolloutShape(started: 2, kept: 0, share: 1000)
 
     @Test func givesUpAfterTheGraceTime() async throws {
         let only = order("one", replicas: 1)
         probe.bad.withLock { $0 = ["10.0.0.1"] }
-        _ = try await rollout.advance(only, from: .starting)
-        let step = try await rollout.advance(only, from: .warming)
-        #expect(step.next == .reverting)
-        #expect(step.message.contains("within 20 s: /healthz answered 500"))
+        var progress = try await begin(only, until: .warming)
+        let outcome = try await rollout.step(&progress, only)
+        #expect(progress.phase == .reverting)
+        #expect(outcome.message.contains("within 20 s: /healthz answered 500"))
         #expect((20...22).contains(clock.seconds))
     }
 
     @Test func aRefusedStartReverts() async throws {
         target.state.withLock { $0.refuseStart = true }
-        #expect(try await rollout.advance(order("one"), from: .starting).next == .reverting)
+        var progress = RolloutProgress.begun(order("one"))
+        _ = try await rollout.step(&progress, order("one"))
+        _ = try await rollout.step(&progress, order("one"))
+        #expect(progress.phase == .reverting)
+    }
+
+    @Test func aTargetThatIsNotThereIsNamed() async throws {
+        var lost = order("one")
+        lost.target = "mars"
+        var progress = RolloutProgress.begun(lost)
+        let outcome = try await rollout.step(&progress, lost)
+        #expect(progress.phase == .failed)
+        #expect(outcome.message.contains("'mars'") && outcome.message.contains("local"))
     }
 
     @Test func anUnconfirmedSwitchGoesBack() async throws {
-        _ = try await carryOut(order("one"))
-        let before = try await router.currentRoute(key: "shop/web/prod")
-        let next = order("two", previous: "one")
-        for phase in [RolloutPhase.starting, .warming, .switching] { _ = try await rollout.advance(next, from: phase) }
-        #expect(try await router.currentRoute(key: "shop/web/prod")?.deployment == "two")
+        let one = order("one")
+        try await carryOut(one)
+        let before = try await route
+        let two = order("two", previous: "one")
+        var progress = try await begin(two, previous: one, until: .confirming)
+        #expect(try await route?.deployment == "two")
         router.state.withLock { $0.refuseConfirm = true }
-        #expect(try await rollout.advance(next, from: .confirming).next == .reverting)
-        #expect(try await rollout.advance(next, from: .reverting).next == .failed)
-        #expect(try await router.currentRoute(key: "shop/web/prod") == before)
+        for phase in [RolloutPhase.reverting, .reverted] {
+            _ = try await rollout.step(&progress, two, previous: one)
+            #expect(progress.phase == phase)
+        }
+        #expect(try await route == before)
         #expect(target.running("one") == 2)
         #expect(target.running("two") == 0)
     }
 
     @Test func withNothingToGoBackToTheRouteIsRemoved() async throws {
-        let first = order("one")
-        for phase in [RolloutPhase.starting, .warming, .switching] { _ = try await rollout.advance(first, from: phase) }
-        #expect(try await rollout.advance(first, from: .reverting).next == .failed)
-        #expect(try await router.currentRoute(key: "shop/web/prod") == nil)
+        var progress = try await begin(order("one"), until: .confirming)
+        progress.apply(.unfit("it burns"), at: 0)
+        _ = try await rollout.step(&progress, order("one"))
+        #expect(progress.phase == .reverted)
+        #expect(try await route == nil)
     }
 
     @Test func drainingEndsWithItsTime() async throws {
-        _ = try await carryOut(order("one"))
-        let next = order("two", previous: "one")
-        for phase in [RolloutPhase.starting, .warming, .switching] { _ = try await rollout.advance(next, from: phase) }
+        let one = order("one")
+        try await carryOut(one)
+        let two = order("two", previous: "one")
+        var progress = try await begin(two, previous: one, until: .draining)
         router.state.withLock { $0.neverDrains = true }
         let before = clock.seconds
-        let step = try await rollout.advance(next, from: .draining)
-        #expect(step.next == .retiring)
-        #expect(step.message.contains("drain time over"))
+        let outcome = try await rollout.step(&progress, two, previous: one)
+        #expect(progress.phase == .retiring)
+        #expect(outcome.message.contains("drain time over"))
         #expect((4...6).contains(clock.seconds - before))
         #expect(target.running("one") == 2)
     }
 
-    @Test(arguments: RolloutPhase.allCases) func onlyLegalTransitions(phase: RolloutPhase) async throws {
-        for event in RolloutEvent.allCases {
-            do throws(DeployerError) {
-                let next = try event.next(after: phase)
-                #expect(phase.next.contains(next), "\(phase) \(event)")
-            } catch {
-                #expect(error.code == .illegalTransition)
-            }
-        }
-        if phase.isTerminal || phase == .awaitingApproval {
-            await #expect(throws: DeployerError.self) { try await rollout.advance(order("x"), from: phase) }
-        }
-    }
-
     @Test func aDeploymentCannotReplaceItself() async {
         await #expect(throws: DeployerError.self) {
-            try await rollout.advance(order("one", previous: "one"), from: .queued)
+            try await rollout.perform(.prepare, RolloutJob(order: order("one", previous: "one")))
         }
     }
 

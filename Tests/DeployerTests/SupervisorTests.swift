@@ -15,7 +15,7 @@ struct SupervisorTests {
     func supervisor(_ folder: FilePath, _ orders: [RolloutOrder]) -> Supervisor {
         let clock = clock
         return Supervisor(
-            target: target, router: router, probe: probe, stateFile: folder.appending("restarts.json"), clock: clock,
+            targets: ["local": target], router: router, probe: probe, stateFile: folder.appending("restarts.json"), clock: clock,
             now: { 1_000_000 + clock.seconds }, logger: Logger(label: "test"), declared: { orders })
     }
 

@@ -56,7 +56,7 @@ final class EngineFixture: Sendable {
                     ContainerfileBuilder(
                         store: images, snapshots: snapshots, runtime: runtime, folder: root.appending("builds"), images: source)
                 },
-                runtime: runtime, rollout: Rollout(target: target, router: router, probe: probe), led: [Idle()],
+                runtime: runtime, rollout: Rollout(targets: ["local": target], router: router, probe: probe, now: { time.now }), led: [Idle()],
                 registries: NoRegistries(), gitQueue: BlockingQueue(label: "git", width: 2), connections: connections,
                 clock: { time.now }),
             settings: .init(

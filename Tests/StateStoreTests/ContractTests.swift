@@ -123,17 +123,17 @@ import Testing
         let store = fixture.store
         func move(_ from: RolloutPhase, _ to: RolloutPhase) async throws -> Bool {
             try await store.advanceDeployment(
-                claimed.id, epoch: claimed.epoch, from: from, to: to, message: nil, logTail: nil, followers: [])
+                claimed.id, epoch: claimed.epoch, by: DeploymentChange(from: from, to: to, message: nil, logTail: nil, followers: []))
         }
         #expect(try await move(.starting, .warming) == false)
-        #expect(try await move(.queued, .starting))
+        #expect(try await move(.queued, .preparing))
         #expect(try await store.activeDeployments().map(\.id) == [claimed.id])
         // A second deployment of the stage waits until the first is over.
         _ = try await store.createDeployment(
             NewDeployment(stage: "dev", kind: "promotion", requestedBy: "ada", approvalsNeeded: 0, expiresAfter: nil),
             of: claimed.release)
         #expect(try await store.claimDeployment(holder: "a", leaseSeconds: 10_000) == nil)
-        #expect(try await move(.starting, .succeeded))
+        #expect(try await move(.preparing, .succeeded))
         #expect(try await store.liveDeployments(project: nil).map(\.id) == [claimed.id])
         let second = try #require(try await store.claimDeployment(holder: "a", leaseSeconds: 10_000))
         #expect(second.previous == claimed.id)

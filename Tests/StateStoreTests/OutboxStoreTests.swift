@@ -46,7 +46,7 @@ import Testing
         let claimed = try #require(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10_000))
         #expect(
             try await fixture.store.advanceDeployment(
-                claimed.id, epoch: claimed.epoch, from: .queued, to: .failed, message: "no room", logTail: nil, followers: []))
+                claimed.id, epoch: claimed.epoch, by: DeploymentChange(from: .queued, to: .failed, message: "no room", logTail: nil, followers: [])))
         let expected = ["run.queued", "run.started", "run.succeeded", "deployment.awaiting_approval", "deployment.failed"]
         #expect(try await events(fixture) == expected)
         let last = try #require(try await fixture.store.messages(project: "gtin", states: [.waiting], limit: 1).first)

@@ -93,7 +93,7 @@ import Testing
         #expect(try await servers[0].renewDeployment(old.id, epoch: old.epoch, leaseSeconds: 10_000) == false)
         #expect(
             try await servers[0].advanceDeployment(
-                old.id, epoch: old.epoch, from: .queued, to: .starting, message: nil, logTail: nil, followers: []) == false)
+                old.id, epoch: old.epoch, by: DeploymentChange(from: .queued, to: .starting, message: nil, logTail: nil, followers: [])) == false)
     }
 
     @Test(arguments: StoreKind.allCases) func approvalsAtOnceAreAllCounted(_ kind: StoreKind) async throws {

@@ -41,6 +41,8 @@ public struct HostTarget: Target {
         }
     }
 
+    public func prepare(_ order: RolloutOrder) async throws { _ = try await unpack(order.image) }
+
     public func start(_ instance: InstanceSpec, by claim: Claim) async throws {
         if let found = try await runtime.observe(instance.id) {
             let owner = found.labels[Self.deploymentLabel]

@@ -1,38 +1,44 @@
 import DeliveryModel
 
 extension Rollout {
-    /// Asks every instance for its health path until each has answered well often enough in a row, one of them ends, or
-    /// the grace time is over.
-    func warm(_ order: RolloutOrder) async throws -> Outcome {
+    /// Asks the first instances for their health until each has answered well often enough in a row (for a rolling update also
+    /// for long enough), one of them ends, or the grace time is over.
+    func warm(_ order: RolloutOrder, _ instances: Int) async throws -> RolloutOutcome {
         let health = order.service.health
         let interval = Duration.seconds(min(max(health.interval, 0.05), 60))
-        let needed = max(1, health.healthy)
+        let wanted = (0..<instances).map { InstanceSpec.id(order: order, replica: $0) }
+        let target = try target(order)
         let watch = Stopwatch(clock)
         var streak: [String: Int] = [:]
+        var goodSince: [String: Duration] = [:]
         var last: [String: String] = [:]
         while true {
-            let observed = try await target.observe(deployment: order.deployment)
+            let observed = try await target.observe(deployment: order.deployment).filter { wanted.contains($0.id) }
             if let ended = observed.first(where: { if case .exited = $0.state { true } else { false } }) {
-                return await unfit(ended)
+                return await unfit(order, ended)
             }
-            let present = Set(observed.map(\.id))
-            if let missing = order.instances.first(where: { !present.contains($0.id) }) {
-                return Outcome(.unfit, "instance \(missing.id) disappeared")
+            if let missing = wanted.first(where: { id in !observed.contains { $0.id == id } }) {
+                return unfit("instance \(missing) disappeared")
             }
             for (id, problem) in await examine(observed, order) {
                 streak[id] = problem == nil ? streak[id, default: 0] + 1 : 0
+                goodSince[id] = problem == nil ? goodSince[id] ?? watch.elapsed() : nil
                 last[id] = problem
             }
-            let waiting = order.instances.filter { streak[$0.id, default: 0] < needed }
-            if waiting.isEmpty { return Outcome(.warm, "\(count(order)) healthy") }
-            if watch.elapsed() >= .seconds(health.grace), let id = waiting.first?.id {
-                let seconds = Int(health.grace)
-                return Outcome(
-                    .unfit, "instance \(id) was not healthy within \(seconds) s: \(last[id] ?? "too few good answers")",
-                    lastLogLines: await lastLines(id))
+            let elapsed = watch.elapsed()
+            let waiting = wanted.filter { id in
+                streak[id, default: 0] < max(1, health.healthy)
+                    || elapsed - (goodSince[id] ?? elapsed) < .seconds(order.strategy.ready)
+            }
+            if waiting.isEmpty { return RolloutOutcome(.warm, "\(count(instances)) healthy") }
+            if elapsed >= .seconds(health.grace + order.strategy.ready), let id = waiting.first {
+                let reason =
+                    "instance \(id) was not healthy within \(Int(health.grace + order.strategy.ready)) s: "
+                    + (last[id] ?? "too few good answers")
+                return unfit(reason, lines: await lastLines(order, id))
             }
             // A starting instance is asked more often: its first answer decides how soon requests can move.
-            let eager = waiting.contains { streak[$0.id, default: 0] == 0 }
+            let eager = waiting.contains { streak[$0, default: 0] == 0 }
             try await clock.sleep(for: eager ? min(interval, .milliseconds(100)) : interval)
         }
     }
@@ -43,33 +49,10 @@ extension Rollout {
     }
 }
 
-/// The health questions of rollout and supervisor.
-struct Health {
-    let probe: any HTTPProbe
-
-    func examine(
-        _ observed: [InstanceObservation], service: ServiceDefinition, host: String
-    ) async -> [(id: String, problem: String?)] {
-        await withTaskGroup(of: (String, String?).self) { group in
-            for instance in observed {
-                group.addTask { (instance.id, await problem(instance, service, host)) }
-            }
-            var answers: [(id: String, problem: String?)] = []
-            for await answer in group { answers.append((id: answer.0, problem: answer.1)) }
-            return answers
-        }
-    }
-
-    private func problem(_ instance: InstanceObservation, _ service: ServiceDefinition, _ host: String) async -> String? {
-        guard let upstream = instance.upstream(port: service.port) else { return "no address yet" }
-        let question = ProbeQuestion(
-            address: upstream.address, port: upstream.port, path: service.health.path,
-            host: host.isEmpty ? nil : host, timeout: .seconds(max(0.1, service.health.timeout)))
-        do {
-            let answer = try await probe.get(question)
-            return answer.isHealthy ? nil : "\(service.health.path) answered \(answer.status)"
-        } catch {
-            return "\(service.health.path): \(error)"
-        }
+extension RolloutStrategy {
+    /// Seconds for which a new instance must stay healthy before it counts.
+    fileprivate var ready: Double {
+        if case .rolling(let options) = self { return options.ready }
+        return 0
     }
 }

@@ -1,74 +1,62 @@
 public import DeliveryModel
 import OCIModel
 
-/// Blue-green: the new instances start beside the old ones, prove their health, take over the route, and only then
-/// do the old ones go. When the new ones are unfit the old ones keep serving.
+/// Carries out what a deployment's state machine (`RolloutProgress`) asks for, on targets and a router.
 ///
-/// Holds no state. The caller commits each ``RolloutStep`` before it advances again; a phase that was cut off by a crash
-/// is simply advanced once more, because each one looks first at what is there.
+/// Holds no state. The caller commits each outcome before it asks for the next task; a task that was cut off by a crash is simply
+/// performed once more, because each one looks first at what is there.
 public struct Rollout: Sendable {
-    let target: any Target
+    let targets: Targets
     let router: any Router
     let probe: any HTTPProbe
     let clock: any Clock<Duration>
+    /// Seconds since 1970 by the server's clock.
+    let now: @Sendable () -> Double
     /// How long stopped instances have between SIGTERM and SIGKILL.
     let stopGrace: Duration
 
+    /// - Parameter targets: by the names that pipeline files use.
     public init(
-        target: any Target, router: any Router, probe: any HTTPProbe,
-        clock: any Clock<Duration> = ContinuousClock(), stopGrace: Duration = .seconds(10)
+        targets: [String: any Target], router: any Router, probe: any HTTPProbe, clock: any Clock<Duration> = ContinuousClock(),
+        now: @escaping @Sendable () -> Double, stopGrace: Duration = .seconds(10)
     ) {
-        self.target = target
+        self.targets = Targets(named: targets)
         self.router = router
         self.probe = probe
         self.clock = clock
+        self.now = now
         self.stopGrace = stopGrace
     }
 
-    /// Does the work of one phase and says which one follows.
+    /// Does what the task says.
     ///
-    /// - Throws: when the phase could not be finished but may be tried again (the router does not answer while
-    ///   retiring, say), `.illegalTransition` for a phase that is not under way, `CancellationError` when cancelled.
-    ///   An unfit release is not thrown: it is the step to `.reverting`.
-    public func advance(_ order: RolloutOrder, from phase: RolloutPhase) async throws -> RolloutStep {
+    /// - Throws: when it could not be done but may be tried again (the router does not answer while retiring, say),
+    ///   `CancellationError` when cancelled. A release that is unfit is not thrown: it is the event `unfit`.
+    public func perform(_ task: RolloutTask, _ job: RolloutJob) async throws -> RolloutOutcome {
+        let order = job.order
         guard order.previous != order.deployment else {
             throw DeployerError(
                 .invalidValue, "the deployment \(order.deployment) names itself as its predecessor",
                 hint: "make a new deployment for the same release")
         }
         // Whoever held the deployment before may still be about to write.
-        if phase != .queued, !order.host.isEmpty { try await router.fence(order.routeKey, by: order.fence) }
-        let outcome: Outcome
-        switch phase {
-        case .queued:
-            outcome = Outcome(.accepted, "starting \(count(order)) of \(order.image.short)")
-        case .starting: outcome = try await fallible { try await start(order) }
-        case .warming: outcome = try await fallible { try await warm(order) }
-        case .switching: outcome = try await fallible { try await switchOver(order) }
-        case .confirming: outcome = try await fallible { try await confirm(order) }
-        case .draining: outcome = try await drain(order)
-        case .retiring: outcome = try await retire(order)
-        case .reverting: outcome = try await revert(order)
-        default: outcome = Outcome(.reverted, "")  // refused below: nothing is under way
-        }
-        return RolloutStep(
-            next: try outcome.event.next(after: phase), message: outcome.message, lastLogLines: outcome.lastLogLines)
-    }
-
-    struct Outcome {
-        var event: RolloutEvent
-        var message: String
-        var lastLogLines: [String] = []
-
-        init(_ event: RolloutEvent, _ message: String, lastLogLines: [String] = []) {
-            self.event = event
-            self.message = message
-            self.lastLogLines = lastLogLines
+        if task != .prepare, !order.host.isEmpty { try await router.fence(order.routeKey, by: order.fence) }
+        switch task {
+        case .begin: throw DeployerError(.illegalTransition, "a rollout begins with its schedule", hint: "this is a mistake in the caller")
+        case .prepare: return try await fallible { try await prepare(order) }
+        case .start(let instances): return try await fallible { try await start(order, instances) }
+        case .warm(let instances): return try await fallible { try await warm(order, instances) }
+        case .route(let shape): return try await fallible { try await route(job, shape) }
+        case .confirm(let shape): return try await fallible { try await confirm(job, shape) }
+        case .hold(let shape, let hold, let isJudged): return try await watch(job, shape, hold, isJudged: isJudged)
+        case .drain(let shape): return try await drain(job, shape)
+        case .retire(let kept): return try await retire(job, kept: kept)
+        case .revert: return try await revert(job)
         }
     }
 
     /// Until the old instances are out of the route, any failure means: back.
-    private func fallible(_ body: () async throws -> Outcome) async throws -> Outcome {
+    private func fallible(_ body: () async throws -> RolloutOutcome) async throws -> RolloutOutcome {
         do {
             return try await body()
         } catch let error as CancellationError {
@@ -78,12 +66,65 @@ public struct Rollout: Sendable {
             throw error
         } catch {
             try Task.checkCancellation()
-            return Outcome(.unfit, "\(error)")
+            return RolloutOutcome(.unfit("\(error)"), "\(error)")
         }
     }
 
-    func count(_ order: RolloutOrder) -> String {
-        let count = order.instances.count
-        return count == 1 ? "1 instance" : "\(count) instances"
+    func target(_ order: RolloutOrder) throws(DeployerError) -> any Target { try targets.of(order) }
+
+    func count(_ number: Int) -> String { number == 1 ? "1 instance" : "\(number) instances" }
+}
+
+/// A deployment and what it takes the place of.
+public struct RolloutJob: Sendable {
+    public var order: RolloutOrder
+    /// The deployment that serves; its instances can be watched and stopped. Nil: there is none.
+    public var previous: RolloutOrder?
+    /// The same with its secrets, for when an instance of it has to be started again.
+    public var wholePrevious: @Sendable () async throws -> RolloutOrder?
+    /// See `RolloutProgress`.
+    public var heldUntil: Double?
+    public var mark: String?
+    /// Takes what the comparison of both versions shows, look by look.
+    public var report: @Sendable (RolloutReport) async throws -> Void
+
+    public init(
+        order: RolloutOrder, previous: RolloutOrder? = nil, heldUntil: Double? = nil, mark: String? = nil,
+        wholePrevious: (@Sendable () async throws -> RolloutOrder?)? = nil,
+        report: @escaping @Sendable (RolloutReport) async throws -> Void = { _ in }
+    ) {
+        self.order = order
+        self.previous = previous
+        self.heldUntil = heldUntil
+        self.mark = mark
+        self.wholePrevious = wholePrevious ?? { previous }
+        self.report = report
+    }
+}
+
+/// What a task came to, to be committed before the next one begins.
+public struct RolloutOutcome: Hashable, Sendable {
+    public var event: RolloutEvent
+    /// One sentence for people.
+    public var message: String
+    /// What the instance that failed wrote last; empty otherwise.
+    public var lastLogLines: [String]
+
+    public init(_ event: RolloutEvent, _ message: String, lastLogLines: [String] = []) {
+        self.event = event
+        self.message = message
+        self.lastLogLines = lastLogLines
+    }
+}
+
+/// Time since it was made, on any clock.
+struct Stopwatch {
+    let elapsed: () -> Duration
+
+    init(_ clock: any Clock<Duration>) { self.elapsed = Self.start(clock) }
+
+    private static func start<C: Clock>(_ clock: C) -> () -> Duration where C.Duration == Duration {
+        let started = clock.now
+        return { started.duration(to: clock.now) }
     }
 }

@@ -10,6 +10,9 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     public var stage: String
     public var image: Digest
     public var service: ServiceDefinition
+    /// Name of the target in the server's configuration.
+    public var target: String
+    public var strategy: RolloutStrategy
     /// Variables of the stage; replace those of the service.
     public var environment: [String: String]
     /// Host name the router answers for; empty when the service is not reached by HTTP routes.
@@ -25,8 +28,9 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
 
     public init(
         deployment: String, project: String, pipeline: String, stage: String, image: Digest,
-        service: ServiceDefinition, environment: [String: String] = [:], host: String, drainSeconds: Double = 30,
-        previous: String? = nil, number: Int64 = 0, epoch: Int64 = 0
+        service: ServiceDefinition, target: String = "local", strategy: RolloutStrategy = .blueGreen(.init()),
+        environment: [String: String] = [:], host: String, drainSeconds: Double = 30, previous: String? = nil, number: Int64 = 0,
+        epoch: Int64 = 0
     ) {
         self.deployment = deployment
         self.project = project
@@ -34,6 +38,8 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
         self.stage = stage
         self.image = image
         self.service = service
+        self.target = target
+        self.strategy = strategy
         self.environment = environment
         self.host = host
         self.drainSeconds = drainSeconds
@@ -48,19 +54,4 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     var fence: RouteFence { RouteFence(deployment: deployment, number: number, epoch: epoch) }
 
     var instances: [InstanceSpec] { (0..<max(1, service.replicas)).map { InstanceSpec(order: self, replica: $0) } }
-}
-
-/// The outcome of one step, to be committed before the next one begins.
-public struct RolloutStep: Codable, Hashable, Sendable {
-    public var next: RolloutPhase
-    /// One sentence for people.
-    public var message: String
-    /// What the instance that failed wrote last; empty otherwise.
-    public var lastLogLines: [String]
-
-    public init(next: RolloutPhase, message: String, lastLogLines: [String] = []) {
-        self.next = next
-        self.message = message
-        self.lastLogLines = lastLogLines
-    }
 }

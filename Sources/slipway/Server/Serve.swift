@@ -147,7 +147,7 @@ struct Server {
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
         let client = HTTPClientService.makeProbeClient()
         let probe = HTTPClientProbe(client: client)
-        let target = HostTarget(runtime: runtime, snapshots: snapshots)
+        let targets: [String: any Target] = ["local": HostTarget(runtime: runtime, snapshots: snapshots)]
         let router = try NginxRouter(
             folder: folder.router,
             settings: NginxSettings(
@@ -161,7 +161,7 @@ struct Server {
             connections: connections, logger: logger)
         let declaration = Declaration()
         let supervisor = Supervisor(
-            target: target, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
+            targets: targets, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
             now: clock, logger: logger, declared: { try await declaration.orders() })
         let keeper = StoreKeeper(
             images: images, store: store, snapshots: snapshots, containers: folder.containers,
@@ -177,7 +177,7 @@ struct Server {
                         allowsPrivate: settings.buildsReachPrivate, settings: runtimeSettings)
                 },
                 runtime: runtime,
-                rollout: Rollout(target: target, router: router, probe: probe), led: [supervisor, keeper],
+                rollout: Rollout(targets: targets, router: router, probe: probe, now: clock), led: [supervisor, keeper],
                 registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections,
                 clock: clock),
             settings: .init(

@@ -1,0 +1,83 @@
+/// One step of a rollout: so many new instances get so large a share of the requests, then so many old ones stay.
+public struct RolloutWave: Codable, Hashable, Sendable {
+    /// Instances of the new version that run.
+    public var started: Int
+    /// The new version's share of the requests in thousandths; 1000 is the switch.
+    public var share: Int
+    /// What is waited for with that share.
+    public var hold: RolloutStrategy.Hold?
+    /// Whether the two versions are compared meanwhile.
+    public var isJudged: Bool
+    /// Instances of the old version that stay afterwards.
+    public var kept: Int
+
+    public init(started: Int, share: Int, hold: RolloutStrategy.Hold? = nil, isJudged: Bool = false, kept: Int) {
+        self.started = started
+        self.share = share
+        self.hold = hold
+        self.isJudged = isJudged
+        self.kept = kept
+    }
+}
+
+/// What a strategy means for so many instances.
+public struct RolloutSchedule: Hashable, Sendable {
+    public var strategy: RolloutStrategy
+    /// Instances of the new version, at least one.
+    public var wanted: Int
+    /// Instances of the version that serves; 0 when none does.
+    public var serving: Int
+    /// Whether requests come by a route; without one there are no shares.
+    public var isRouted: Bool
+    /// Seconds after the switch for which the old instances stay ready.
+    public var soak: Double
+
+    public init(strategy: RolloutStrategy = .blueGreen(.init()), wanted: Int, serving: Int, isRouted: Bool = true, soak: Double = 0) {
+        self.strategy = strategy
+        self.wanted = wanted
+        self.serving = serving
+        self.isRouted = isRouted
+        self.soak = soak
+    }
+
+    /// The waves, the last of which has everything switched and no old instance left.
+    public var waves: [RolloutWave] {
+        guard serving > 0 else { return [last] }
+        switch strategy {
+        case .blueGreen(let options):
+            guard isRouted, options.pause != nil || options.preview != nil else { return [last] }
+            return [RolloutWave(started: wanted, share: 0, hold: options.pause, kept: serving), last]
+        case .canary(let options):
+            guard isRouted else { return [last] }
+            return options.weights.map { weight in
+                RolloutWave(
+                    started: min(wanted, max(1, (wanted * weight + 999) / 1000)), share: weight, hold: options.hold,
+                    isJudged: options.abortIf != nil, kept: serving)
+            } + [last]
+        case .rolling(let options): return rolling(options)
+        }
+    }
+
+    private var last: RolloutWave {
+        RolloutWave(started: wanted, share: 1000, hold: soak > 0 && serving > 0 ? .seconds(soak) : nil, kept: 0)
+    }
+
+    /// At least one instance serves at any moment, whatever the options say.
+    private func rolling(_ options: RolloutStrategy.Rolling) -> [RolloutWave] {
+        var waves: [RolloutWave] = []
+        var (new, old) = (0, serving)
+        while true {
+            var added = min(wanted - new, max(0, wanted + options.maxSurge - new - old))
+            var kept = min(old, max(new + added == 0 ? 1 : 0, wanted - options.maxUnavailable - new - added))
+            if added == 0, kept == old {
+                // Nothing may go and nothing may come: one more than wanted it is.
+                added = 1
+                kept = min(old, max(0, wanted - options.maxUnavailable - new - added))
+            }
+            (new, old) = (new + added, kept)
+            if new == wanted, old == 0 { return waves + [last] }
+            let share = new == 0 ? 0 : min(999, max(1, 1000 * new / (new + kept)))
+            waves.append(RolloutWave(started: new, share: share, kept: kept))
+        }
+    }
+}

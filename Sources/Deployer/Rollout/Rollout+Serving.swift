@@ -1,0 +1,146 @@
+import DeliveryModel
+import OCIModel
+
+extension Rollout {
+    func prepare(_ order: RolloutOrder) async throws -> RolloutOutcome {
+        try await target(order).prepare(order)
+        return RolloutOutcome(.prepared, "\(order.image.short) is there")
+    }
+
+    func start(_ order: RolloutOrder, _ instances: Int) async throws -> RolloutOutcome {
+        let target = try target(order)
+        for replica in 0..<instances { try await target.start(InstanceSpec(order: order, replica: replica), by: order.claim) }
+        return RolloutOutcome(.started, "\(count(instances)) started, waiting for \(order.service.health.path)")
+    }
+
+    func route(_ job: RolloutJob, _ shape: RolloutShape) async throws -> RolloutOutcome {
+        let order = job.order
+        guard !order.host.isEmpty else { return RolloutOutcome(.routed(mark: nil), "no host name, nothing to switch") }
+        let observed = try await target(order).observe(deployment: order.deployment)
+        if let unfit = try await firstUnfit(order, observed, shape.started) { return unfit }
+        let generation = try await router.apply(try await wantedRoute(job, shape, observed), by: order.fence)
+        if shape.share == 1000 { return RolloutOutcome(.routed(mark: nil), "\(order.host) handed over with \(generation)") }
+        try await router.confirm(generation)
+        return RolloutOutcome(.routed(mark: nil), share(shape, order))
+    }
+
+    func confirm(_ job: RolloutJob, _ shape: RolloutShape) async throws -> RolloutOutcome {
+        let order = job.order
+        guard !order.host.isEmpty else { return RolloutOutcome(.confirmed, "nothing to confirm") }
+        let observed = try await target(order).observe(deployment: order.deployment)
+        if let unfit = try await firstUnfit(order, observed, shape.started) { return unfit }
+        // The same route again: changes nothing, and tells the generation when a crash made us forget it.
+        let generation = try await router.apply(try await wantedRoute(job, shape, observed), by: order.fence)
+        try await router.confirm(generation)
+        return RolloutOutcome(.confirmed, "\(order.host) is answered by \(count(shape.started)) of \(order.image.short) only")
+    }
+
+    func drain(_ job: RolloutJob, _ shape: RolloutShape) async throws -> RolloutOutcome {
+        let order = job.order
+        guard order.previous != nil, !order.host.isEmpty else { return RolloutOutcome(.drained, "nothing to drain") }
+        let route = try await wantedRoute(job, shape, try await target(order).observe(deployment: order.deployment))
+        // All instances gone by now? They are the supervisor's to bring back; the old ones are out of the route.
+        guard !route.upstreams.isEmpty else { return RolloutOutcome(.drained, "no instance has an address") }
+        guard let generation = try await router.refresh(route, by: order.fence) else {
+            return RolloutOutcome(.drained, "a newer deployment owns the route")
+        }
+        let empty = try await waitUntilDrained(before: generation, seconds: order.drainSeconds)
+        return RolloutOutcome(
+            .drained, empty ? "all requests to the previous instances ended" : "drain time over, some connections remain")
+    }
+
+    func retire(_ job: RolloutJob, kept: Int) async throws -> RolloutOutcome {
+        let order = job.order
+        guard let previous = order.previous else { return RolloutOutcome(.retired, "the new instances serve") }
+        let target = try target(job.previous ?? order)
+        if kept > 0 {
+            for old in try await target.observe(deployment: previous) where old.replica >= kept {
+                try await target.stop(instance: old.id, grace: stopGrace, by: order.claim)
+            }
+            return RolloutOutcome(.retired, "\(count(kept)) of the previous ones left")
+        }
+        // Whoever still looks after it, asleep perhaps, must not start it again.
+        try await target.dismiss(deployment: previous, by: order.claim)
+        try await target.stop(deployment: previous, grace: stopGrace, by: order.claim)
+        return RolloutOutcome(.retired, "the new instances serve, the previous ones stopped")
+    }
+
+    /// The route that gives both versions their parts.
+    func wantedRoute(_ job: RolloutJob, _ shape: RolloutShape, _ observed: [InstanceObservation]) async throws -> Route {
+        let order = job.order
+        let new = upstreams(observed, below: shape.started, order)
+        guard shape.share < 1000, let previous = order.previous else {
+            return Route(key: order.routeKey, host: order.host, upstreams: new, deployment: order.deployment)
+        }
+        let old = upstreams(
+            try await target(job.previous ?? order).observe(deployment: previous), below: shape.kept, job.previous ?? order)
+        if new.isEmpty { return Route(key: order.routeKey, host: order.host, upstreams: old, deployment: previous) }
+        // Nobody of the old ones is left to answer: the new ones are better than nothing.
+        let rest = old.isEmpty ? nil : PreviousVersion(deployment: previous, upstreams: old, share: 1000 - shape.share)
+        var route = Route(key: order.routeKey, host: order.host, upstreams: new, deployment: order.deployment, previous: rest)
+        switch order.strategy {
+        case .canary(let options): route.pins = options.pin
+        case .blueGreen(let options): route.preview = options.preview
+        case .rolling: break
+        }
+        return route
+    }
+
+    func upstreams(_ observed: [InstanceObservation], below count: Int, _ order: RolloutOrder) -> [Upstream] {
+        observed.filter { $0.replica < count }.compactMap { $0.upstream(port: order.service.port) }
+    }
+
+    private func share(_ shape: RolloutShape, _ order: RolloutOrder) -> String {
+        if shape.started == 0 { return "\(count(shape.kept)) of the previous version serve" }
+        let percent = Double(shape.share) / 10
+        let text = percent == percent.rounded() ? "\(Int(percent))" : "\(percent)"
+        return "\(count(shape.started)) of \(order.image.short) get \(text) % of the requests"
+    }
+
+    /// Why the deployment cannot take requests: one of its first instances is missing, not running or without address.
+    func firstUnfit(_ order: RolloutOrder, _ observed: [InstanceObservation], _ instances: Int) async throws -> RolloutOutcome? {
+        for replica in 0..<instances {
+            let id = InstanceSpec.id(order: order, replica: replica)
+            guard let found = observed.first(where: { $0.id == id }) else { return unfit("instance \(id) disappeared") }
+            switch found.state {
+            case .running where found.address != nil || order.host.isEmpty: continue
+            case .running, .created: return unfit("instance \(id) has no address")
+            case .exited: return await unfit(order, found)
+            }
+        }
+        return nil
+    }
+
+    func unfit(_ reason: String, lines: [String] = []) -> RolloutOutcome { RolloutOutcome(.unfit(reason), reason, lastLogLines: lines) }
+
+    /// An instance that ended, with its last words.
+    func unfit(_ order: RolloutOrder, _ instance: InstanceObservation) async -> RolloutOutcome {
+        let lines = await lastLines(order, instance.id)
+        guard case .exited(let code, let outOfMemory) = instance.state else {
+            return unfit("instance \(instance.id) did not become healthy", lines: lines)
+        }
+        return unfit("instance \(instance.id) \(outOfMemory ? "ran out of memory" : "exited with code \(code)")", lines: lines)
+    }
+
+    func lastLines(_ order: RolloutOrder, _ instance: String) async -> [String] {
+        (try? await target(order).logTail(instance: instance, lines: 20)) ?? []
+    }
+
+    func waitUntilDrained(before generation: RouterGeneration, seconds: Double) async throws -> Bool {
+        try await polling(every: .milliseconds(100), atMost: .seconds(max(0, seconds))) {
+            try await router.drained(before: generation)
+        }
+    }
+
+    /// Asks until the answer is yes (true) or the time is over (false).
+    private func polling(
+        every interval: Duration, atMost limit: Duration, _ question: () async throws -> Bool
+    ) async throws -> Bool {
+        let watch = Stopwatch(clock)
+        while true {
+            if try await question() { return true }
+            if watch.elapsed() >= limit { return false }
+            try await clock.sleep(for: interval)
+        }
+    }
+}

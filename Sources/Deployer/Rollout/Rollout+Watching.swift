@@ -1,0 +1,68 @@
+import DeliveryModel
+
+extension Rollout {
+    /// Failed questions in a row that make a new instance unfit.
+    private static let tolerated = 3
+    /// So many failed questions among the last so many make one that comes and goes unfit.
+    private static let flapping = (failures: 5, of: 20)
+    /// Between two starts of the same old instance, as under supervision.
+    private static let restartDistance = Duration.seconds(5)
+
+    /// Watches over both versions until the hold is over. A new instance that ends or stops answering makes the release
+    /// unfit; an old one is started again.
+    func watch(
+        _ job: RolloutJob, _ shape: RolloutShape, _ hold: RolloutStrategy.Hold, isJudged: Bool
+    ) async throws -> RolloutOutcome {
+        let order = job.order
+        let interval = Duration.seconds(min(max(order.service.health.interval, 0.05), 5))
+        let clockwork = Stopwatch(clock)
+        var answers: [String: [Bool]] = [:]
+        var restarted: [String: Duration] = [:]
+        while true {
+            let observed = try await target(order).observe(deployment: order.deployment)
+            if let unfit = try await firstUnfit(order, observed, shape.started) { return unfit }
+            for (id, problem) in await examine(observed, order) {
+                answers[id] = (answers[id] ?? []).suffix(Self.flapping.of - 1) + [problem == nil]
+                guard let problem, let reason = Self.verdict(answers[id] ?? []) else { continue }
+                return unfit("instance \(id) \(reason): \(problem)", lines: await lastLines(order, id))
+            }
+            try await tend(job, shape, observed, &restarted, at: clockwork.elapsed())
+            if let until = job.heldUntil, now() >= until {
+                return RolloutOutcome(.waited(nil), "\(count(shape.started)) stayed healthy")
+            }
+            let left = job.heldUntil.map { Duration.seconds(max(0.05, $0 - now())) } ?? interval
+            try await clock.sleep(for: min(interval, left))
+        }
+    }
+
+    /// What the last answers of an instance say against it, if anything.
+    private static func verdict(_ answers: [Bool]) -> String? {
+        if answers.suffix(tolerated).count == tolerated, !answers.suffix(tolerated).contains(true) { return "stopped answering well" }
+        if answers.count(where: { !$0 }) >= flapping.failures { return "is flapping (\(flapping.failures) bad answers of \(answers.count))" }
+        return nil
+    }
+
+    /// Keeps the old instances running: the supervisor leaves a stage alone while it is being deployed to.
+    private func tend(
+        _ job: RolloutJob, _ shape: RolloutShape, _ observed: [InstanceObservation], _ restarted: inout [String: Duration],
+        at time: Duration
+    ) async throws {
+        guard let previous = job.previous else { return }
+        let target = try target(previous)
+        let kept = shape.share == 1000 ? previous.service.replicas : shape.kept
+        let found = try await target.observe(deployment: previous.deployment)
+        for instance in previous.instances.prefix(kept) {
+            let state = found.first { $0.id == instance.id }?.state
+            if state == .running || state == .created { continue }
+            if let last = restarted[instance.id], time - last < Self.restartDistance { continue }
+            restarted[instance.id] = time
+            guard let whole = try await job.wholePrevious() else { return }
+            try await revive(InstanceSpec(order: whole, replica: instance.replica), on: target, by: job.order.claim)
+        }
+        // Its address may be another one now.
+        guard shape.share < 1000, !job.order.host.isEmpty else { return }
+        let wanted = try await wantedRoute(job, shape, observed)
+        guard let seen = try await router.currentRoute(key: job.order.routeKey), seen != wanted, !wanted.upstreams.isEmpty else { return }
+        _ = try await router.apply(wanted, by: job.order.fence)
+    }
+}
