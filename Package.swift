@@ -94,7 +94,7 @@ let package = Package(
         room("BlockingQueue", [], tests: []),
         room("Diagnostics", []),
         room("OCIModel", [crypto]),
-        room("DeliveryModel", ["OCIModel"], tests: ["RunSimulation"]),
+        room("DeliveryModel", ["OCIModel"], tests: ["Simulation"]),
         room("GitRepository", ["BlockingQueue", "CLibgit2", system], tests: []),
         room("TarArchive", ["BlockingQueue", "CIsal", "CLibarchive", "CZstd", "OCIModel", system], tests: []),
         room("ImageStore", ["BlockingQueue", "OCIModel", "TarArchive", system], tests: []),
@@ -163,9 +163,9 @@ let package = Package(
                 swiftSettings: settings, linkerSettings: selfContained),
             .testTarget(name: "ArchitectureTests", swiftSettings: settings),
             .target(
-                name: "RunSimulation", dependencies: ["DeliveryModel", "OCIModel"], path: "Tests/Support/RunSimulation",
+                name: "Simulation", dependencies: ["DeliveryModel", "OCIModel"], path: "Tests/Support/Simulation",
                 swiftSettings: settings),
-            .executableTarget(name: "simulate", dependencies: ["RunSimulation"], path: "Tests/Simulate", swiftSettings: settings),
+            .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: settings),
             .target(
                 name: "Recorder", dependencies: [nioCore, nioHTTP1, nioPosix], path: "Tests/Recorder", swiftSettings: settings),
             .testTarget(

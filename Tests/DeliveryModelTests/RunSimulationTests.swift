@@ -1,4 +1,4 @@
-import RunSimulation
+import Simulation
 import Testing
 
 /// `make simulate` is the longer form.

@@ -89,8 +89,6 @@ import Testing
     @Test(arguments: [
         ("matrix: {A: [1]}", "matrix"), ("cache: []", "cache"), ("services: []", "services"),
         ("service: {port: 1, cron: []}", "cron"), ("stages: [{name: a, freeze: []}]", "freeze"),
-        ("stages: [{name: a, strategy: {canary: {}}}]", "strategy 'canary'"),
-        ("stages: [{name: a, strategy: rolling}]", "strategy 'rolling'"),
         (step("env: {A: 'x${{ y }}'}"), "'${{ … }}'"), ("build: {image: 'a:${{ x }}'}", "'${{ … }}'"),
     ])
     func whatIsNotDoneYetIsRefusedByName(text: String, name: String) throws {

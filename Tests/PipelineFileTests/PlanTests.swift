@@ -76,7 +76,8 @@ import Testing
             StagePlan(
                 name: "prod", host: "gtin.localhost", after: "dev",
                 approval: ApprovalPlan(count: 2, from: ["group:sre"], notAuthor: true, expires: 86400),
-                environment: ["STRIPE_KEY": .secret("stripe_prod")], replicas: 3, drain: 20),
+                environment: ["STRIPE_KEY": .secret("stripe_prod")], replicas: 3, drain: 20,
+                strategy: .blueGreen(.init())),
         ])
 
     @Test func everyKeyArrivesInThePlan() throws {

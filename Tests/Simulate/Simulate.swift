@@ -1,10 +1,10 @@
-import RunSimulation
+import Simulation
 
 #if canImport(Glibc)
 import Glibc
 #endif
 
-/// `simulate FIRST COUNT`: runs that many seeds, on every processor, and says what they came to.
+/// `simulate FIRST COUNT`: runs that many seeds of runs and of rollouts, on every processor, and says what they came to.
 @main
 struct Simulate {
     static func main() async {
@@ -35,6 +35,7 @@ struct Simulate {
 
 struct Tally: Sendable {
     var ends: [String: Int] = [:]
+    var rolloutEnds: [String: Int] = [:]
     var takeOvers = 0, things = 0, lostSteps = 0, refusals = 0, seeds = 0
     var violations: [String] = []
 
@@ -47,6 +48,11 @@ struct Tally: Sendable {
             things += summary.things
             lostSteps += summary.lostSteps
             refusals += summary.refusals
+            let rollout = try RolloutSimulation.run(seed: seed)
+            for end in rollout.ends { rolloutEnds[end, default: 0] += 1 }
+            takeOvers += rollout.takeOvers
+            things += rollout.things
+            refusals += rollout.refusals
         } catch {
             if violations.count < 3 { violations.append("\(error)") }
         }
@@ -54,6 +60,7 @@ struct Tally: Sendable {
 
     mutating func add(_ other: Tally) {
         ends.merge(other.ends, uniquingKeysWith: +)
+        rolloutEnds.merge(other.rolloutEnds, uniquingKeysWith: +)
         takeOvers += other.takeOvers
         things += other.things
         lostSteps += other.lostSteps
@@ -63,10 +70,11 @@ struct Tally: Sendable {
     }
 
     var text: String {
-        let ends = ends.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+        func list(_ ends: [String: Int]) -> String { ends.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ") }
         return
             (violations + [
-                "\(seeds) seeds: \(ends); \(takeOvers) take-overs, \(refusals) stale holders refused, \(lostSteps) steps lost, \(things) small things checked"
+                "\(seeds) seeds: runs: \(list(ends)); deployments: \(list(rolloutEnds)); \(takeOvers) take-overs, "
+                    + "\(refusals) stale holders refused, \(lostSteps) steps lost, \(things) small things checked"
             ]).joined(separator: "\n")
     }
 }

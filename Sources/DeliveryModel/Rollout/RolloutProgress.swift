@@ -49,7 +49,9 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         case .warming: .warm(instances: current.started)
         case .weighting, .switching: .route(shape)
         case .confirming: .confirm(shape)
-        case .pausing, .analysing, .soaking: current.hold.map { .hold(shape, $0, isJudged: phase == .analysing) }
+        case .pausing, .analysing: current.hold.map { .hold(shape, $0, isJudged: phase == .analysing) }
+        // The old instances get nothing, and stay ready.
+        case .soaking: current.hold.map { .hold(RolloutShape(started: current.started, kept: kept, share: 1000), $0, isJudged: false) }
         case .draining: .drain(shape)
         case .retiring: .retire(kept: current.kept)
         case .reverting: .revert
@@ -62,8 +64,7 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         waves.indices.contains(wave) ? waves[wave] : RolloutWave(started: 1, share: 1000, kept: 0)
     }
 
-    /// Old instances that the wave is going to stop get nothing any more, unless everything was switched: then they
-    /// are what it goes back to.
+    /// Old instances that the wave is going to stop get nothing any more.
     private var shape: RolloutShape { RolloutShape(started: current.started, kept: current.kept, share: current.share) }
 
     /// Until when the present hold lasts; nil when there is none, or a person ends it.

@@ -76,7 +76,7 @@ public struct RolloutSchedule: Hashable, Sendable {
             }
             (new, old) = (new + added, kept)
             if new == wanted, old == 0 { return waves + [last] }
-            let share = new == 0 ? 0 : min(999, max(1, 1000 * new / (new + kept)))
+            let share = new == 0 ? 0 : max(1, 1000 * new / (new + kept))
             waves.append(RolloutWave(started: new, share: share, kept: kept))
         }
     }

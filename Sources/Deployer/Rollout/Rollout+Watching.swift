@@ -49,9 +49,8 @@ extension Rollout {
     ) async throws {
         guard let previous = job.previous else { return }
         let target = try target(previous)
-        let kept = shape.share == 1000 ? previous.service.replicas : shape.kept
         let found = try await target.observe(deployment: previous.deployment)
-        for instance in previous.instances.prefix(kept) {
+        for instance in previous.instances.prefix(shape.kept) {
             let state = found.first { $0.id == instance.id }?.state
             if state == .running || state == .created { continue }
             if let last = restarted[instance.id], time - last < Self.restartDistance { continue }

@@ -1,0 +1,57 @@
+import DeliveryModel
+import Testing
+
+@testable import PipelineFile
+
+struct StrategyTests {
+    private static func text(_ strategy: String, _ more: String = "") -> String {
+        """
+        build: {image: shop/web, copy: [{from: a, to: /a}]}
+        service: {port: 80}
+        stages:
+          - {name: dev, host: dev.localhost, strategy: \(strategy)\(more)}
+        """
+    }
+
+    @Test(arguments: [
+        ("blue_green", RolloutStrategy.blueGreen(.init())), ("rolling", .rolling(.init())),
+        ("canary", .canary(.init(weights: [100, 250, 500]))),
+        ("{blue_green: {preview: next.localhost, pause: manual}}", .blueGreen(.init(preview: "next.localhost", pause: .manual))),
+        ("{blue_green: {pause: 5m}}", .blueGreen(.init(pause: .seconds(300)))),
+        ("{rolling: {max_surge: 0, max_unavailable: 2, ready: 10s}}", .rolling(.init(maxSurge: 0, maxUnavailable: 2, ready: 10))),
+        (
+            #"{canary: {weights: [0.5, 5%, 50], every: 2m, pin: true, abort_if: {error_rate: "> base + 1%", p99: "> base * 1.5", p50: "> base + 50ms", minimum: 500}}}"#,
+            .canary(
+                .init(
+                    weights: [5, 50, 500], hold: .seconds(120),
+                    abortIf: .init(errorRate: 0.01, p99: .times(1.5), p50: .plus(0.05), minimum: 500), pin: true))
+        ),
+        ("{canary: {weights: [10], every: manual}}", .canary(.init(weights: [100], hold: .manual))),
+    ])
+    func strategiesArrive(text: String, strategy: RolloutStrategy) throws {
+        let plan = try PipelineParser.parse(Self.text(text, ", soak: 30s"), file: "p.yaml")
+        #expect(plan.stages[0].strategy == strategy)
+        #expect(plan.stages[0].soak == 30)
+    }
+
+    @Test(arguments: [
+        ("purple", "there is no strategy 'purple'"), ("{}", "a stage has one strategy"),
+        ("{rolling: {}, canary: {}}", "a stage has one strategy"),
+        ("{rolling: {max_surge: 0}}", "both 0"), ("{rolling: {surge: 1}}", "surge"),
+        ("{canary: {weights: [50, 25]}}", "weights grow"), ("{canary: {weights: []}}", "1 to 20 weights"),
+        ("{canary: {weights: [0]}}", "0.1 to 99.9"), ("{canary: {weights: [100]}}", "0.1 to 99.9"),
+        ("{canary: {every: soon}}", "is a duration"), ("{canary: {abort_if: {}}}", "compares nothing"),
+        (#"{canary: {abort_if: {error_rate: "> base * 2"}}}"#, "compared by a difference"),
+        (#"{canary: {abort_if: {p99: "> 200ms"}}}"#, "not a comparison"),
+        (#"{canary: {abort_if: {p99: "> base + 1%"}}}"#, "not a comparison"),
+        ("{blue_green: {preview: dev.localhost}}", "used twice"), ("{blue_green: {preview: 'Next Host'}}", "not a host name"),
+    ])
+    func mistakesAreNamed(text: String, message: String) throws {
+        do {
+            _ = try PipelineParser.parse(Self.text(text), file: "p.yaml")
+            Issue.record("\(text) was accepted")
+        } catch {
+            #expect("\(error)".contains(message), "\(error)")
+        }
+    }
+}
