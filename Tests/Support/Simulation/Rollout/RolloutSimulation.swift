@@ -107,7 +107,10 @@ public struct RolloutSimulation {
         }
         isCalm = true
         for index in holders.indices { holders[index].isFrozen = false }
-        for _ in 0..<6000 where !isQuiet { try anything() }
+        for number in 0..<6000 {
+            if number % 16 == 0, isQuiet { break }
+            try anything()
+        }
         try checkEnd()
         return Summary(
             ends: rows.dropFirst(rows.count - 2).map(\.progress.phase.rawValue), takeOvers: rows.map { max(0, $0.epoch - 1) }.reduce(0, +),
@@ -178,14 +181,6 @@ public struct RolloutSimulation {
     private mutating func anything() throws(Violation) {
         things += 1
         now += chance.between(0...0.5)
-        for (key, health) in site.instances {
-            switch rows[key.deployment].badness {
-            case .none: if health == .starting { site.instances[key] = .healthy }
-            case .crashes:
-                if health == .starting { site.instances[key] = .healthy }
-            case .neverHealthy: break
-            }
-        }
         if chance.oneIn(20), let bad = site.instances.keys.filter({ rows[$0.deployment].badness == .crashes }).min(by: { $0.replica < $1.replica }) {
             note("\(bad) of a bad release crashes")
             site.instances[bad] = .crashed
@@ -315,6 +310,10 @@ public struct RolloutSimulation {
             let states = (0..<instances).map { site.instances[InstanceKey(deployment: row, replica: $0)] }
             if states.contains(.crashed) || states.contains(nil) { return try finish(.unfit("an instance ended"), index) }
             if states.allSatisfy({ $0 == .healthy }) { return try finish(.warm, index) }
+            if rows[row].badness != .neverHealthy, let replica = states.firstIndex(of: .starting) {
+                site.instances[InstanceKey(deployment: row, replica: replica)] = .healthy
+                return
+            }
             if chance.oneIn(8) { try finish(.unfit("not healthy in time"), index) }
         case .route(let shape), .confirm(let shape):
             switch work.stage {
