@@ -34,6 +34,9 @@ public enum WebAssets {
 {{#.pending}}
 {{>pending}}
 {{/.pending}}
+{{#.waves}}
+{{>rollout}}
+{{/.waves}}
 {{>decisions}}
 {{>events}}
 {{#.failure}}
@@ -201,6 +204,9 @@ public enum WebAssets {
 {{#release}}
 {{>release}}
 {{/release}}
+{{#.waves}}
+{{>rollout}}
+{{/.waves}}
 </div>
 {{/.rollout}}
 {{#.pending}}
@@ -269,6 +275,28 @@ public enum WebAssets {
 <div class="release"><a class="title" href="{{runURL}}"><bdi>{{subject}}</bdi></a>
 <div class="sub"><code>{{commit}}</code> <bdi>{{author}}</bdi> · {{#since}}{{>time}}{{/since}}</div>
 <div class="sub">{{#digest}}{{>digest}}{{/digest}}</div></div>
+
+"""###,
+        "rollout": ###"""
+<div class="waves">
+<svg class="share" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="100" height="4"/><rect class="fill" width="{{share}}" height="4"/></svg>
+<p class="sub"><strong class="num">{{shareText}}</strong> of the requests get the new version{{#.detail}}<span> · {{.}}</span>{{/.detail}}</p>
+<ol>{{#waves}}<li class="{{place}}">{{label}}</li>{{/waves}}</ol>
+{{#.verdict}}<p class="sub">{{.}}</p>{{/.verdict}}
+{{#hasCharts}}
+<div class="charts">
+{{#charts}}
+<figure><figcaption>{{title}} <span class="num new">{{newValue}}</span> <span class="num old">{{oldValue}}</span></figcaption>
+<svg viewBox="0 0 {{width}} {{height}}" preserveAspectRatio="none" role="img" aria-label="{{title}}: new {{newValue}}, before {{oldValue}}"><path class="old" d="{{old}}"/><path class="new" d="{{new}}"/></svg></figure>
+{{/charts}}
+<p class="sub legend"><span class="new">new version</span> <span class="old">version before</span></p>
+</div>
+{{/hasCharts}}
+<div class="buttons">
+{{#.resumeURL}}<form method="post" action="{{.}}">{{>csrf}}<button class="primary">Go on</button></form>{{/.resumeURL}}
+{{#.abortURL}}<form method="post" action="{{.}}">{{>csrf}}<button class="danger">Go back</button></form>{{/.abortURL}}
+</div>
+</div>
 
 """###,
         "run": ###"""
@@ -568,6 +596,19 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .ask .count { font-size: .87rem; }
 .ask { display: flex; justify-content: space-between; gap: .15rem .8rem; flex-wrap: wrap; align-items: baseline; }
 .rollout .ask { justify-content: flex-start; align-items: center; }
+.waves { display: grid; gap: .5rem; min-width: 0; }
+.waves .share { display: block; width: 100%; height: 8px; border-radius: 4px; }
+.waves .all { fill: var(--line); } .waves .fill { fill: var(--active); }
+.waves ol { display: flex; flex-wrap: wrap; gap: .35rem; }
+.waves li { font: .8rem var(--mono); padding: .1rem .45rem; border-radius: 6px; border: 1px solid var(--line); color: var(--muted); }
+.waves .done { background: var(--success-soft); color: var(--success); border-color: transparent; }
+.waves .now { background: var(--active-soft); color: var(--active); border-color: currentColor; font-weight: 650; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .6rem .9rem; }
+.charts figcaption { font-size: .8rem; color: var(--muted); display: flex; gap: .6rem; flex-wrap: wrap; }
+.charts svg { display: block; width: 100%; height: 64px; background: var(--surface); border: 1px solid var(--line); border-radius: 6px; }
+.charts path { fill: none; stroke-width: 1.8; vector-effect: non-scaling-stroke; }
+.charts path.new { stroke: var(--active); } .charts path.old { stroke: var(--muted); stroke-dasharray: 4 3; }
+.charts .num.new, .legend .new { color: var(--active); } .legend { grid-column: 1 / -1; display: flex; gap: 1rem; }
 .decide { display: grid; gap: .5rem; }
 .acts { display: flex; flex-wrap: wrap; gap: .5rem .6rem; align-items: flex-start; margin-top: auto; padding-top: .2rem; }
 .acts > form { display: flex; flex-wrap: wrap; gap: .2rem .6rem; align-items: baseline; min-width: 0; }

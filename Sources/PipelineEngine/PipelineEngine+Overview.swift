@@ -14,18 +14,18 @@ public struct StageOverview: Sendable {
     /// Under way or queued.
     public var rollout: Deployment?
     public var rolloutRelease: Release?
-    /// The last deployment that failed, when nothing came after it.
+    /// The last deployment that failed or was taken back, when nothing came after it.
     public var failed: Deployment?
     /// Newer than what is live, and healthy in the stage before.
     public var promotable: Release?
     /// What was live before.
     public var previous: Release?
 
-    /// One word for the stage: `empty`, `live`, `awaitingApproval`, a rollout phase, or `failed`.
+    /// One word for the stage: `empty`, `live`, `awaitingApproval`, or the phase of the deployment that is under way or came to nothing.
     public var state: String {
         if let rollout { return rollout.phase.rawValue }
         if waiting != nil { return RolloutPhase.awaitingApproval.rawValue }
-        if failed != nil { return RolloutPhase.failed.rawValue }
+        if let failed { return failed.phase.rawValue }
         return live == nil ? "empty" : "live"
     }
 }
@@ -63,7 +63,7 @@ extension PipelineEngine {
         stage.waitingRelease = try await release(of: stage.waiting)
         stage.rollout = mine.first { !$0.phase.isTerminal && $0.phase != .awaitingApproval }
         stage.rolloutRelease = try await release(of: stage.rollout)
-        if let last = mine.first, last.phase == .failed { stage.failed = last }
+        if let last = mine.first, [.failed, .reverted, .cancelled].contains(last.phase) { stage.failed = last }
         if let before = plan.after, stage.waiting == nil, stage.rollout == nil {
             let candidate = deployments.first { $0.stage == before && $0.phase == .succeeded }
             if let candidate, candidate.digest != stage.live?.digest { stage.promotable = try await release(of: candidate) }

@@ -36,13 +36,17 @@ extension PipelineEngine {
             hint: "see what is where with: slipway status \(project)")
     }
 
-    /// Brings back what was in `stage` before what is there now. Needs no approval: it has been there.
+    /// Brings back what was in `stage` before what is there now; ends a deployment that is under way. Needs no approval: it has been there.
     public func rollback(
         _ place: StageName, to wanted: Int64? = nil, by actor: String
     ) async throws
         -> Deployment
     {
         let (project, stage) = (place.project, place.stage)
+        // What is being replaced is still there: it goes back to it.
+        if wanted == nil, let open = try await open(in: place), try Self.progress(of: open)?.canGoBack == true {
+            return try await abort(place, by: actor)
+        }
         let succeeded = try await parts.store.deployments(project: project, limit: 500)
             .filter { place.contains($0) && $0.phase == .succeeded }
         guard let live = succeeded.first,

@@ -35,7 +35,7 @@ func addStageAPI(to router: Router<WebContext>, _ parts: WebParts) {
 }
 
 /// The stage a request is about; `?pipeline=` says whose, where several pipelines have one of that name.
-private func place(_ request: Request, _ context: WebContext, _ parts: WebParts) async throws -> StageName {
+func place(_ request: Request, _ context: WebContext, _ parts: WebParts) async throws -> StageName {
     let (project, stage) = (try context.parameters.require("project"), try context.parameters.require("stage"))
     guard try await parts.store.project(project) != nil else { throw unknownProject(project) }
     return try await parts.engine.stage(

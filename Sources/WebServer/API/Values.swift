@@ -138,8 +138,10 @@ public struct DeploymentValue: Codable, Sendable {
     public var logTail: String?
     public var createdAt: Double
     public var finishedAt: Double?
+    /// Nil until it begins.
+    public var rollout: RolloutValue?
 
-    init(_ deployment: Deployment) {
+    init(_ deployment: Deployment) throws {
         id = deployment.id
         stage = deployment.stage
         state = deployment.phase.rawValue
@@ -150,6 +152,7 @@ public struct DeploymentValue: Codable, Sendable {
         logTail = deployment.logTail
         createdAt = deployment.createdAt
         finishedAt = deployment.finishedAt
+        rollout = try RolloutValue(deployment)
     }
 }
 

@@ -66,6 +66,7 @@ public struct DeploymentPanel: Sendable {
     public var decisions: [Decision]
     public var events: [EventLine]
     public var failure: InstanceFailure?
+    public var waves: RolloutPanel?
 
     public init(
         id: String, stage: String, badge: StateBadge, by: String, when: TimeText, host: String? = nil,

@@ -15,6 +15,8 @@ public enum PageURL {
     public static func rerun(_ id: String) -> String { "\(run(id))/rerun" }
     public static func approve(_ deployment: String) -> String { "/deployments/\(segment(deployment))/approve" }
     public static func reject(_ deployment: String) -> String { "/deployments/\(segment(deployment))/reject" }
+    public static func resume(_ deployment: String) -> String { "/deployments/\(segment(deployment))/resume" }
+    public static func abort(_ deployment: String) -> String { "/deployments/\(segment(deployment))/abort" }
     public static func promote(to stage: String, of project: String) -> String {
         "\(self.project(project))/stages/\(segment(stage))/promote"
     }

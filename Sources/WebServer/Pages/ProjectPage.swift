@@ -114,6 +114,7 @@ public struct RolloutLine: Sendable {
     public var badge: StateBadge
     public var message: String
     public var release: ReleaseLine
+    public var waves: RolloutPanel?
 
     public init(badge: StateBadge, message: String, release: ReleaseLine) {
         self.badge = badge

@@ -44,12 +44,16 @@ public struct StateBadge: Sendable, Equatable {
         case "awaitingApproval": self.init(.waiting, "Needs approval")
         case "waiting": self.init(.neutral, "Waiting")
         case "queued": self.init(.waiting, "Queued")
+        case "reverted": self.init(.failure, "Taken back")
+        case "pausing": self.init(.waiting, "Pausing")
+        case "analysing": self.init(.active, "Comparing")
         case "cancelled": self.init(.neutral, "Cancelled")
         case "skipped": self.init(.neutral, "Skipped")
         case "lost": self.init(.failure, "Lost")
         case "superseded": self.init(.neutral, "Superseded")
         case "empty": self.init(.neutral, "Empty")
-        case "running", "starting", "warming", "switching", "confirming", "draining", "retiring", "checkout":
+        case "running", "starting", "warming", "switching", "confirming", "draining", "retiring", "checkout",
+            "preparing", "weighting", "soaking":
             self.init(.active, state.prefix(1).uppercased() + state.dropFirst())
         default: self.init(.neutral, state)
         }

@@ -213,6 +213,7 @@ extension Pages {
             panel.pending = try await pending(deployment, release: release, rule: stage?.approval, signedIn: signedIn)
             panel.decisions = []
         }
+        panel.waves = try rolloutPanel(deployment, signedIn: signedIn)
         if let tail = deployment.logTail {
             panel.failure = InstanceFailure(
                 instance: "The instance's last lines", message: deployment.message ?? "",

@@ -21,9 +21,10 @@ extension Pages {
             card.rollout = RolloutLine(
                 badge: StateBadge(state: rollout.phase.rawValue), message: rollout.message ?? "",
                 release: line(release, since: rollout.createdAt))
+            card.rollout?.waves = try rolloutPanel(rollout, signedIn: signedIn)
         } else if let failed = stage.failed, let release = try await parts.store.release(failed.release) {
             card.rollout = RolloutLine(
-                badge: StateBadge(state: "failed"), message: failed.message ?? "",
+                badge: StateBadge(state: failed.phase.rawValue), message: failed.message ?? "",
                 release: line(release, since: failed.finishedAt ?? failed.createdAt))
         }
         if signedIn, let release = stage.promotable {

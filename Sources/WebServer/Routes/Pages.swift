@@ -26,6 +26,8 @@ struct Pages: Sendable {
         case "recorded": Notice(StateBadge(.waiting, "Recorded"), message: "Your approval counts; more are needed.")
         case "rejected": Notice(StateBadge(.neutral, "Rejected"), message: "The deployment will not happen.")
         case "promoted": Notice(StateBadge(.success, "Promoted"), message: "The same digest is on its way.")
+        case "resumed": Notice(StateBadge(.success, "Goes on"), message: "The deployment goes on.")
+        case "aborted": Notice(StateBadge(.success, "Going back"), message: "The version before goes on serving.")
         case "rolledback": Notice(StateBadge(.success, "Rolling back"), message: "The release before is on its way.")
         case "rerun": Notice(StateBadge(.success, "Started again"), message: "This is the new run.")
         case "cancelled": Notice(StateBadge(.neutral, "Cancelling"), message: "The run is being stopped.")
