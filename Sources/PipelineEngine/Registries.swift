@@ -21,7 +21,8 @@ public protocol Registries: Sendable {
 /// Why the engine could not go on, in words for the user.
 public struct EngineError: Error, Sendable, CustomStringConvertible {
     public enum Code: String, Sendable {
-        case imageMissing, registryUnreachable, notPromotable, notRepeatable, unknownStage, nothingToRollBackTo, nothingUnderWay, secretMissing, ambiguousStage
+        case imageMissing, registryUnreachable, notPromotable, notRepeatable, unknownStage, nothingToRollBackTo, nothingUnderWay, secretMissing,
+            ambiguousStage
     }
 
     public let code: Code

@@ -86,7 +86,9 @@ extension Reader {
         guard let fields = fields(node, .abortIf) else { return nil }
         var rules = AbortRules()
         if let node = fields["error_rate"], let limit = limit(node, "error_rate", example: "> base + 1%") {
-            if case .plus(let more) = limit { rules.errorRate = more } else {
+            if case .plus(let more) = limit {
+                rules.errorRate = more
+            } else {
                 report(node, "error_rate is compared by a difference", "write \"> base + 1%\"")
             }
         }

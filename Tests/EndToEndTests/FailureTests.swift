@@ -77,14 +77,14 @@ extension EndToEnd {
             let run = try await server.finishedRun(of: commit)
             #expect(run.state == "succeeded")
             let failed = try await eventually("the deployment fails") {
-                try await server.show(run.id).deployments?.first { $0.state == "failed" }
+                try await server.show(run.id).deployments?.first { $0.state == "reverted" }
             }
             #expect(failed.message?.contains("exited with code 3") == true, "\(failed.message ?? "")")
             #expect(failed.logTail?.contains("no catalogue, giving up") == true)
             let shown = try await server.slipway("show", "\(run.id)").output
             #expect(shown.contains("no catalogue, giving up"), "\(shown)")
             let stage = try #require(try await server.stage("dev"))
-            #expect(stage.state == "failed" && stage.digest == good)
+            #expect(stage.state == "reverted" && stage.digest == good)
             #expect(try await server.answer(of: "dev").body == "version 1")
             #expect(server.containers == before)
             #expect(try await server.stage("prod")?.waiting?.digest == good)

@@ -79,7 +79,7 @@ extension ServerFixture {
     func live(_ digest: String, in stage: String, seconds: Double = 20) async throws {
         try await until("\(stage) runs \(digest)", seconds: seconds) {
             guard let now = try await self.stage(stage) else { return false }
-            if now.state == "failed" { throw Failed("\(stage) failed: \(now.problem ?? "")") }
+            if now.state == "failed" || now.state == "reverted" { throw Failed("\(stage) is \(now.state): \(now.problem ?? "")") }
             return now.digest == digest && ["live", "awaitingApproval"].contains(now.state)
         }
     }

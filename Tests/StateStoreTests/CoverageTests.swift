@@ -116,7 +116,8 @@ import Testing
         #expect(try await store.renewDeployment(claimed.id, epoch: claimed.epoch, leaseSeconds: 10_000))
         #expect(
             try await store.advanceDeployment(
-                claimed.id, epoch: claimed.epoch, by: DeploymentChange(from: .queued, to: .failed, message: "no", logTail: "tail", followers: [next])))
+                claimed.id, epoch: claimed.epoch, by: DeploymentChange(from: .queued, to: .failed, message: "no", logTail: "tail", followers: [next]))
+        )
         let over = try #require(try await store.deployment(claimed.id))
         #expect(over.phase == .failed && over.message == "no" && over.logTail == "tail" && over.finishedAt != nil)
         #expect(try await store.renewDeployment(claimed.id, epoch: claimed.epoch, leaseSeconds: 10_000) == false)

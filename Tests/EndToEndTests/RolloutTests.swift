@@ -1,0 +1,110 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// A service of several replicas, with a strategy for dev.
+    private static func pipeline(_ strategy: String, replicas: Int = 2, entrypoint: String = SampleRepository.server) -> String {
+        SampleRepository.pipeline(entrypoint: entrypoint, replicas: replicas)
+            .replacingOccurrences(of: "host: dev.localhost, drain: 1s", with: "host: dev.localhost, drain: 1s, strategy: \(strategy)")
+    }
+
+    @Test("A canary gets its share, waits for a person, and the same instances get everything")
+    func canary() async throws {
+        try await ServerFixture.with { server in
+            let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+            let pipeline = Self.pipeline("{canary: {weights: [20], every: manual, pin: true}}")
+            let project = try await server.addProject(repository)
+            try await server.deliverToDev(try await repository.commit(version: "1", pipeline: pipeline), of: project)
+            let old = Set(server.containers)
+            let commit = try await repository.commit(version: "2", pipeline: pipeline)
+            try await server.push(commit, to: project)
+            try await until("the canary waits") { try await server.stage("dev")?.state == "pausing" }
+            let canary = Set(server.containers).subtracting(old)
+            #expect(canary.count == 1)
+
+            var answers: [String: Int] = [:]
+            for _ in 0..<200 { answers[try await server.answer(of: "dev").body, default: 0] += 1 }
+            #expect(answers == ["version 1": 160, "version 2": 40])
+            let url = "http://127.0.0.1:\(server.routerPort)/"
+            let pinned = try await http("GET", url, headers: ["Host": "dev.localhost", "X-Slipway-Version": "new"])
+            #expect(pinned.body.contains("version 2"))
+
+            // It waits over a restart of the server.
+            try await server.kill9()
+            try await server.start()
+            try await until("it still waits") { try await server.stage("dev")?.state == "pausing" }
+            let resumed = try await server.slipway("resume", "dev", "--project", "sample")
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            let run = try await server.finishedRun(of: commit)
+            try await server.live(#require(run.digest), in: "dev")
+            #expect(try await server.answer(of: "dev").body == "version 2")
+            #expect(canary.isSubset(of: server.containers) && server.containers.count == 2)
+            let again = try await server.slipway("resume", "dev", "--project", "sample")
+            #expect(again.status != 0 && again.errors.contains("waits to be let go on"), "\(again)")
+        }
+    }
+
+    @Test("A rollback in the middle of a deployment is one write of the router: the old instances never stopped")
+    func rollbackInTheMiddle() async throws {
+        try await ServerFixture.with { server in
+            let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+            let pipeline = Self.pipeline("{canary: {weights: [50], every: manual}}")
+            let project = try await server.addProject(repository)
+            let first = try await server.deliverToDev(try await repository.commit(version: "1", pipeline: pipeline), of: project)
+            let old = server.containers
+            try await server.push(try await repository.commit(version: "2", pipeline: pipeline), to: project)
+            try await until("the canary waits") { try await server.stage("dev")?.state == "pausing" }
+            let back = try await server.slipway("rollback", "dev", "--project", "sample")
+            #expect(back.status == 0, "\(back.errors)")
+            try await until("dev is back") { try await server.stage("dev")?.state == "cancelled" }
+            for _ in 0..<20 { #expect(try await server.answer(of: "dev").body == "version 1") }
+            #expect(server.containers == old)
+            #expect(try await server.stage("dev")?.digest == first)
+        }
+    }
+
+    @Test("A rolling update replaces instance by instance; one that is killed at any moment goes on")
+    func rolling() async throws {
+        try await ServerFixture.with { server in
+            let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+            let pipeline = Self.pipeline("{rolling: {max_surge: 1, ready: 500ms}}", replicas: 3)
+            let project = try await server.addProject(repository)
+            try await server.deliverToDev(try await repository.commit(version: "1", pipeline: pipeline), of: project)
+            let commit = try await repository.commit(version: "2", pipeline: pipeline)
+            try await server.push(commit, to: project)
+            let port = server.routerPort
+            async let load = Self.load(port, seconds: 12)
+            var kills = 0
+            try await until("version 2 is live", seconds: 60) {
+                guard let stage = try await server.stage("dev") else { return false }
+                if stage.state == "live", stage.commit == commit { return true }
+                #expect(server.containers.count <= 4 + 1)  // a step's container may be there
+                if kills < 3, ["warming", "weighting", "draining", "retiring"].contains(stage.state) {
+                    kills += 1
+                    try await server.kill9()
+                    try await server.start()
+                }
+                return false
+            }
+            let answers = try await load
+            #expect(Set(answers.keys) == ["version 1", "version 2"], "\(answers)")
+            #expect(server.containers.count == 3 && kills == 3)
+        }
+    }
+
+    /// Counts what is answered; whatever is not 200 counts under its status.
+    private static func load(_ port: Int, seconds: Double) async throws -> [String: Int] {
+        var answers: [String: Int] = [:]
+        let end = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < end {
+            do {
+                let answer = try await http("GET", "http://127.0.0.1:\(port)/", headers: ["Host": "dev.localhost"])
+                let text = answer.body.trimmingCharacters(in: .whitespacesAndNewlines)
+                answers[answer.status == 200 ? text : "\(answer.status)", default: 0] += 1
+            } catch {
+                answers["\(error)", default: 0] += 1
+            }
+        }
+        return answers
+    }
+}
