@@ -79,6 +79,9 @@ struct NginxProcess {
     /// Asks the master to read `nginx.conf` again.
     func reload(_ master: Int32) throws { try signal(master, SIGHUP) }
 
+    /// Asks the master to open its logs by their names again.
+    func reopenLogs(_ master: Int32) throws { try signal(master, SIGUSR1) }
+
     /// Asks the master to end after the requests it has.
     func quit(_ master: Int32) throws { try signal(master, SIGQUIT) }
 

@@ -4,7 +4,7 @@ import SystemPackage
 
 /// The writing half: called by one caller at a time.
 extension NginxRouter {
-    private var routesFile: FilePath { folder.appending("routes.json") }
+    var routesFile: FilePath { folder.appending("routes.json") }
     private var lock: FilePath { folder.appending("routes.lock") }
     /// Generations whose files are kept, to look back and to go back.
     private static let kept = 8
@@ -34,7 +34,6 @@ extension NginxRouter {
             guard let table = try await putInForce(new, draft: draft, insteadOf: old, of: master) else { continue }
             if let master {
                 await askOver(old.generation)
-                rotateLog()
                 try process.reload(master)
             } else {
                 try await ensureRunning()
@@ -78,6 +77,7 @@ extension NginxRouter {
             guard rename(path.string, folder.appending("conf/\(new.generation).conf").string) == 0 else {
                 throw unusable(path, Errno(rawValue: errno))
             }
+            try keepPrevious()
             try write(text, "nginx.conf")
             return new
         }
@@ -114,6 +114,19 @@ extension NginxRouter {
         }
     }
 
+    /// For people: what was in force before.
+    private func keepPrevious() throws {
+        let current = folder.appending("nginx.conf")
+        let previous = folder.appending("nginx.conf.previous")
+        let link = previous.string + ".new"
+        unlink(link)
+        guard Glibc.link(current.string, link) == 0 else {
+            if errno == ENOENT { return }
+            throw unusable(previous, Errno(rawValue: errno))
+        }
+        guard rename(link, previous.string) == 0 else { throw unusable(previous, Errno(rawValue: errno)) }
+    }
+
     private func writeCurrent(_ table: RouteTable) throws {
         unlink(folder.appending(NginxConfiguration.flagFile(table.generation)).string)
         try table.save(routesFile)
@@ -130,15 +143,6 @@ extension NginxRouter {
         else { return }
         try? file.close()
         try? await Task.sleep(for: settings.handover)
-    }
-
-    /// A reload opens the logs anew, so this is the moment to keep them from growing for ever.
-    private func rotateLog() {
-        for name in ["access.log", "error.log"] {
-            let path = folder.appending(name).string
-            var status = stat()
-            if stat(path, &status) == 0, status.st_size > 64 << 20 { rename(path, path + ".1") }
-        }
     }
 
     private func tidy(before generation: Int) {

@@ -19,6 +19,7 @@ public struct NginxRouter: Router {
     let folder: FilePath
     private let probe: any HTTPProbe
     private let gate = Gate()
+    let counts: TrafficCounts
     let queue = BlockingQueue(label: "router", width: 1)
 
     /// - Parameters:
@@ -34,6 +35,7 @@ public struct NginxRouter: Router {
         self.settings = settings
         self.process = NginxProcess(folder: folder, settings: settings)
         self.probe = probe
+        self.counts = TrafficCounts(folder: folder, format: NginxTrafficLine())
     }
 
     /// Starts nginx with the routes of last time, or finds it running.
