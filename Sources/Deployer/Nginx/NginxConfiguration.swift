@@ -7,8 +7,6 @@
 /// sends its next request on such a connection would lose it. Therefore every generation has a flag file: while it
 /// exists, answers carry `Connection: close`, so busy clients move to new connections before the old workers go.
 struct NginxConfiguration {
-    static let generationHost = "_slipway_generation"
-
     static func flagFile(_ generation: Int) -> String { "handover/\(generation)" }
 
     let settings: NginxSettings
@@ -52,17 +50,18 @@ struct NginxConfiguration {
                 server {
                     listen \(listen) default_server;
                     server_name _;
+                    set $slipway_route "";
                     default_type text/plain;
                     return 404 "no service answers for this host\\n";
                 }
                 server {
                     listen \(listen);
-                    server_name \(Self.generationHost);
+                    server_name \(GenerationPage.host);
                     access_log off;
                     keepalive_timeout 0;
                     default_type text/plain;
                     if ($slipway_local = 0) { return 404; }
-                    add_header X-Slipway-Generation "\(table.generation)";
+                    add_header \(GenerationPage.header) "\(table.generation)";
                     return 200 "\(table.generation)\\n";
                 }
             \(servers.joined())}

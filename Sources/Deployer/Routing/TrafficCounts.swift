@@ -38,7 +38,7 @@ final class TrafficCounts: Sendable {
 
     private let log: TrafficLog
     private let format: any TrafficFormat & Sendable
-    private let queue = BlockingQueue(label: "router log", width: 1)
+    let queue = BlockingQueue(label: "router log", width: 1)
     private let answers = Mutex<[Question: Answer]>([:])
 
     init(folder: FilePath, format: any TrafficFormat & Sendable) {
