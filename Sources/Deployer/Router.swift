@@ -1,3 +1,5 @@
+public import DeliveryModel
+
 /// What sends the requests for a host name to instances.
 public protocol Router: Sendable {
     /// Makes sure that the routes of last time are served; nothing happens when they are.
@@ -25,10 +27,37 @@ public protocol Router: Sendable {
     func currentRoute(key: String) async throws -> Route?
     /// All routes in force.
     func routes() async throws -> [Route]
+    /// The place in the router's log from which to count; also of use to another server, and after a restart.
+    func trafficMark() async throws -> TrafficMark
+    /// What the versions of a route answered since a mark, by the router's own log; its previews do not count.
+    ///
+    /// Each attempt counts for the instance that was tried, so a request that was tried again elsewhere counts for both. Latency is
+    /// the time to the beginning of the answer. Clients that went away are no errors; how long they had waited is counted.
+    /// - Returns: the versions in force, then those before them that answered too. What a router has logged before its last log but
+    ///   one began is not counted.
+    func traffic(key: String, since mark: TrafficMark) async throws -> [VersionTraffic]
+    /// Begins new logs where they are large; to be called now and then.
+    func rotateLogs() async throws
 }
 
 extension Router {
     public func start() async throws {}
+    public func trafficMark() async throws -> TrafficMark { TrafficMark(log: 0, offset: 0) }
+    public func traffic(key: String, since mark: TrafficMark) async throws -> [VersionTraffic] { [] }
+    public func rotateLogs() async throws {}
+}
+
+/// A place in a router's log.
+public struct TrafficMark: Codable, Hashable, Sendable {
+    /// Counts the logs of the router.
+    public var log: Int
+    /// Bytes from the beginning of that log.
+    public var offset: Int64
+
+    public init(log: Int, offset: Int64) {
+        self.log = log
+        self.offset = offset
+    }
 }
 
 /// Who writes a route. A later deployment of the stage outranks an earlier one, and whoever took a deployment over outranks those
@@ -62,12 +91,15 @@ public struct Route: Codable, Hashable, Sendable {
     public var previous: PreviousVersion?
     /// A host name that reaches only `upstreams`, whatever their share is.
     public var preview: String?
-    /// Whether clients choose a version by header or cookie while there are two.
+    /// Whether clients choose a version by header or cookie while there are two. Nobody chooses one without a share.
     public var pins: Bool?
+    /// For how long connections of a generation that was replaced may live; nil: as the router's settings say. What counts is the
+    /// longest of all routes.
+    public var drainSeconds: Double?
 
     public init(
         key: String, host: String, upstreams: [Upstream], deployment: String = "", previous: PreviousVersion? = nil,
-        preview: String? = nil, pins: Bool? = nil
+        preview: String? = nil, pins: Bool? = nil, drainSeconds: Double? = nil
     ) {
         self.key = key
         self.host = host
@@ -76,7 +108,11 @@ public struct Route: Codable, Hashable, Sendable {
         self.previous = previous
         self.preview = preview
         self.pins = pins
+        self.drainSeconds = drainSeconds
     }
+
+    /// Its host names.
+    var hosts: [String] { [host] + (preview.map { [$0] } ?? []) }
 }
 
 /// The instances that answer beside those of a route's own deployment.
@@ -106,6 +142,9 @@ public struct Upstream: Codable, Hashable, Sendable {
         self.port = port
         self.weight = weight
     }
+
+    /// `10.0.0.1:80`, `[fd00::1]:80`.
+    var endpoint: String { address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)" }
 }
 
 /// Counts the changes of a router's configuration; a later one contains all earlier ones.

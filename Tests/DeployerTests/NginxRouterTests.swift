@@ -43,7 +43,7 @@ import Testing
                 try await router.confirm(first)
                 #expect(try await get(port, "shop.localhost").1 == "blue")
                 #expect(try await get(port, "unknown.localhost").0 == 404)
-                #expect(try await get(port, NginxConfiguration.generationHost).1 == "1\n")
+                #expect(try await get(port, GenerationPage.host).1 == "1\n")
                 // The same again changes nothing.
                 #expect(try await router.apply(route("127.0.0.11", port: backend)) == first)
 
@@ -204,13 +204,13 @@ import Testing
             try await router.confirm(try await router.apply(route("127.0.0.11", port: 1)))
             // The routes were written, and the server was killed before nginx heard of it.
             let next = route("127.0.0.12", port: 1)
-            let table = try await router.load().setting(next)
+            let table = try await router.daemon.load().setting(next)
             try table.save(router.folder.appending("routes.json"))
             let again = try NginxRouter(folder: router.folder, settings: router.settings, probe: testProbe)
             let generation = try await again.apply(next)
             #expect(generation.number == table.generation)
             try await again.confirm(generation)
-            #expect(try await get(port, NginxConfiguration.generationHost).1 == "\(table.generation)\n")
+            #expect(try await get(port, GenerationPage.host).1 == "\(table.generation)\n")
         }
     }
 
@@ -313,7 +313,7 @@ import Testing
             let generation = try await other.currentGeneration()
             #expect(generation.number == 12)
             try await router.confirm(generation)
-            #expect(try await get(port, NginxConfiguration.generationHost).1 == "12\n")
+            #expect(try await get(port, GenerationPage.host).1 == "12\n")
         }
     }
 }

@@ -30,4 +30,22 @@ struct RouteValidationTests {
             #expect(throws: DeployerError.self) { try RouteValidation.check(route) }
         }
     }
+
+    @Test func twoVersions() {
+        let good = Route(
+            key: "a/b", host: "a", upstreams: [Upstream(address: "10.0.0.1", port: 80)], deployment: "d2",
+            previous: PreviousVersion(deployment: "d1", upstreams: [Upstream(address: "10.0.0.2", port: 80)], share: 1000), preview: "p.a",
+            pins: true, drainSeconds: 10)
+        #expect(throws: Never.self) { try RouteValidation.check(good) }
+        for change: (inout Route) -> Void in [
+            { $0.previous?.share = 0 }, { $0.previous?.share = 1001 }, { $0.previous?.upstreams = [] },
+            { $0.previous?.upstreams = $0.upstreams }, { $0.previous?.upstreams[0].address = "old.example.org" }, { $0.preview = "a" },
+            { $0.preview = "P" }, { $0.preview = "" }, { $0.drainSeconds = -1 }, { $0.drainSeconds = .nan }, { $0.drainSeconds = .infinity },
+            { $0.deployment = "a b" }, { $0.deployment = "a|b" }, { $0.previous?.deployment = "a\nb" },
+        ] {
+            var route = good
+            change(&route)
+            #expect(throws: DeployerError.self) { try RouteValidation.check(route) }
+        }
+    }
 }

@@ -7,8 +7,6 @@
 /// sends its next request on such a connection would lose it. Therefore every generation has a flag file: while it
 /// exists, answers carry `Connection: close`, so busy clients move to new connections before the old workers go.
 struct NginxConfiguration {
-    static let generationHost = "_slipway_generation"
-
     static func flagFile(_ generation: Int) -> String { "handover/\(generation)" }
 
     let settings: NginxSettings
@@ -18,8 +16,8 @@ struct NginxConfiguration {
 
     func render() -> String {
         let routes = table.routes.values.sorted { $0.key < $1.key }
-        let servers = routes.enumerated().map { server($0.element, upstream: "slipway_\($0.offset)") }
-        let upstreams = routes.enumerated().map { upstream($0.element, name: "slipway_\($0.offset)") }
+        let groups = routes.enumerated().map { self.groups($0.element, name: "slipway_\($0.offset)") }
+        let servers = routes.enumerated().map { self.servers($0.element, name: "slipway_\($0.offset)") }
         return """
             # Written by slipway, generation \(table.generation). Changes made here are lost.
             \(user.map { "user \($0);" } ?? "# workers run as the server's account")
@@ -27,14 +25,16 @@ struct NginxConfiguration {
             pid nginx.pid;
             error_log error.log warn;
             worker_processes \(max(1, settings.workers));
-            worker_shutdown_timeout \(max(1, settings.workerShutdown.components.seconds))s;
+            worker_shutdown_timeout \(shutdownSeconds)s;
             events { worker_connections 4096; }
             http {
                 server_tokens off;
+                uninitialized_variable_warn off;
                 default_type application/octet-stream;
                 log_format slipway '$time_iso8601 $remote_addr $host "$request" $status $body_bytes_sent '
                                    '$request_time $upstream_addr $upstream_status';
                 access_log access.log slipway;
+                log_format slipway_traffic '\(NginxTrafficLine.format(generation: table.generation))';
                 client_body_temp_path temp/body;
                 proxy_temp_path temp/proxy;
                 fastcgi_temp_path temp/fastcgi;
@@ -46,21 +46,22 @@ struct NginxConfiguration {
                 map $http_x_forwarded_proto $slipway_proto { default \(
                     settings.trustForwarded ? "$http_x_forwarded_proto" : "$scheme"); "" $scheme; }
                 geo $slipway_local { default 0; 127.0.0.0/8 1; ::1 1; \(settings.listenAddress) 1; }
-            \(upstreams.joined())\
+            \(groups.joined())\
                 server {
                     listen \(listen) default_server;
                     server_name _;
+                    set $slipway_route "";
                     default_type text/plain;
                     return 404 "no service answers for this host\\n";
                 }
                 server {
                     listen \(listen);
-                    server_name \(Self.generationHost);
+                    server_name \(GenerationPage.host);
                     access_log off;
                     keepalive_timeout 0;
                     default_type text/plain;
                     if ($slipway_local = 0) { return 404; }
-                    add_header X-Slipway-Generation "\(table.generation)";
+                    add_header \(GenerationPage.header) "\(table.generation)";
                     return 200 "\(table.generation)\\n";
                 }
             \(servers.joined())}
@@ -68,54 +69,11 @@ struct NginxConfiguration {
             """
     }
 
-    private var listen: String { "\(literal(settings.listenAddress)):\(settings.listenPort)" }
+    var listen: String { Upstream(address: settings.listenAddress, port: settings.listenPort).endpoint }
 
-    private func literal(_ address: String) -> String { address.contains(":") ? "[\(address)]" : address }
-
-    private func upstream(_ route: Route, name: String) -> String {
-        let servers = route.upstreams.map {
-            "        server \(literal($0.address)):\($0.port) weight=\($0.weight) max_fails=2 fail_timeout=2s;\n"
-        }
-        // Kept connections are short-lived: an instance that closes an idle one first would cost a POST.
-        return """
-                upstream \(name) {
-            \(servers.joined())\
-                    keepalive 32;
-                    keepalive_timeout 1s;
-                }
-
-            """
-    }
-
-    private func server(_ route: Route, upstream: String) -> String {
-        """
-            server {
-                listen \(listen);
-                server_name \(route.host);
-                proxy_http_version 1.1;
-                proxy_set_header Host $http_host;
-                proxy_set_header Connection $slipway_connection;
-                proxy_set_header Upgrade $http_upgrade;
-                proxy_set_header X-Real-IP $remote_addr;
-                proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-                proxy_set_header X-Forwarded-Host $http_host;
-                proxy_set_header X-Forwarded-Proto $slipway_proto;
-                proxy_connect_timeout 3s;
-                proxy_read_timeout 300s;
-                proxy_send_timeout 300s;
-                proxy_next_upstream error timeout;
-                proxy_next_upstream_timeout 10s;
-                location / {
-                    error_page 418 = @handover;
-                    if (-f \(Self.flagFile(table.generation))) { return 418; }
-                    proxy_pass http://\(upstream);
-                }
-                location @handover {
-                    keepalive_timeout 0;
-                    proxy_pass http://\(upstream);
-                }
-            }
-
-        """
+    /// Workers keep the connections they have until the longest drain time of their generation is over.
+    private var shutdownSeconds: Int {
+        let longest = table.routes.values.compactMap(\.drainSeconds).max() ?? 0
+        return max(1, Int(settings.workerShutdown.components.seconds), Int(longest.rounded(.up)))
     }
 }

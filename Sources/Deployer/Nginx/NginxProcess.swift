@@ -1,31 +1,35 @@
+import BlockingQueue
 import Glibc
-import Subprocess
 import SystemPackage
 
 /// The router's nginx as the kernel shows it: found by pid file, believed only after a look into /proc.
 /// Reading /proc does not block; the programs are awaited.
-struct NginxProcess {
+struct NginxProcess: RouterProgram {
     let folder: FilePath
     let settings: NginxSettings
 
-    var configuration: FilePath { folder.appending("nginx.conf") }
+    var configuration: String { "nginx.conf" }
+    var listenAddress: String { settings.listenAddress }
+    var listenPort: Int { settings.listenPort }
+    var confirmTimeout: Duration { settings.confirmTimeout }
+    var handover: Duration { settings.handover }
+    /// Workers only need to pass through the folder and write into `temp`.
+    var folders: [(name: String, mode: UInt32)] { [("handover", 0o711), ("temp", 0o711)] }
+
+    func render(_ table: RouteTable) -> String {
+        // Root's workers give their rights away.
+        NginxConfiguration(settings: settings, table: table, user: geteuid() == 0 ? "nobody nogroup" : nil).render()
+    }
 
     /// The master process; nil when it does not run. A pid that meanwhile belongs to another program does not count.
     func master() -> Int32? {
-        guard let bytes = try? AtomicFile.read(folder.appending("nginx.pid"), limit: 64),
-            let pid = Int32(String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)), pid > 1,
-            title(pid).hasPrefix("nginx: master process"), runsHere(pid)
-        else { return nil }
-        return pid
+        DaemonProcess(folder: folder).pid(in: "nginx.pid") { $0.hasPrefix("nginx: master process") }
     }
 
     /// The processes that serve requests, those that only finish old ones included.
     func workers(of master: Int32) -> [(pid: Int32, leaving: Bool)] {
-        let path = "/proc/\(master)/task/\(master)/children"
-        guard let bytes = try? AtomicFile.read(FilePath(path), limit: 64 << 10) else { return [] }
-        return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).compactMap { word in
-            guard let pid = Int32(word) else { return nil }
-            let title = title(pid)
+        DaemonProcess.children(of: master).compactMap { pid in
+            let title = DaemonProcess.title(pid)
             guard title.hasPrefix("nginx: worker process") else { return nil }
             return (pid, title.contains("shutting down"))
         }
@@ -79,46 +83,41 @@ struct NginxProcess {
     /// Asks the master to read `nginx.conf` again.
     func reload(_ master: Int32) throws { try signal(master, SIGHUP) }
 
+    /// See ``NginxConfiguration``: what the flag file says.
+    func askOver(generation: Int) async {
+        let flag = folder.appending(NginxConfiguration.flagFile(generation))
+        guard let file = try? FileDescriptor.open(flag, .writeOnly, options: [.create, .closeOnExec], permissions: [.ownerReadWrite])
+        else { return }
+        try? file.close()
+        try? await Task.sleep(for: settings.handover)
+    }
+
+    func forget(generation: Int) { unlink(folder.appending(NginxConfiguration.flagFile(generation)).string) }
+
+    func rotateLogs(_ log: TrafficCounts) async throws {
+        let folder = folder
+        let limit = settings.logLimit
+        let renamed = try await log.queue.run { _ in
+            ["access.log", "error.log"].filter { name in
+                let path = folder.appending(name).string
+                var status = stat()
+                return stat(path, &status) == 0 && status.st_size > limit && rename(path, path + ".1") == 0
+            }
+        }
+        let isPutAside = try await log.rotate(limit: limit)
+        // The master opens them by their names again.
+        if isPutAside || !renamed.isEmpty, let master = master() { try signal(master, SIGUSR1) }
+    }
+
     /// Asks the master to end after the requests it has.
     func quit(_ master: Int32) throws { try signal(master, SIGQUIT) }
 
     private func signal(_ pid: Int32, _ number: Int32) throws {
-        guard kill(pid, number) == 0 else {
-            throw DeployerError(
-                .routerNotReady, "nginx (process \(pid)) cannot be signalled: \(Errno(rawValue: errno))",
-                hint: "the server must run under the account that started it")
-        }
+        try DaemonProcess.signal(pid, number, "nginx")
     }
 
-    /// A daemon left behind outlives us: it has its own session, none of our open files and its log as standard error.
     private func run(_ arguments: [String]) async throws -> (succeeded: Bool, errors: String) {
-        let program: Executable = settings.program.contains("/") ? .path(FilePath(settings.program)) : .name(settings.program)
-        // Debian keeps nginx where only root's PATH looks.
-        let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
-        let environment = Environment.custom(["PATH": path + ":/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"])
-        do {
-            let result = try await Subprocess.run(
-                program, arguments: Arguments(arguments), environment: environment, workingDirectory: folder,
-                output: .discarded, error: .string(limit: 64 << 10))
-            return (result.terminationStatus.isSuccess, result.standardError)
-        } catch let error as SubprocessError where error.code == .executableNotFound {
-            throw DeployerError(
-                .routerMissing, "the program \(settings.program) is not installed",
-                hint: "install the Debian package nginx-light, or set the path of nginx")
-        }
-    }
-
-    private func title(_ pid: Int32) -> String {
-        let bytes = (try? AtomicFile.read(FilePath("/proc/\(pid)/cmdline"), limit: 64 << 10)) ?? nil
-        return String(decoding: (bytes ?? []).map { $0 == 0 ? 32 : $0 }, as: UTF8.self)
-    }
-
-    /// Its working directory is our folder: how it was started.
-    private func runsHere(_ pid: Int32) -> Bool {
-        var ours = stat()
-        var its = stat()
-        guard stat(folder.string, &ours) == 0, stat("/proc/\(pid)/cwd", &its) == 0 else { return false }
-        return ours.st_dev == its.st_dev && ours.st_ino == its.st_ino
+        try await DaemonProcess.run(settings.program, arguments, in: folder, package: "nginx-light")
     }
 
     /// The line that says why, without time and process number.

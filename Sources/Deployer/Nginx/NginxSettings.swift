@@ -15,13 +15,16 @@ public struct NginxSettings: Hashable, Sendable {
     public var confirmTimeout: Duration
     /// Largest request body, in bytes.
     public var maxRequestBody: Int64
+    /// Size in bytes from which a log is put aside; one old one is kept.
+    public var logLimit: Int64
     /// Believe `X-Forwarded-Proto` of whoever connects; only when a proxy of yours does.
     public var trustForwarded: Bool
 
     public init(
         listenAddress: String = "127.0.0.1", listenPort: Int, program: String = "nginx", workers: Int = 2,
         workerShutdown: Duration = .seconds(300), handover: Duration = .milliseconds(200),
-        confirmTimeout: Duration = .seconds(15), maxRequestBody: Int64 = 1 << 30, trustForwarded: Bool = false
+        confirmTimeout: Duration = .seconds(15), maxRequestBody: Int64 = 1 << 30, logLimit: Int64 = 128 << 20,
+        trustForwarded: Bool = false
     ) {
         self.listenAddress = listenAddress
         self.listenPort = listenPort
@@ -31,6 +34,7 @@ public struct NginxSettings: Hashable, Sendable {
         self.handover = handover
         self.confirmTimeout = confirmTimeout
         self.maxRequestBody = maxRequestBody
+        self.logLimit = logLimit
         self.trustForwarded = trustForwarded
     }
 }

@@ -236,10 +236,11 @@ struct HTTPClientService: Service {
     }
 }
 
-/// Makes sure that the router runs, after a reboot say. It goes on when the server stops.
+/// Makes sure that the router runs, after a reboot say, and that its logs do not grow for ever. It goes on when the server stops.
 struct RouterService: Service {
-    let router: NginxRouter
+    let router: any Router
     let logger: Logger
+    var interval: Duration = .seconds(60)
 
     func run() async throws {
         do {
@@ -248,6 +249,16 @@ struct RouterService: Service {
             // The server is still of use: the next deployment starts the router too, and says what is wrong with it.
             logger.error("the router does not start: \(error)")
         }
-        try? await gracefulShutdown()
+        await cancelWhenGracefulShutdown {
+            while (try? await Task.sleep(for: interval)) != nil {
+                do {
+                    try await router.rotateLogs()
+                } catch is CancellationError {
+                    return
+                } catch {
+                    logger.warning("the router's logs cannot be put aside: \(error)")
+                }
+            }
+        }
     }
 }

@@ -3,15 +3,15 @@ import Glibc
 import SystemPackage
 
 /// The writing half: called by one caller at a time.
-extension NginxRouter {
-    private var routesFile: FilePath { folder.appending("routes.json") }
+extension RouterDaemon {
+    var routesFile: FilePath { folder.appending("routes.json") }
     private var lock: FilePath { folder.appending("routes.lock") }
     /// Generations whose files are kept, to look back and to go back.
     private static let kept = 8
 
     func load() async throws -> RouteTable { try await queue.run { _ in try RouteTable.load(routesFile) } }
 
-    /// Puts a changed table in force; an unchanged one only makes sure that nginx runs. Returns what is in force then.
+    /// Puts a changed table in force; an unchanged one only makes sure that the program runs. Returns what is in force then.
     func change(_ edit: @Sendable (RouteTable) throws -> RouteTable) async throws -> (table: RouteTable, generation: RouterGeneration) {
         while true {
             let old = try await load()
@@ -21,21 +21,26 @@ extension NginxRouter {
                 try await ensureRunning()
                 return (new, RouterGeneration(old.generation))
             }
-            let text = Array(NginxConfiguration(settings: settings, table: new, user: workerUser).render().utf8)
+            let text = Array(program.render(new).utf8)
             // A name of its own: another process may be about to make the same generation.
             let draft = "conf/\(new.generation).\(String(UInt64.random(in: 0 ... .max), radix: 36)).conf"
             try await queue.run { _ in
                 try makeFolders()
                 try write(text, draft)
+                for (name, text) in program.attachments(new) where !exists(name) { try write(Array(text.utf8), name) }
             }
-            try await process.test(draft)
+            try await program.test(draft)
 
-            let master = process.master()
-            guard let table = try await putInForce(new, draft: draft, insteadOf: old, of: master) else { continue }
+            let master = program.master()
+            let staysUp = master != nil && program.canAdjust(from: old, to: new)
+            guard let table = try await putInForce(new, draft: draft, insteadOf: old, of: master, staysUp) else { continue }
             if let master {
-                await askOver(old.generation)
-                rotateLog()
-                try process.reload(master)
+                if staysUp {
+                    if try await !program.adjust(from: old, to: table) { try await converge() }
+                } else {
+                    if program.handover > .zero { await program.askOver(generation: old.generation) }
+                    try program.reload(master)
+                }
             } else {
                 try await ensureRunning()
             }
@@ -63,7 +68,9 @@ extension NginxRouter {
     }
 
     /// The new table as it is in force now; nil when another process was faster.
-    private func putInForce(_ new: RouteTable, draft: String, insteadOf old: RouteTable, of master: Int32?) async throws -> RouteTable? {
+    private func putInForce(_ new: RouteTable, draft: String, insteadOf old: RouteTable, of master: Int32?, _ staysUp: Bool)
+        async throws -> RouteTable?
+    {
         try await locked {
             let path = folder.appending(draft)
             guard try RouteTable.load(routesFile) == old else {
@@ -71,40 +78,43 @@ extension NginxRouter {
                 return nil
             }
             var new = new
-            new.replaced[new.generation] = master.map(process.workers(of:))?.map(\.pid) ?? []
+            let workers = master.map(program.workers(of:)) ?? []
+            new.replaced[new.generation] = workers.filter { !staysUp || $0.leaving }.map(\.pid)
             new.replaced = new.replaced.filter { $0.key > new.generation - Self.kept }
             try new.save(routesFile)
             let text = try AtomicFile.read(path) ?? []
             guard rename(path.string, folder.appending("conf/\(new.generation).conf").string) == 0 else {
                 throw unusable(path, Errno(rawValue: errno))
             }
-            try write(text, "nginx.conf")
+            try keepPrevious()
+            try write(text, program.configuration)
+            try attach(new)
             return new
         }
     }
 
-    /// Starts nginx when it does not run.
+    /// Starts the program when it does not run.
     func ensureRunning() async throws {
-        guard process.master() == nil else { return }
+        guard program.master() == nil else { return }
         try await queue.run { _ in try makeFolders() }
         try await ProcessLock.holding(folder.appending("start.lock"), on: queue) {
             // Another process may have been faster.
-            guard process.master() == nil else { return }
+            guard program.master() == nil else { return }
             try await locked { try writeCurrent(try RouteTable.load(routesFile)) }
-            try await process.test("nginx.conf")
-            try await process.start()
+            try await program.test(program.configuration)
+            try await program.start()
         }
     }
 
-    /// Makes a running nginx read the routes again: for changes whose signal never went out.
+    /// Makes a running program read the routes again: for changes whose signal never went out.
     func converge() async throws {
-        guard let master = process.master() else { return try await ensureRunning() }
+        guard let master = program.master() else { return try await ensureRunning() }
         try await locked {
             var table = try RouteTable.load(routesFile)
-            table.replaced[table.generation, default: []] += process.workers(of: master).map(\.pid)
+            table.replaced[table.generation, default: []] += program.workers(of: master).map(\.pid)
             try writeCurrent(table)
         }
-        try process.reload(master)
+        try program.reload(master)
     }
 
     private func locked<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
@@ -114,45 +124,44 @@ extension NginxRouter {
         }
     }
 
-    private func writeCurrent(_ table: RouteTable) throws {
-        unlink(folder.appending(NginxConfiguration.flagFile(table.generation)).string)
-        try table.save(routesFile)
-        let text = NginxConfiguration(settings: settings, table: table, user: workerUser).render()
-        try write(Array(text.utf8), "nginx.conf")
-    }
-
-    /// Lets answers of the old generation close their connections for a moment: see ``NginxConfiguration``.
-    private func askOver(_ generation: Int) async {
-        let flag = folder.appending(NginxConfiguration.flagFile(generation))
-        guard settings.handover > .zero,
-            let file = try? FileDescriptor.open(
-                flag, .writeOnly, options: [.create, .closeOnExec], permissions: [.ownerReadWrite])
-        else { return }
-        try? file.close()
-        try? await Task.sleep(for: settings.handover)
-    }
-
-    /// A reload opens the logs anew, so this is the moment to keep them from growing for ever.
-    private func rotateLog() {
-        for name in ["access.log", "error.log"] {
-            let path = folder.appending(name).string
-            var status = stat()
-            if stat(path, &status) == 0, status.st_size > 64 << 20 { rename(path, path + ".1") }
+    /// For people: what was in force before.
+    private func keepPrevious() throws {
+        let current = folder.appending(program.configuration)
+        let previous = folder.appending(program.configuration + ".previous")
+        let link = previous.string + ".new"
+        unlink(link)
+        guard Glibc.link(current.string, link) == 0 else {
+            if errno == ENOENT { return }
+            throw unusable(previous, Errno(rawValue: errno))
         }
+        guard rename(link, previous.string) == 0 else { throw unusable(previous, Errno(rawValue: errno)) }
     }
+
+    private func writeCurrent(_ table: RouteTable) throws {
+        program.forget(generation: table.generation)
+        try table.save(routesFile)
+        try write(Array(program.render(table).utf8), program.configuration)
+        try attach(table)
+    }
+
+    private func attach(_ table: RouteTable) throws {
+        for (name, text) in program.attachments(table) { try write(Array(text.utf8), name) }
+    }
+
+    private func exists(_ name: String) -> Bool { access(folder.appending(name).string, F_OK) == 0 }
 
     private func tidy(before generation: Int) {
         let old = generation - Self.kept
         guard old >= 0 else { return }
         unlink(folder.appending("conf/\(old).conf").string)
-        unlink(folder.appending(NginxConfiguration.flagFile(old)).string)
+        program.forget(generation: old)
     }
 
-    /// Root's workers give their rights away; they only need to pass through the folder and write into `temp`.
-    private var workerUser: String? { geteuid() == 0 ? "nobody nogroup" : nil }
+    /// Makes the folders, away from the cooperative pool.
+    func prepare() async throws { try await queue.run { _ in try makeFolders() } }
 
     func makeFolders() throws {
-        for (name, mode) in [("", 0o711), ("conf", 0o700), ("handover", 0o711), ("temp", 0o711)] as [(String, mode_t)] {
+        for (name, mode) in [("", 0o711), ("conf", 0o700)] + program.folders {
             let path = name.isEmpty ? folder : folder.appending(name)
             guard mkdir(path.string, mode) == 0 || errno == EEXIST, chmod(path.string, mode) == 0 else {
                 throw unusable(path, Errno(rawValue: errno))

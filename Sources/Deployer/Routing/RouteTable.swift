@@ -10,6 +10,8 @@ struct RouteTable: Codable, Hashable {
     var fences: [String: RouteFence] = [:]
     /// For recent generations: the worker processes they took over from.
     var replaced: [Int: [Int32]] = [:]
+    /// By route: whose the instances were, oldest first.
+    var history: [String: [RouteInstances]] = [:]
 
     init() {}
 
@@ -20,6 +22,8 @@ struct RouteTable: Codable, Hashable {
         routes = try values.decode([String: Route].self, forKey: .routes)
         fences = try values.decodeIfPresent([String: RouteFence].self, forKey: .fences) ?? [:]
         replaced = try values.decode([Int: [Int32]].self, forKey: .replaced)
+        history = try values.decodeIfPresent([String: [RouteInstances]].self, forKey: .history) ?? [:]
+        for (key, route) in routes where history[key] == nil { history[key] = [RouteInstances(of: route, since: 0)] }
     }
 
     static func load(_ path: FilePath) throws -> RouteTable {
@@ -66,14 +70,19 @@ struct RouteTable: Codable, Hashable {
     func setting(_ route: Route) throws(DeployerError) -> RouteTable {
         try RouteValidation.check(route)
         if routes[route.key] == route { return self }
-        if let other = routes.values.first(where: { $0.host == route.host && $0.key != route.key }) {
+        for other in routes.values.sorted(by: { $0.key < $1.key }) where other.key != route.key {
+            guard let taken = route.hosts.first(where: other.hosts.contains) else { continue }
             throw DeployerError(
-                .hostTaken, "\(route.host) already belongs to \(other.key)",
+                .hostTaken, "\(taken) already belongs to \(other.key)",
                 hint: "give one of the two stages another host")
         }
         var next = self
         next.routes[route.key] = route
         next.generation += 1
+        let instances = RouteInstances(of: route, since: next.generation)
+        if history[route.key]?.last?.deployments != instances.deployments {
+            next.history[route.key] = (history[route.key, default: []] + [instances]).suffix(RouteInstances.kept)
+        }
         return next
     }
 
@@ -81,6 +90,7 @@ struct RouteTable: Codable, Hashable {
         guard routes[key] != nil else { return self }
         var next = self
         next.routes[key] = nil
+        next.history[key] = nil
         next.generation += 1
         return next
     }
@@ -90,5 +100,22 @@ struct RouteTable: Codable, Hashable {
         for route in routes.values where route.deployment == deployment { next = next.removing(key: route.key) }
         next.fences = next.fences.filter { $0.value.deployment != deployment }
         return next
+    }
+}
+
+/// Whose the instances of a route are from a generation on.
+struct RouteInstances: Codable, Hashable {
+    /// How many of them are remembered for a route.
+    static let kept = 32
+
+    var since: Int
+    /// By ``Upstream/endpoint``.
+    var deployments: [String: String]
+
+    init(of route: Route, since: Int) {
+        self.since = since
+        deployments = [:]
+        for upstream in route.previous?.upstreams ?? [] { deployments[upstream.endpoint] = route.previous?.deployment }
+        for upstream in route.upstreams { deployments[upstream.endpoint] = route.deployment }
     }
 }

@@ -1,0 +1,72 @@
+import Glibc
+import Subprocess
+import SystemPackage
+
+/// A daemon as the kernel shows it: found by pid file, believed only after a look into /proc. Reading /proc does not block.
+struct DaemonProcess {
+    let folder: FilePath
+
+    /// The process in a pid file, when its title is right and it works in our folder: a pid may belong to another program meanwhile.
+    func pid(in file: String, isRight: (String) -> Bool) -> Int32? {
+        guard let bytes = try? AtomicFile.read(folder.appending(file), limit: 64),
+            let pid = Int32(String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)), pid > 1,
+            isRight(Self.title(pid)), runsHere(pid)
+        else { return nil }
+        return pid
+    }
+
+    static func children(of pid: Int32) -> [Int32] {
+        guard let bytes = try? AtomicFile.read(FilePath("/proc/\(pid)/task/\(pid)/children"), limit: 64 << 10) else { return [] }
+        return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }
+    }
+
+    /// Its words, with blanks between them.
+    static func title(_ pid: Int32) -> String {
+        let bytes = (try? AtomicFile.read(FilePath("/proc/\(pid)/cmdline"), limit: 64 << 10)) ?? nil
+        return String(decoding: (bytes ?? []).map { $0 == 0 ? 32 : $0 }, as: UTF8.self)
+    }
+
+    /// Runs a program in a folder. A daemon left behind outlives us: it has its own session and none of our open files.
+    /// - Parameters:
+    ///   - program: found along PATH, and where Debian keeps what only root's PATH looks for, unless it holds a slash.
+    ///   - output: where its standard output goes; nil: nowhere.
+    static func run(
+        _ program: String, _ arguments: [String], in folder: FilePath, package: String, output: FileDescriptor? = nil
+    ) async throws -> (succeeded: Bool, errors: String) {
+        let executable: Executable = program.contains("/") ? .path(FilePath(program)) : .name(program)
+        let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
+        let environment = Environment.custom(["PATH": path + ":/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"])
+        do {
+            guard let output else {
+                let result = try await Subprocess.run(
+                    executable, arguments: Arguments(arguments), environment: environment, workingDirectory: folder,
+                    output: .discarded, error: .string(limit: 64 << 10))
+                return (result.terminationStatus.isSuccess, result.standardError)
+            }
+            let result = try await Subprocess.run(
+                executable, arguments: Arguments(arguments), environment: environment, workingDirectory: folder,
+                output: .fileDescriptor(output, closeAfterSpawningProcess: false), error: .string(limit: 64 << 10))
+            return (result.terminationStatus.isSuccess, result.standardError)
+        } catch let error as SubprocessError where error.code == .executableNotFound {
+            throw DeployerError(
+                .routerMissing, "the program \(program) is not installed",
+                hint: "install the Debian package \(package), or set the path of the program")
+        }
+    }
+
+    static func signal(_ pid: Int32, _ number: Int32, _ name: String) throws {
+        guard kill(pid, number) == 0 else {
+            throw DeployerError(
+                .routerNotReady, "\(name) (process \(pid)) cannot be signalled: \(Errno(rawValue: errno))",
+                hint: "the server must run under the account that started it")
+        }
+    }
+
+    /// Its working directory is our folder: how it was started.
+    private func runsHere(_ pid: Int32) -> Bool {
+        var ours = stat()
+        var its = stat()
+        guard stat(folder.string, &ours) == 0, stat("/proc/\(pid)/cwd", &its) == 0 else { return false }
+        return ours.st_dev == its.st_dev && ours.st_ino == its.st_ino
+    }
+}
