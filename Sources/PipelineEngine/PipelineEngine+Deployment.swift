@@ -163,11 +163,16 @@ extension PipelineEngine {
         let reports = RolloutReports(engine: self, deployment: deployment)
         let job = RolloutJob(
             order: order, previous: try await untilAnswered { try await self.previousOrder(of: deployment, withSecrets: false) },
-            heldUntil: progress.heldUntil, mark: progress.mark,
+            heldUntil: progress.heldUntil, mark: progress.mark, compared: try await compared(deployment.id),
             wholePrevious: { try await self.untilAnswered { try await self.previousOrder(of: deployment, withSecrets: true) } },
             report: { try await reports.save($0) })
         let rollout = parts.rollout
         return try await untilFree { try await rollout.perform(task, job) }
+    }
+
+    private func compared(_ id: Int64) async throws -> RolloutReport {
+        let row = try await untilAnswered { try await parts.store.deployment(id) }
+        return try row.flatMap { try Self.report(of: $0) } ?? RolloutReport()
     }
 
     /// Waits until a person wants the deployment to end, or to go on.

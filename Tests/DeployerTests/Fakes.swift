@@ -112,6 +112,7 @@ final class FakeRouter: Router {
         var generation = 0
         var refuseConfirm = false
         var neverDrains = false
+        var traffic: @Sendable () -> [VersionTraffic] = { [] }
     }
 
     let state = Mutex(State())
@@ -168,6 +169,8 @@ final class FakeRouter: Router {
             state.fences = state.fences.filter { $0.value.deployment != deployment }
         }
     }
+
+    func traffic(key: String, since mark: TrafficMark) async throws -> [VersionTraffic] { state.withLock { $0.traffic }() }
 
     func deployments() async throws -> Set<String> {
         state.withLock { Set($0.routes.values.map(\.deployment) + $0.fences.values.map(\.deployment)) }

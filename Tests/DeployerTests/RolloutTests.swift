@@ -175,6 +175,40 @@ struct RolloutTests {
         #expect(target.running("two") == 0 && target.running("one") == 2)
     }
 
+    @Test(arguments: [0.0, 0.08]) func aCanaryIsComparedWithTheVersionBeside(errorRate: Double) async throws {
+        let one = order("one")
+        try await carryOut(one)
+        let options = RolloutStrategy.Canary(weights: [250], hold: .seconds(60), abortIf: AbortRules(errorRate: 0.01))
+        let two = order("two", previous: "one", strategy: .canary(options))
+        var progress = try await begin(two, previous: one, until: .analysing)
+        let clock = clock
+        router.state.withLock { state in
+            state.traffic = {
+                ["two": (25.0, errorRate), "one": (75.0, 0)].map { version, numbers in
+                    let requests = Int(numbers.0 * clock.seconds)
+                    var latency = LatencyHistogram()
+                    latency.add(seconds: 0.02, times: requests)
+                    return VersionTraffic(
+                        deployment: version, requests: requests, errors: Int(Double(requests) * numbers.1), latency: latency)
+                }
+            }
+        }
+        let reports = Mutex<[RolloutReport]>([])
+        let job = RolloutJob(
+            order: two, previous: one, heldUntil: progress.heldUntil, mark: progress.mark,
+            report: { report in reports.withLock { $0.append(report) } })
+        let outcome = try await rollout.perform(#require(progress.task), job)
+        progress.apply(outcome.event, at: clock.seconds)
+        let last = try #require(reports.withLock { $0.last })
+        if errorRate > 0 {
+            #expect(progress.phase == .reverting && outcome.message.contains("worse"), "\(outcome.message)")
+            #expect(clock.seconds < 40 && last.samples.count < 15)
+        } else {
+            #expect(progress.phase == .starting && outcome.message.contains("not worse"), "\(outcome.message)")
+            #expect((18...21).contains(last.samples.count) && last.looks == last.samples.count)
+        }
+    }
+
     @Test func oldInstancesAreLookedAfterInAPause() async throws {
         let one = order("one")
         try await carryOut(one)

@@ -51,7 +51,9 @@ import Testing
                 let seen = try await traffic(router.router, since: mark, of: 108)
                 #expect(seen.map(\.deployment) == ["new", "old"])
                 #expect(seen.map(\.requests) == [28, 80])
-                #expect(seen.map(\.errors) == [0, 20], "\((try? String(contentsOfFile: router.folder.appending("traffic.log").string, encoding: .utf8)) ?? "")")
+                #expect(
+                    seen.map(\.errors) == [0, 20],
+                    "\((try? String(contentsOfFile: router.folder.appending("traffic.log").string, encoding: .utf8)) ?? "")")
                 let slow = try #require(seen[0].latency.quantile(0.99))
                 #expect(slow >= 0.2 && slow < 2)
                 let usual = try #require(seen[0].latency.quantile(0.5))

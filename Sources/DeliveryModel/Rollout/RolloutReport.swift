@@ -34,14 +34,21 @@ public struct RolloutReport: Codable, Hashable, Sendable {
 
     public private(set) var samples: [Sample] = []
     /// What the last look showed, in words.
-    public var verdict: String?
+    public private(set) var verdict: String?
+    /// How often the versions were looked at with the share they have now.
+    public private(set) var looks = 0
 
     public init() {}
 
-    static let limit = 200
+    private static let limit = 200
+
+    /// The number of the next look at versions with this share.
+    public func nextLook(share: Int) -> Int { samples.last?.share == share ? looks + 1 : 1 }
 
     /// Adds a look. With too many of them every second one is left out, so that the whole time stays in sight.
-    public mutating func add(_ sample: Sample) {
+    public mutating func add(_ sample: Sample, verdict: String) {
+        looks = nextLook(share: sample.share)
+        self.verdict = verdict
         if samples.count >= Self.limit { samples = samples.enumerated().filter { $0.offset % 2 == 0 }.map(\.element) }
         samples.append(sample)
     }

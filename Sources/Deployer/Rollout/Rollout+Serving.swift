@@ -21,7 +21,9 @@ extension Rollout {
         let generation = try await router.apply(try await wantedRoute(job, shape, observed), by: order.fence)
         if shape.share == 1000 { return RolloutOutcome(.routed(mark: nil), "\(order.host) handed over with \(generation)") }
         try await router.confirm(generation)
-        return RolloutOutcome(.routed(mark: nil), share(shape, order))
+        // From here on requests have these shares.
+        let mark = String(decoding: try OCIJSON.encode(try await router.trafficMark()), as: UTF8.self)
+        return RolloutOutcome(.routed(mark: mark), share(shape, order))
     }
 
     func confirm(_ job: RolloutJob, _ shape: RolloutShape) async throws -> RolloutOutcome {

@@ -1,4 +1,5 @@
 import DeliveryModel
+import OCIModel
 
 extension Rollout {
     /// Failed questions in a row that make a new instance unfit.
@@ -18,6 +19,7 @@ extension Rollout {
         let clockwork = Stopwatch(clock)
         var answers: [String: [Bool]] = [:]
         var restarted: [String: Duration] = [:]
+        var comparison = isJudged ? Comparison(job, shape, hold) : nil
         while true {
             let observed = try await target(order).observe(deployment: order.deployment)
             if let unfit = try await firstUnfit(order, observed, shape.started) { return unfit }
@@ -27,9 +29,12 @@ extension Rollout {
                 return unfit("instance \(id) \(reason): \(problem)", lines: await lastLines(order, id))
             }
             try await tend(job, shape, observed, &restarted, at: clockwork.elapsed())
-            if let until = job.heldUntil, now() >= until {
-                return RolloutOutcome(.waited(nil), "\(count(shape.started)) stayed healthy")
+            let isOver = job.heldUntil.map { now() >= $0 } ?? false
+            if let verdict = try await look(&comparison, job, at: clockwork.elapsed(), isLast: isOver) {
+                if case .worse(let reason) = verdict { return unfit("the new version is worse: \(reason)") }
+                if isOver { return RolloutOutcome(.waited(nil), verdict.sentence) }
             }
+            if isOver { return RolloutOutcome(.waited(nil), "\(count(shape.started)) stayed healthy") }
             let left = job.heldUntil.map { Duration.seconds(max(0.05, $0 - now())) } ?? interval
             try await clock.sleep(for: min(interval, left))
         }
@@ -63,5 +68,47 @@ extension Rollout {
         let wanted = try await wantedRoute(job, shape, observed)
         guard let seen = try await router.currentRoute(key: job.order.routeKey), seen != wanted, !wanted.upstreams.isEmpty else { return }
         _ = try await router.apply(wanted, by: job.order.fence)
+    }
+
+    /// Compares both versions when it is time for it; nil when it is not.
+    private func look(_ comparison: inout Comparison?, _ job: RolloutJob, at time: Duration, isLast: Bool) async throws -> JudgeVerdict? {
+        guard var current = comparison, isLast || time >= current.due else { return nil }
+        let traffic = try await router.traffic(key: job.order.routeKey, since: current.mark)
+        func of(_ deployment: String) -> VersionTraffic { traffic.first { $0.deployment == deployment } ?? VersionTraffic(deployment: deployment) }
+        let (new, old) = (of(job.order.deployment), of(job.order.previous ?? ""))
+        let verdict = current.judge.look(current.report.nextLook(share: current.share), at: new, beside: old, isLast: isLast).verdict
+        current.report.add(
+            RolloutReport.Sample(at: now(), share: current.share, new: .init(new), old: .init(old)), verdict: verdict.sentence)
+        current.due = time + current.interval
+        comparison = current
+        try await job.report(current.report)
+        return verdict
+    }
+}
+
+/// How two versions are compared during a hold.
+private struct Comparison {
+    let judge: CanaryJudge
+    let share: Int
+    let mark: TrafficMark
+    let interval: Duration
+    var due: Duration
+    var report: RolloutReport
+
+    /// Nil when there is nothing to compare.
+    init?(_ job: RolloutJob, _ shape: RolloutShape, _ hold: RolloutStrategy.Hold) {
+        guard case .canary(let options) = job.order.strategy, let rules = options.abortIf, job.order.previous != nil,
+            let text = job.mark, let mark = try? OCIJSON.decode(TrafficMark.self, from: Array(text.utf8))
+        else { return nil }
+        judge = CanaryJudge(rules)
+        share = shape.share
+        self.mark = mark
+        report = job.compared
+        if case .seconds(let seconds) = hold {
+            interval = .seconds(min(max(seconds / 20, 1), 30))
+        } else {
+            interval = .seconds(10)
+        }
+        due = interval
     }
 }

@@ -85,11 +85,14 @@ public struct RolloutJob: Sendable {
     /// See `RolloutProgress`.
     public var heldUntil: Double?
     public var mark: String?
+    /// What the comparison has shown so far.
+    public var compared: RolloutReport
     /// Takes what the comparison of both versions shows, look by look.
     public var report: @Sendable (RolloutReport) async throws -> Void
 
     public init(
         order: RolloutOrder, previous: RolloutOrder? = nil, heldUntil: Double? = nil, mark: String? = nil,
+        compared: RolloutReport = RolloutReport(),
         wholePrevious: (@Sendable () async throws -> RolloutOrder?)? = nil,
         report: @escaping @Sendable (RolloutReport) async throws -> Void = { _ in }
     ) {
@@ -97,6 +100,7 @@ public struct RolloutJob: Sendable {
         self.previous = previous
         self.heldUntil = heldUntil
         self.mark = mark
+        self.compared = compared
         self.wholePrevious = wholePrevious ?? { previous }
         self.report = report
     }

@@ -68,7 +68,9 @@ extension RouterDaemon {
     }
 
     /// The new table as it is in force now; nil when another process was faster.
-    private func putInForce(_ new: RouteTable, draft: String, insteadOf old: RouteTable, of master: Int32?, _ staysUp: Bool)
+    private func putInForce(
+        _ new: RouteTable, draft: String, insteadOf old: RouteTable, of master: Int32?, _ staysUp: Bool
+    )
         async throws -> RouteTable?
     {
         try await locked {
