@@ -120,11 +120,12 @@ let package = Package(
             "Deployer",
             [
                 "BlockingQueue", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
-                nioCore, nioHTTP1, serviceLifecycle, subprocess, system,
-            ], tests: []),
+                nioCore, nioHTTP1, nioSSL, serviceLifecycle, subprocess, system,
+            ], tests: ["DockerDaemon", "ImageBuilder", "RegistryServer", hummingbird]),
         room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
         room("StatePostgres", ["BlockingQueue", "CPostgres", "DeliveryModel", "OCIModel", "StateStore"]),
         [
+            .target(name: "DockerDaemon", path: "Tests/Support/DockerDaemon", swiftSettings: settings),
             .target(name: "PostgresCluster", path: "Tests/Support/PostgresCluster", swiftSettings: settings),
             .testTarget(
                 name: "StateStoreTests",
@@ -169,7 +170,7 @@ let package = Package(
             .target(
                 name: "Recorder", dependencies: [nioCore, nioHTTP1, nioPosix], path: "Tests/Recorder", swiftSettings: settings),
             .testTarget(
-                name: "EndToEndTests", dependencies: ["PostgresCluster", "Recorder", "StateSQLite", "StateStore", "slipway", system],
+                name: "EndToEndTests", dependencies: ["DockerDaemon", "PostgresCluster", "Recorder", "StateSQLite", "StateStore", "slipway", system],
                 swiftSettings: settings),
         ],
     ].flatMap { $0 },
