@@ -170,7 +170,10 @@ let package = Package(
             .target(
                 name: "Recorder", dependencies: [nioCore, nioHTTP1, nioPosix], path: "Tests/Recorder", swiftSettings: settings),
             .testTarget(
-                name: "EndToEndTests", dependencies: ["DockerDaemon", "PostgresCluster", "Recorder", "StateSQLite", "StateStore", "slipway", system],
+                name: "EndToEndTests",
+                dependencies: [
+                    "Deployer", "DockerDaemon", "PostgresCluster", "Recorder", "StateSQLite", "StateStore", "slipway", configuration, system,
+                ],
                 swiftSettings: settings),
         ],
     ].flatMap { $0 },

@@ -147,7 +147,6 @@ struct Server {
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
         let client = HTTPClientService.makeProbeClient()
         let probe = HTTPClientProbe(client: client)
-        let target = HostTarget(runtime: runtime, snapshots: snapshots)
         let router = try NginxRouter(
             folder: folder.router,
             settings: NginxSettings(
@@ -159,6 +158,12 @@ struct Server {
         let registries = try OutsideRegistries(
             configFile: settings.dockerConfig, settings: settings.registries, environment: environment,
             connections: connections, logger: logger)
+        let targets = try Targets(
+            settings.targets, host: HostTarget(runtime: runtime, snapshots: snapshots), owner: try folder.id(),
+            registry: .init(
+                images: images, local: Targets.localAddress(host: settings.host, port: settings.port), publicURL: settings.publicURL,
+                token: settings.registry.anonymousPull ? nil : token, logins: registries.credentials), logger: logger)
+        let target = try targets.byName.target(named: "local")
         let declaration = Declaration()
         let supervisor = Supervisor(
             target: target, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
@@ -203,7 +208,8 @@ struct Server {
         self.runtime = runtime
         services = [
             // The last stops first: others go on with what the engine gives back while the last requests are answered.
-            HTTPClientService(client: client, connections: connections), listener, engine, IdleMemory(), time,
+            HTTPClientService(client: client, connections: connections), TargetConnections(client: targets.client), listener, engine, IdleMemory(),
+            time,
         ]
         if works {
             services +=
