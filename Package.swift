@@ -122,6 +122,7 @@ let package = Package(
                 "BlockingQueue", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
                 nioCore, nioHTTP1, nioSSL, serviceLifecycle, subprocess, system,
             ], tests: ["DockerDaemon", "ImageBuilder", "RegistryServer", hummingbird]),
+        room("LoadGenerator", ["DeliveryModel", asyncHTTPClient, nioCore, nioHTTP1, nioPosix], tests: []),
         room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
         room("StatePostgres", ["BlockingQueue", "CPostgres", "DeliveryModel", "OCIModel", "StateStore"]),
         [
@@ -157,8 +158,8 @@ let package = Package(
                 name: "slipway",
                 dependencies: [
                     "BlockingQueue", "CLinux", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer",
-                    "GitRepository", "ImageBuilder", "ImageStore", "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient",
-                    "RegistryServer", "StatePostgres", "StateSQLite", "StateStore", "TarArchive", "WebServer", argumentParser,
+                    "GitRepository", "ImageBuilder", "ImageStore", "LoadGenerator", "OCIModel", "PipelineEngine", "PipelineFile",
+                    "RegistryClient", "RegistryServer", "StatePostgres", "StateSQLite", "StateStore", "TarArchive", "WebServer", argumentParser,
                     asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1, serviceLifecycle, system, yams,
                 ],
                 swiftSettings: settings, linkerSettings: selfContained),
