@@ -24,6 +24,14 @@ struct Targets {
         /// Nil: everybody may pull.
         let token: String?
         let logins: DockerConfig?
+
+        /// One that has the image, by its manifest.
+        func repository(of image: Digest) async throws -> RepositoryName? {
+            for repository in try await images.repositories() where try await images.manifestMediaType(image, in: repository) != nil {
+                return repository
+            }
+            return nil
+        }
     }
 
     /// - Parameters:
@@ -62,7 +70,7 @@ struct Targets {
             // One with an address of its own may be another machine behind a forwarded socket.
             let isHere = docker.registry == nil && host.isLoopback && (host.address == nil || far == nil)
             let address = isHere ? registry.local : far ?? registry.local
-            guard let repository = try await registry.images.repositories(holding: digest).first else {
+            guard let repository = try await registry.repository(of: digest) else {
                 throw DeployerError(
                     .instanceFailed, "the image \(digest.short) is in no repository of the embedded registry",
                     hint: "was it removed? push the commit again, or roll back")
