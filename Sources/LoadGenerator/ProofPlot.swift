@@ -52,7 +52,7 @@ public enum ProofPlot {
                 """)
         }
         parts.append(
-            "<text x=\"\(number(left))\" y=\"\(number(height - 2))\" fill=\"#1565c0\">p99 of requests, by the second they were due in</text>\n</svg>\n"
+            "<text x=\"\(number(width - 20))\" y=\"20\" text-anchor=\"end\" fill=\"#1565c0\">p99 of requests, by the second they were due in</text>\n</svg>\n"
         )
         return parts.joined(separator: "\n")
     }

@@ -167,6 +167,17 @@ import Testing
                         try await new.start(bench.instance(), by: Claim(deployment: "d1", epoch: 2))
                         #expect(try await bench.state(new) == [.running])
 
+                        // Images that nobody goes back to; not while a container is made of them.
+                        try await new.removeImages(except: [])
+                        #expect(try await daemon.ask("GET", "/images/json").contains(image.description))
+                        try await new.stop(deployment: "d1", grace: .zero, by: Claim(deployment: "d1", epoch: 2))
+                        try await new.removeImages(except: [image])
+                        #expect(try await daemon.ask("GET", "/images/json").contains(image.description))
+                        try await new.removeImages(except: [])
+                        #expect(try await daemon.ask("GET", "/images/json") == "[]\n")
+                        try await new.start(bench.instance(), by: Claim(deployment: "d1", epoch: 2))
+                        #expect(try await bench.state(new) == [.running])
+
                         // An image that is nowhere.
                         var missing = bench.instance(replica: 2)
                         missing.image = Digest.sha256(Array("missing".utf8))
@@ -177,6 +188,8 @@ import Testing
                             #expect(error.code == .instanceFailed)
                             #expect(error.message.contains(missing.image.description) && error.message.contains(daemon.socket))
                         }
+                        try await new.dismiss(deployment: "d1", by: nil)
+                        #expect(try await new.claimed().isEmpty)
                         // A server with another data directory sees none of it.
                         let other = DockerTarget(
                             settings: .init(hosts: [host], owner: "elsewhere"), client: client, logger: Logger(label: "test")

@@ -92,12 +92,12 @@ extension DockerTarget {
         }
     }
 
-    private func volumes(_ labels: [String], _ api: DockerAPI) async throws -> [DockerValues.Volume] {
+    func volumes(_ labels: [String], _ api: DockerAPI) async throws -> [DockerValues.Volume] {
         try await api.get("/volumes", query: [("filters", try Self.filters(labels))], as: DockerValues.Volumes.self)?.volumes ?? []
     }
 
     @discardableResult
-    private func drop(_ volume: String, _ api: DockerAPI, notAfter: ContinuousClock.Instant?) async throws -> Bool? {
+    func drop(_ volume: String, _ api: DockerAPI, notAfter: ContinuousClock.Instant?) async throws -> Bool? {
         try await api.ask(.DELETE, "/volumes/\(DockerHost.escape(volume))", expecting: [404], notAfter: notAfter).map { _ in true }
     }
 

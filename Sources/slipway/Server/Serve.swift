@@ -182,7 +182,8 @@ struct Server {
                         allowsPrivate: settings.buildsReachPrivate, settings: runtimeSettings)
                 },
                 runtime: runtime,
-                rollout: Rollout(target: target, router: router, probe: probe), led: [supervisor, keeper],
+                rollout: Rollout(target: target, router: router, probe: probe),
+                led: [supervisor, keeper, TargetKeeper(targets: targets.docker, store: store, logger: logger)],
                 registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections,
                 clock: clock),
             settings: .init(

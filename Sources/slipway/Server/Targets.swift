@@ -11,6 +11,8 @@ import ServiceLifecycle
 struct Targets {
     /// By the names that stages use.
     let byName: [String: any Target]
+    /// Those that keep something on hosts which is to be cleared away.
+    let docker: [String: DockerTarget]
     /// Connections to hosts of targets; shut down with the server.
     let client: HTTPClient
 
@@ -42,13 +44,17 @@ struct Targets {
         let client = DockerTarget.makeClient()
         self.client = client
         do {
-            byName = try settings.kinds.reduce(into: [:]) { targets, entry in
-                switch entry.value {
-                case .host: targets[entry.key] = host
-                case .docker(let docker):
-                    targets[entry.key] = try Self.make(entry.key, docker, owner: owner, registry: registry, client: client, logger: logger)
+            var (docker, all): ([String: DockerTarget], [String: any Target]) = ([:], [:])
+            for (name, kind) in settings.kinds {
+                switch kind {
+                case .host: all[name] = host
+                case .docker(let settings):
+                    let target = try Self.make(name, settings, owner: owner, registry: registry, client: client, logger: logger)
+                    (docker[name], all[name]) = (target, target)
                 }
             }
+            self.docker = docker
+            byName = all
         } catch {
             try client.syncShutdown()
             throw error
