@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover bench-pages torture torture-upload simulate race-gc clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover bench-pages prove torture torture-upload simulate race-gc clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -57,6 +57,9 @@ bench-takeover: release ## how long the work of a server that dies lies still, t
 
 bench-pages: release ## pages, API and statements with 10,000 runs and a log of 1,000,000 lines
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/pages
+
+prove: release ## good and bad deployments under load, by strategy, target and router (ARGS='--good 1 --bad 1 --rate 100')
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/prove $(ARGS)
 
 torture-upload: setup ## 200 pushes through a proxy that breaks everything, with kills of the client
 	SLIPWAY_TORTURE_ROUNDS=200 swift test --filter TortureTests

@@ -120,11 +120,13 @@ let package = Package(
             "Deployer",
             [
                 "BlockingQueue", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
-                nioCore, nioHTTP1, serviceLifecycle, subprocess, system,
-            ], tests: []),
+                nioCore, nioHTTP1, nioSSL, serviceLifecycle, subprocess, system,
+            ], tests: ["DockerDaemon", "ImageBuilder", "RegistryServer", hummingbird]),
+        room("LoadGenerator", ["DeliveryModel", asyncHTTPClient, nioCore, nioHTTP1, nioPosix], tests: []),
         room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
         room("StatePostgres", ["BlockingQueue", "CPostgres", "DeliveryModel", "OCIModel", "StateStore"]),
         [
+            .target(name: "DockerDaemon", path: "Tests/Support/DockerDaemon", swiftSettings: settings),
             .target(name: "PostgresCluster", path: "Tests/Support/PostgresCluster", swiftSettings: settings),
             .testTarget(
                 name: "StateStoreTests",
@@ -156,8 +158,8 @@ let package = Package(
                 name: "slipway",
                 dependencies: [
                     "BlockingQueue", "CLinux", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer",
-                    "GitRepository", "ImageBuilder", "ImageStore", "OCIModel", "PipelineEngine", "PipelineFile", "RegistryClient",
-                    "RegistryServer", "StatePostgres", "StateSQLite", "StateStore", "TarArchive", "WebServer", argumentParser,
+                    "GitRepository", "ImageBuilder", "ImageStore", "LoadGenerator", "OCIModel", "PipelineEngine", "PipelineFile",
+                    "RegistryClient", "RegistryServer", "StatePostgres", "StateSQLite", "StateStore", "TarArchive", "WebServer", argumentParser,
                     asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1, serviceLifecycle, system, yams,
                 ],
                 swiftSettings: settings, linkerSettings: selfContained),
@@ -169,7 +171,10 @@ let package = Package(
             .target(
                 name: "Recorder", dependencies: [nioCore, nioHTTP1, nioPosix], path: "Tests/Recorder", swiftSettings: settings),
             .testTarget(
-                name: "EndToEndTests", dependencies: ["PostgresCluster", "Recorder", "StateSQLite", "StateStore", "slipway", system],
+                name: "EndToEndTests",
+                dependencies: [
+                    "Deployer", "DockerDaemon", "PostgresCluster", "Recorder", "StateSQLite", "StateStore", "slipway", configuration, system,
+                ],
                 swiftSettings: settings),
         ],
     ].flatMap { $0 },

@@ -18,6 +18,10 @@ public struct DeployerError: Error, Hashable, Sendable, CustomStringConvertible 
         case routerNotReady
         /// A file of ours could not be read or written.
         case stateUnusable
+        /// A host of a target does not answer, or not as expected.
+        case targetUnreachable
+        /// A stage names a target that the server does not have.
+        case unknownTarget
         /// An instance could not be started, or another deployment owns its name.
         case instanceFailed
         /// The rollout may not make this step from this phase.

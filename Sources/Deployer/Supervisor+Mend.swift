@@ -4,7 +4,7 @@ extension Supervisor {
     func mend(_ order: RolloutOrder) async throws -> [Action] {
         // Another deployment already takes the requests: this one is on its way out, leave it to the rollout.
         guard try await owns(order) else { return [] }
-        let target = try targets.of(order)
+        let target = try targets.target(named: order.target)
         let observed = try await target.observe(deployment: order.deployment)
         let wanted = order.instances
         var actions: [Action] = []
@@ -71,7 +71,7 @@ extension Supervisor {
         // Intent first: a crash in between must not make restarts more frequent.
         try await journal.record(instance.id, at: now())
         failures[instance.id] = nil
-        let target = try targets.of(order)
+        let target = try targets.target(named: order.target)
         if found != nil { try await target.stop(instance: instance.id, grace: settings.stopGrace, by: order.claim) }
         guard try await owns(order) else { return .postponed(instance: instance.id, reason: reason) }
         try await target.start(instance, by: order.claim)
@@ -86,7 +86,7 @@ extension Supervisor {
     /// Whether the order is in force now, not only when this look began: the server may have slept in between. In this order:
     /// when the deployment ends later, that takes the claim away again.
     private func mayAct(_ order: RolloutOrder) async throws -> Bool {
-        try await targets.of(order).admit(order.claim)
+        try await targets.target(named: order.target).admit(order.claim)
         return try await declared().contains(order)
     }
 

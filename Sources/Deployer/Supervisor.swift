@@ -37,7 +37,7 @@ public actor Supervisor: Service {
         }
     }
 
-    let targets: Targets
+    let targets: [String: any Target]
     let router: any Router
     let health: Health
     let settings: Settings
@@ -60,7 +60,7 @@ public actor Supervisor: Service {
         now: @escaping @Sendable () -> Double, logger: Logger,
         declared: @escaping @Sendable () async throws -> [RolloutOrder]
     ) {
-        self.targets = Targets(named: targets)
+        self.targets = targets
         self.router = router
         self.health = Health(probe: probe)
         self.settings = settings

@@ -7,7 +7,7 @@ import Testing
         "CIsal": 0, "CLibarchive": 0, "CLibgit2": 0, "CLinux": 0, "CPostgres": 0, "CZstd": 0, "BlockingQueue": 0, "Diagnostics": 0, "OCIModel": 0,
         "DeliveryModel": 1, "GitRepository": 1, "TarArchive": 1, "ImageStore": 1, "RegistryClient": 1, "Containerfile": 1,
         "ImageBuilder": 2, "RegistryServer": 2, "ContainerRuntime": 2, "PipelineFile": 2, "StateStore": 2,
-        "Deployer": 2, "ContainerfileBuild": 2,
+        "Deployer": 2, "ContainerfileBuild": 2, "LoadGenerator": 2,
         "StatePostgres": 3, "StateSQLite": 3, "PipelineEngine": 3,
         "WebAssets": 3, "WebServer": 4, "slipway": 5,
     ]

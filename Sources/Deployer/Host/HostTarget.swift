@@ -18,10 +18,6 @@ public struct HostTarget: Target {
         }
     }
 
-    static let deploymentLabel = "slipway.deployment"
-    static let replicaLabel = "slipway.replica"
-    static let portLabel = "slipway.port"
-
     private let runtime: ContainerRuntime
     private let unpack: @Sendable (Digest) async throws -> Image
 
@@ -45,7 +41,7 @@ public struct HostTarget: Target {
 
     public func start(_ instance: InstanceSpec, by claim: Claim) async throws {
         if let found = try await runtime.observe(instance.id) {
-            let owner = found.labels[Self.deploymentLabel]
+            let owner = found.labels[InstanceSpec.deploymentLabel]
             guard owner == nil || owner == instance.deployment else {
                 throw DeployerError(
                     .instanceFailed, "the container \(instance.id) belongs to deployment \(owner ?? "")",
@@ -68,13 +64,13 @@ public struct HostTarget: Target {
                 }
             return InstanceObservation(
                 id: container.id, deployment: deployment,
-                replica: container.labels[Self.replicaLabel].flatMap { Int($0) } ?? 0, state: state,
-                address: container.address, port: container.labels[Self.portLabel].flatMap { Int($0) })
+                replica: container.labels[InstanceSpec.replicaLabel].flatMap { Int($0) } ?? 0, state: state,
+                address: container.address, port: container.labels[InstanceSpec.portLabel].flatMap { Int($0) })
         }.sorted { ($0.replica, $0.id) < ($1.replica, $1.id) }
     }
 
     public func deployments() async throws -> Set<String> {
-        Set(try await runtime.list().compactMap { $0.labels[Self.deploymentLabel] })
+        Set(try await runtime.list().compactMap { $0.labels[InstanceSpec.deploymentLabel] })
     }
 
     public func stop(deployment: String, grace: Duration, by claim: Claim?) async throws {
@@ -114,6 +110,6 @@ public struct HostTarget: Target {
     }
 
     private func containers(_ deployment: String) async throws -> [ContainerObservation] {
-        try await runtime.list().filter { $0.labels[Self.deploymentLabel] == deployment }
+        try await runtime.list().filter { $0.labels[InstanceSpec.deploymentLabel] == deployment }
     }
 }

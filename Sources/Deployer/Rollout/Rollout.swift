@@ -6,7 +6,7 @@ import OCIModel
 /// Holds no state. The caller commits each outcome before it asks for the next task; a task that was cut off by a crash is simply
 /// performed once more, because each one looks first at what is there.
 public struct Rollout: Sendable {
-    let targets: Targets
+    let targets: [String: any Target]
     let router: any Router
     let probe: any HTTPProbe
     let clock: any Clock<Duration>
@@ -20,7 +20,7 @@ public struct Rollout: Sendable {
         targets: [String: any Target], router: any Router, probe: any HTTPProbe, clock: any Clock<Duration> = ContinuousClock(),
         now: @escaping @Sendable () -> Double, stopGrace: Duration = .seconds(10)
     ) {
-        self.targets = Targets(named: targets)
+        self.targets = targets
         self.router = router
         self.probe = probe
         self.clock = clock
@@ -70,7 +70,7 @@ public struct Rollout: Sendable {
         }
     }
 
-    func target(_ order: RolloutOrder) throws(DeployerError) -> any Target { try targets.of(order) }
+    func target(_ order: RolloutOrder) throws(DeployerError) -> any Target { try targets.target(named: order.target) }
 
     func count(_ number: Int) -> String { number == 1 ? "1 instance" : "\(number) instances" }
 }

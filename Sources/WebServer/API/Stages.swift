@@ -11,7 +11,8 @@ func addStageAPI(to router: Router<WebContext>, _ parts: WebParts) {
     router.post("\(base)/promote") { request, context -> Response in
         let actor = try parts.access.requireActor(request)
         let place = try await place(request, context, parts)
-        return try json(DeploymentValue(try await parts.engine.promote(to: place, by: actor)), status: .accepted)
+        let release = try await release(request, place, parts)
+        return try json(DeploymentValue(try await parts.engine.promote(to: place, release: release, by: actor)), status: .accepted)
     }
     router.post("\(base)/rollback") { request, context -> Response in
         let actor = try parts.access.requireActor(request)
@@ -32,6 +33,18 @@ func addStageAPI(to router: Router<WebContext>, _ parts: WebParts) {
                     waiting.id, approve: approve, comment: request.uri.queryParameters.get("comment"), by: actor, parts))
         }
     }
+}
+
+/// The release that `?run=` made; nil when the request names no run.
+private func release(_ request: Request, _ place: StageName, _ parts: WebParts) async throws -> Int64? {
+    guard let text = request.uri.queryParameters.get("run") else { return nil }
+    guard let id = Int64(text), let run = try await parts.store.run(id), run.project == place.project else {
+        throw RequestProblem.unknown("run", text, hint: "see the runs with: slipway runs \(place.project)")
+    }
+    guard let release = try await parts.store.release(ofRun: id) else {
+        throw RequestProblem(.conflict, "run \(id) made no release", hint: "choose a run that succeeded and has a digest")
+    }
+    return release.id
 }
 
 /// The stage a request is about; `?pipeline=` says whose, where several pipelines have one of that name.

@@ -1,6 +1,9 @@
 import ArgumentParser
+import AsyncHTTPClient
 import ContainerRuntime
+import Deployer
 import Foundation
+import Logging
 import PipelineEngine
 import StateStore
 import SystemPackage
@@ -31,6 +34,7 @@ struct Doctor: AsyncParsableCommand {
             Row(name: "nginx", ok: nginx != nil, message: nginx ?? "not found", hint: nginx == nil ? "apt-get install nginx-light" : nil))
         rows.append(Self.dataRow(settings))
         if case .postgres = settings.store { rows.append(await Self.storeRow(settings.store)) }
+        rows += try await Self.targetRows(settings.targets)
         if json {
             try printJSON(rows)
         } else {
@@ -40,6 +44,30 @@ struct Doctor: AsyncParsableCommand {
             }
         }
         if rows.contains(where: { !$0.ok }) { throw ExitCode(Failure.failed) }
+    }
+
+    /// One for each host of a target that is not this machine itself, which the rows before are about.
+    private static func targetRows(_ targets: TargetSettings) async throws -> [Row] {
+        var rows: [Row] = []
+        let client = DockerTarget.makeClient()
+        for (name, kind) in targets.kinds.sorted(by: { $0.key < $1.key }) {
+            guard case .docker(let docker) = kind else { continue }
+            let target = DockerTarget(
+                settings: .init(hosts: docker.hosts, tls: docker.tls, owner: "doctor"), client: client,
+                logger: Logger(label: "doctor", factory: { _ in SwiftLogNoOpLogHandler() })
+            ) { _, _ in DockerImageSource(name: "") }
+            for (host, result) in await target.check() {
+                do {
+                    rows.append(Row(name: "target \(name)", ok: true, message: "\(host): \(try result.get())"))
+                } catch let error as DeployerError {
+                    rows.append(Row(name: "target \(name)", ok: false, message: error.message, hint: error.hint))
+                } catch {
+                    rows.append(Row(name: "target \(name)", ok: false, message: "\(host): \(error)", hint: "check targets.\(name).hosts"))
+                }
+            }
+        }
+        try await client.shutdown()
+        return rows
     }
 
     private static func storeRow(_ location: StoreLocation) async -> Row {

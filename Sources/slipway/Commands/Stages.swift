@@ -48,7 +48,7 @@ struct Place: ParsableArguments {
     @Option(help: "The pipeline; may be left out when only one has such a stage.") var pipeline: String?
     @Flag(help: "Print one JSON document.") var json = false
 
-    func path(_ action: String, _ client: Client, comment: String? = nil) async throws -> String {
+    func path(_ action: String, _ client: Client, comment: String? = nil, run: Int64? = nil) async throws -> String {
         var name = project
         if name == nil {
             let projects: [ProjectValue] = try await client.get("/projects")
@@ -58,14 +58,14 @@ struct Place: ParsableArguments {
             }
             name = projects.first?.name
         }
-        let query = [("pipeline", pipeline), ("comment", comment)]
+        let query = [("pipeline", pipeline), ("comment", comment), ("run", run.map(String.init))]
             .compactMap { key, value in value.map { "\(key)=\(segment($0))" } }.joined(separator: "&")
         return "/projects/\(segment(name ?? ""))/stages/\(segment(stage))/\(action)" + (query.isEmpty ? "" : "?\(query)")
     }
 
-    func deploy(_ action: String) async throws {
+    func deploy(_ action: String, run: Int64? = nil) async throws {
         let client = Client()
-        let deployment: DeploymentValue = try await client.post(try await path(action, client))
+        let deployment: DeploymentValue = try await client.post(try await path(action, client, run: run))
         if json { return try printJSON(deployment) }
         print("Deployment \(deployment.id): \(deployment.digest) to \(deployment.stage), \(deployment.state)")
     }
@@ -84,7 +84,8 @@ struct Promote: AsyncParsableCommand {
         abstract: "Bring the digest that is healthy in the stage before into a stage.",
         discussion: "Example: slipway promote prod --project gtin")
     @OptionGroup var place: Place
-    func run() async throws { try await place.deploy("promote") }
+    @Option(name: .customLong("run"), help: "The release of this run, by its number, instead of the newest.") var ofRun: Int64?
+    func run() async throws { try await place.deploy("promote", run: ofRun) }
 }
 
 struct Rollback: AsyncParsableCommand {

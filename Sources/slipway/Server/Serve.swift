@@ -147,7 +147,6 @@ struct Server {
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
         let client = HTTPClientService.makeProbeClient()
         let probe = HTTPClientProbe(client: client)
-        let targets: [String: any Target] = ["local": HostTarget(runtime: runtime, snapshots: snapshots)]
         let router = try NginxRouter(
             folder: folder.router,
             settings: NginxSettings(
@@ -159,9 +158,14 @@ struct Server {
         let registries = try OutsideRegistries(
             configFile: settings.dockerConfig, settings: settings.registries, environment: environment,
             connections: connections, logger: logger)
+        let targets = try Targets(
+            settings.targets, host: HostTarget(runtime: runtime, snapshots: snapshots), owner: try folder.id(),
+            registry: .init(
+                images: images, local: Targets.localAddress(host: settings.host, port: settings.port), publicURL: settings.publicURL,
+                token: settings.registry.anonymousPull ? nil : token, logins: registries.credentials), logger: logger)
         let declaration = Declaration()
         let supervisor = Supervisor(
-            targets: targets, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
+            targets: targets.byName, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
             now: clock, logger: logger, declared: { try await declaration.orders() })
         let keeper = StoreKeeper(
             images: images, store: store, snapshots: snapshots, containers: folder.containers,
@@ -177,7 +181,8 @@ struct Server {
                         allowsPrivate: settings.buildsReachPrivate, settings: runtimeSettings)
                 },
                 runtime: runtime,
-                rollout: Rollout(targets: targets, router: router, probe: probe, now: clock), led: [supervisor, keeper],
+                rollout: Rollout(targets: targets.byName, router: router, probe: probe, now: clock),
+                led: [supervisor, keeper, TargetKeeper(targets: targets.docker, store: store, logger: logger)],
                 registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections,
                 clock: clock),
             settings: .init(
@@ -203,7 +208,8 @@ struct Server {
         self.runtime = runtime
         services = [
             // The last stops first: others go on with what the engine gives back while the last requests are answered.
-            HTTPClientService(client: client, connections: connections), listener, engine, IdleMemory(), time,
+            HTTPClientService(client: client, connections: connections), TargetConnections(client: targets.client), listener, engine, IdleMemory(),
+            time,
         ]
         if works {
             services +=

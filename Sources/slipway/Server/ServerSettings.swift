@@ -36,6 +36,7 @@ struct ServerSettings {
     var readersNeedToken: Bool
     var dockerConfig: String?
     var registries: RegistryFile
+    var targets: TargetSettings
     /// Whether `ADD` of a Containerfile may fetch from this machine and private networks.
     var buildsReachPrivate: Bool
     var registry: EmbeddedRegistrySettings
@@ -97,6 +98,7 @@ struct ServerSettings {
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
             registries: try configuration.map { try RegistryFile(file: $0) } ?? .none,
+            targets: try TargetSettings.read(reader, file: configuration, environment: ProcessInfo.processInfo.environment),
             buildsReachPrivate: reader.bool(forKey: "build.private_addresses", default: false),
             registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))

@@ -1,0 +1,39 @@
+import ContainerRuntime
+import DeliveryModel
+import OCIModel
+
+/// What an instance is in every target that runs containers: the image's own settings, with those of service and stage on top.
+extension InstanceSpec {
+    static let deploymentLabel = "slipway.deployment"
+    static let replicaLabel = "slipway.replica"
+    static let portLabel = "slipway.port"
+
+    /// The program and its arguments: the image's entrypoint, then the service's command or the image's.
+    func arguments(entrypoint: [String]?, command: [String]?) throws(DeployerError) -> [String] {
+        let arguments = (entrypoint ?? []) + (service.command ?? command ?? [])
+        guard let program = arguments.first, !program.isEmpty else {
+            throw DeployerError(
+                .instanceFailed, "the image \(image.short) has no entrypoint and the service no command",
+                hint: "set `entrypoint` under build, or `command` under service")
+        }
+        return arguments
+    }
+
+    /// `K=V`, later sources win: the image, the service, the stage. The image's order first, then names in order.
+    func environment(image: [String]) -> [String] {
+        let ours = service.environment.merging(environment) { _, last in last }
+        let kept = image.filter { entry in ours[String(entry.prefix { $0 != "=" })] == nil }
+        return kept + ours.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+    }
+
+    /// By which a container is found again, and told from those of others.
+    var labels: [String: String] {
+        [
+            "slipway.project": project, "slipway.stage": stage, Self.deploymentLabel: deployment,
+            Self.replicaLabel: String(replica), Self.portLabel: String(service.port), "slipway.image": image.description,
+        ]
+    }
+
+    /// Enough to listen on port 80.
+    static let capabilities = ContainerSpec.instanceCapabilities
+}

@@ -1,0 +1,98 @@
+public import DeliveryModel
+
+/// What deployments did to the users of a service.
+public struct ProofReport: Codable, Sendable {
+    /// Times of the requests of a span, in milliseconds.
+    public struct Times: Codable, Hashable, Sendable {
+        public var requests: Int
+        public var p50: Double?
+        public var p99: Double?
+
+        public init(_ latency: LatencyHistogram) {
+            requests = latency.count
+            p50 = latency.quantile(0.5).map { ($0 * 10_000).rounded() / 10 }
+            p99 = latency.quantile(0.99).map { ($0 * 10_000).rounded() / 10 }
+        }
+    }
+
+    public struct Deployment: Codable, Hashable, Sendable {
+        public var id: Int64
+        public var run: Int64
+        public var isBad: Bool
+        /// `succeeded`, `failed`, …
+        public var state: String
+        public var message: String?
+        /// When it was asked for and when it was over, in seconds after the start of the load.
+        public var began: Double
+        public var ended: Double
+        /// When it was first seen to go back; nil when it never did.
+        public var turned: Double?
+        /// Requests that versions answered which did not serve before it; nil when answers do not name a version.
+        public var exposure: Int?
+
+        public init(
+            id: Int64, run: Int64, isBad: Bool, state: String, message: String?, began: Double, ended: Double, turned: Double?, exposure: Int?
+        ) {
+            self.id = id
+            self.run = run
+            self.isBad = isBad
+            self.state = state
+            self.message = message
+            self.began = began
+            self.ended = ended
+            self.turned = turned
+            self.exposure = exposure
+        }
+
+        /// Seconds from the turn to the end of the way back.
+        public var rollback: Double? { turned.map { ended - $0 } }
+        /// A good release arrives, a bad one does not stay.
+        public var isAsExpected: Bool { isBad ? state != "succeeded" : state == "succeeded" }
+    }
+
+    public var stage: String
+    /// Requests a second.
+    public var rate: Int
+    public var seconds: Double
+    public var sent: Int
+    public var failed: Int
+    /// WebSockets that the other side closed before their time.
+    public var webSocketsCut: Int
+    /// Kept connections that were found closed, where the client opened another one.
+    public var reconnected: Int
+    public var byKind: [String: Int]
+    public var reasons: [String: Int]
+    /// Before the first deployment, and from then on.
+    public var before: Times
+    public var during: Times
+    public var deployments: [Deployment]
+
+    public init(stage: String, rate: Int, record: LoadRecord, seconds: Double, baseline: Double, deployments: [Deployment]) {
+        self.stage = stage
+        self.rate = rate
+        self.seconds = (seconds * 10).rounded() / 10
+        sent = record.total
+        failed = record.failures
+        webSocketsCut = record.cut
+        reconnected = record.reconnected
+        byKind = record.sent.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value }
+        reasons = record.reasons
+        before = Times(record.latency(from: 0, to: baseline))
+        during = Times(record.latency(from: baseline, to: seconds))
+        self.deployments = deployments
+    }
+
+    public var lost: Int { failed + webSocketsCut }
+
+    /// Nothing was lost, and every deployment ended as its release deserves.
+    public var isGood: Bool { lost == 0 && sent > 0 && deployments.allSatisfy(\.isAsExpected) }
+
+    /// Requests that versions answered which did not serve before, between two moments; nil when answers name none.
+    public static func exposure(_ record: LoadRecord, from began: Double, to ended: Double) -> Int? {
+        // The second in which it began belongs to both.
+        let serving = Set(record.versions(from: max(0, began - 3), to: began.rounded(.down)).keys)
+        let answered = record.versions(from: began, to: ended)
+        guard !serving.isEmpty || !answered.isEmpty else { return nil }
+        return answered.filter { !serving.contains($0.key) }.values.reduce(0, +)
+    }
+}

@@ -1,0 +1,199 @@
+import Foundation
+import Testing
+
+@testable import Deployer
+
+/// What every target keeps, whatever instances are there. Needs root, runc, conmon, containernetworking-plugins, docker.io,
+/// curl, iproute2 and busybox-static.
+@Suite(.serialized) struct TargetContractTests {
+    @Test(arguments: TargetKind.allCases)
+    func startsOnceAndObservesWhatIs(kind: TargetKind) async throws {
+        try await TargetBench.with(kind) { bench in
+            let target = bench.make()
+            let claim = Claim(deployment: "d1", epoch: 1)
+            try await target.admit(claim)
+            #expect(try await target.observe(deployment: "d1").isEmpty)
+            for replica in [1, 0] { try await target.start(bench.instance(replica: replica), by: claim) }
+            let first = try await target.observe(deployment: "d1")
+            #expect(first.map(\.replica) == [0, 1])
+            #expect(first.map(\.id) == [bench.instance().id, bench.instance(replica: 1).id])
+            #expect(first.allSatisfy { $0.state == .running && $0.deployment == "d1" })
+            #expect(try await bench.answer(first[0]) == "hello\n")
+            #expect(try await bench.answer(first[1]) == "hello\n")
+            try await target.start(bench.instance(), by: claim)
+            #expect(try await target.observe(deployment: "d1") == first)
+            #expect(try await target.deployments() == ["d1"])
+            #expect(try await target.observe(deployment: "d2").isEmpty)
+
+            // A server that is started again sees the same, and may go on.
+            let again = bench.make()
+            #expect(try await again.observe(deployment: "d1") == first)
+            try await again.start(bench.instance(), by: claim)
+            #expect(try await again.observe(deployment: "d1") == first)
+            try await again.stop(instance: bench.instance(replica: 1).id, grace: .seconds(5), by: claim)
+            try await again.stop(instance: bench.instance(replica: 1).id, grace: .seconds(5), by: claim)
+            #expect(try await again.observe(deployment: "d1").map(\.replica) == [0])
+            try await again.stop(deployment: "d1", grace: .seconds(5), by: claim)
+            #expect(try await again.deployments().isEmpty)
+        }
+    }
+
+    @Test(arguments: TargetKind.allCases)
+    func containersAreConfined(kind: TargetKind) async throws {
+        let script = """
+            exec >/tmp/page 2>&1; echo A=$A B=$B C=$C; touch /here && echo root can be written; touch /run/x && echo run can;
+            b=/bin/busybox; $b grep -E '^(CapEff|NoNewPrivs)' /proc/self/status; $b hostname; mkdir /tmp/w; $b cp /tmp/page /tmp/w/index.html
+            trap 'exit 0' TERM; $b httpd -f -p 8080 -h /tmp/w & wait
+            """
+        try await TargetBench.with(kind) { bench in
+            let target = bench.make()
+            let claim = Claim(deployment: "d1", epoch: 1)
+            try await target.admit(claim)
+            try await target.start(bench.instance(command: ["sh", "-c", script]), by: claim)
+            let page = try await bench.answer(try #require(target.observe(deployment: "d1").first), "/index.html")
+            #expect(page.contains("A=image B=service C=stage\n"), "\(page)")
+            #expect(page.contains("Read-only file system") && !page.contains("root can"), "\(page)")
+            #expect(page.contains("run can"), "\(page)")
+            // CAP_NET_BIND_SERVICE is bit 10, capabilities(7).
+            #expect(page.contains("CapEff:\t0000000000000400"), "\(page)")
+            #expect(page.contains("NoNewPrivs:\t1"), "\(page)")
+            #expect(page.contains(bench.instance().id), "\(page)")
+            try await target.stop(deployment: "d1", grace: .seconds(5), by: claim)
+        }
+    }
+
+    @Test(arguments: TargetKind.allCases)
+    func aContainerOfSomebodyElseIsLeftAlone(kind: TargetKind) async throws {
+        try await TargetBench.with(kind) { bench in
+            let target = bench.make()
+            let claim = Claim(deployment: "d1", epoch: 1)
+            let id = bench.instance().id
+            try await target.admit(claim)
+            try await bench.makeForeign(id)
+            do {
+                try await target.start(bench.instance(), by: claim)
+                Issue.record("it was taken for the instance")
+            } catch let error as DeployerError {
+                #expect(error.code == .instanceFailed)
+                #expect(error.message.contains(id))
+            }
+            #expect(try await target.observe(deployment: "d1").isEmpty)
+            try await bench.removeForeign(id)
+            try await target.start(bench.instance(), by: claim)
+            #expect(try await bench.state(target) == [.running])
+        }
+    }
+
+    @Test(arguments: TargetKind.allCases)
+    func howAnInstanceEndedIsKnown(kind: TargetKind) async throws {
+        try await TargetBench.with(kind) { bench in
+            let target = bench.make()
+            let claim = Claim(deployment: "d1", epoch: 1)
+            try await target.admit(claim)
+            let words = "b=/bin/busybox; for i in 1 2 3; do echo out $i; done; echo last words >&2; exit 7"
+            try await target.start(bench.instance(command: ["sh", "-c", words]), by: claim)
+            #expect(try await eventually { try await bench.state(target) == [.exited(code: 7, outOfMemory: false)] })
+            // Between the two streams there is no order.
+            let tail = try await target.logTail(instance: bench.instance().id, lines: 20)
+            #expect(tail.filter { $0 != "last words" } == ["out 1", "out 2", "out 3"])
+            #expect(tail.count == 4)
+            #expect(try await target.logTail(instance: bench.instance().id, lines: 2).count == 2)
+            // Looked at once more it is not started again: restarting is the supervisor's to decide.
+            try await target.start(bench.instance(), by: claim)
+            #expect(try await bench.state(target) == [.exited(code: 7, outOfMemory: false)])
+            try await target.stop(instance: bench.instance().id, grace: .zero, by: claim)
+
+            let greedy = ["sh", "-c", "x=0123456789abcdef; while true; do x=$x$x; done"]
+            try await target.start(bench.instance(command: greedy, memory: 16 << 20), by: claim)
+            #expect(
+                try await eventually {
+                    if case .exited(_, outOfMemory: true) = try await bench.state(target).first { return true }
+                    return false
+                })
+        }
+    }
+
+    @Test(arguments: TargetKind.allCases)
+    func stoppingGivesTimeAndThenForces(kind: TargetKind) async throws {
+        try await TargetBench.with(kind) { bench in
+            let target = bench.make()
+            let claim = Claim(deployment: "d1", epoch: 1)
+            try await target.admit(claim)
+            let stubborn = ["sh", "-c", "trap '' TERM; echo ready; while true; do /bin/busybox sleep 1; done"]
+            try await target.start(bench.instance(command: stubborn), by: claim)
+            #expect(try await eventually { try await target.logTail(instance: bench.instance().id, lines: 1) == ["ready"] })
+            let started = ContinuousClock.now
+            try await target.stop(instance: bench.instance().id, grace: .seconds(1), by: claim)
+            #expect(ContinuousClock.now - started >= .seconds(1))
+            #expect(try await target.observe(deployment: "d1").isEmpty)
+        }
+    }
+
+    @Test(arguments: TargetKind.allCases)
+    func whoWasTakenOverIsRefused(kind: TargetKind) async throws {
+        try await TargetBench.with(kind) { bench in
+            let old = bench.make()
+            let new = bench.make()
+            let (first, second) = (Claim(deployment: "d1", epoch: 1), Claim(deployment: "d1", epoch: 2))
+            try await refuses { try await old.start(bench.instance(), by: first) }
+            try await old.admit(first)
+            try await old.start(bench.instance(), by: first)
+            try await new.admit(second)
+            try await new.admit(second)
+            try await refuses { try await old.admit(first) }
+            try await refuses { try await old.start(bench.instance(replica: 1), by: first) }
+            try await refuses { try await old.stop(instance: bench.instance().id, grace: .zero, by: first) }
+            try await refuses { try await old.stop(deployment: "d1", grace: .zero, by: first) }
+            try await refuses { try await old.dismiss(deployment: "d1", by: first) }
+            #expect(try await bench.state(new) == [.running])
+            try await new.start(bench.instance(replica: 1), by: second)
+            #expect(try await bench.state(new) == [.running, .running])
+            // The deployment that takes its place ends it.
+            let next = Claim(deployment: "d2", epoch: 1)
+            try await new.admit(next)
+            try await new.dismiss(deployment: "d1", by: next)
+            try await new.dismiss(deployment: "d1", by: next)
+            try await new.stop(deployment: "d1", grace: .seconds(2), by: next)
+            try await refuses { try await old.start(bench.instance(), by: first) }
+            try await refuses { try await new.start(bench.instance(), by: second) }
+            #expect(try await new.deployments().isEmpty)
+        }
+    }
+
+    /// Cut off anywhere, the same calls bring it about all the same.
+    @Test(arguments: TargetKind.allCases)
+    func whatWasCutOffIsRepeated(kind: TargetKind) async throws {
+        try await TargetBench.with(kind) { bench in
+            let claim = Claim(deployment: "d1", epoch: 1)
+            try await bench.make().admit(claim)
+            for milliseconds in [0, 1, 3, 10, 30, 60, 100, 200, 400] {
+                let target = bench.make()
+                try await cut(after: milliseconds) { try await target.start(bench.instance(), by: claim) }
+                try await bench.make().start(bench.instance(), by: claim)
+                #expect(try await bench.state(target) == [.running], "cut after \(milliseconds) ms")
+                try await cut(after: milliseconds) { try await target.stop(deployment: "d1", grace: .seconds(5), by: claim) }
+                try await bench.make().stop(deployment: "d1", grace: .seconds(5), by: claim)
+                #expect(try await target.observe(deployment: "d1").isEmpty)
+            }
+        }
+    }
+
+    private func cut(after milliseconds: Int, _ body: @escaping @Sendable () async throws -> Void) async throws {
+        await withTaskGroup(of: Void.self) { group in
+            // How it ends is of no interest: that it may end anywhere is the point.
+            group.addTask { do { try await body() } catch {} }
+            group.addTask { try? await Task.sleep(for: .milliseconds(milliseconds)) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func refuses(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+            Issue.record("it was let do it")
+        } catch let error as DeployerError {
+            #expect(error.code == .staleHolder, "\(error)")
+        }
+    }
+}
