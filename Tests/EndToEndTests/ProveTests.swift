@@ -15,7 +15,7 @@ extension EndToEnd {
             #expect(report.failed == 0 && report.webSocketsCut == 0, "\(report.reasons)")
             #expect(report.sent > 200 && report.before.requests > 40 && report.during.requests > 100)
             #expect(report.byKind.count == 6, "\(report.byKind)")
-            #expect(report.deployments.map(\.state) == ["succeeded", "failed"])
+            #expect(report.deployments.map(\.state) == ["succeeded", "reverted"])
             #expect(report.deployments.map(\.isBad) == [false, true])
             // Its health was never good: nobody was sent to it.
             #expect(report.deployments.last?.exposure == 0)
@@ -25,7 +25,7 @@ extension EndToEnd {
             // A release called good that is not fails the proof.
             let wrong = try await server.slipway("prove", "dev", "--project", "sample", "--good", "\(bad)", "--rate", "20", "--baseline", "1")
             #expect(wrong.status == 1)
-            #expect(wrong.output.contains("✗ good release of run \(bad): failed"), "\(wrong.output)")
+            #expect(wrong.output.contains("✗ good release of run \(bad): reverted"), "\(wrong.output)")
             for (arguments, status) in [(["prove", "dev"], 2), (["prove", "nowhere", "--project", "sample", "--good", "1"], 2)] {
                 let refused = try await command(
                     ServerFixture.binary, arguments, environment: ["SLIPWAY_URL": server.url, "SLIPWAY_TOKEN": server.token])
@@ -77,7 +77,7 @@ extension ServerFixture {
             } else {
                 try await push(commit, to: project)
                 runs.append(try await finishedRun(of: commit).id)
-                try await until("the bad release is refused") { try await self.show(runs[2]).deployments?.last?.state == "failed" }
+                try await until("the bad release is refused") { try await self.show(runs[2]).deployments?.last?.state == "reverted" }
             }
         }
         return (runs[0], runs[2])
