@@ -53,11 +53,15 @@ struct KeySet: Sendable {
     static let health = KeySet("health", ["path", "interval", "timeout", "healthy", "grace"])
     static let stage = KeySet(
         "stage",
-        ["name", "target", "host", "after", "approval", "environment", "replicas", "drain", "strategy"],
-        required: ["name"], synonyms: ["env": "environment"], notYet: ["freeze"])
+        ["name", "target", "host", "after", "approval", "environment", "replicas", "drain", "strategy", "freeze", "promote"],
+        required: ["name"], synonyms: ["env": "environment"])
     static let approval = KeySet("approval", ["count", "from", "not_author", "expires"])
 
+    static let freeze = KeySet("freeze", title: "an entry of freeze", ["cron", "for", "tz"], required: ["cron", "for"])
+    static let promote = KeySet("promote", ["after", "tag", "at", "tz"])
+
     static let all: [KeySet] = [
-        pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval,
+        pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval, freeze,
+        promote,
     ]
 }

@@ -64,6 +64,8 @@ extension Reader {
             stage.replicas = fields["replicas"].flatMap { integer($0, "replicas", 1...100) }
             stage.drain = fields["drain"].flatMap { duration($0, "drain", 0...3600) }
             if let node = fields["strategy"] { strategy(node) }
+            stage.freeze = fields["freeze"].flatMap { freeze($0) }
+            stage.promote = fields["promote"].flatMap { promotion($0) }
             stages.append(stage)
         }
         graph.check(self)
@@ -95,9 +97,9 @@ extension Reader {
         report(node, "strategy\(name) is not supported yet in this version", "write blue_green, or remove the key")
     }
 
-    private func approval(_ node: Node) -> ApprovalPlan? {
+    private func approval(_ node: Node) -> ApprovalRule? {
         guard let fields = fields(node, .approval) else { return nil }
-        var approval = ApprovalPlan()
+        var approval = ApprovalRule()
         if let node = fields["count"] { approval.count = integer(node, "count", 1...100) ?? 1 }
         if let node = fields["from"], let from = texts(node, "from", single: true) {
             for text in from where !Names.isApprover(text) {
