@@ -63,12 +63,15 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     addOutboxAPI(to: router, parts)
     addRunAPI(to: router, parts)
     addStageAPI(to: router, parts)
+    addLedgerAPI(to: router, parts)
     let pages = Pages(parts: parts, renderer: renderer)
     pages.addSessionRoutes(to: router)
     pages.addProjectRoutes(to: router)
     pages.addRunRoutes(to: router)
     pages.addActionRoutes(to: router)
     pages.addOutboxRoutes(to: router)
+    pages.addLedgerRoutes(to: router)
+    pages.addPlanRoutes(to: router)
     addLogStream(to: router, parts)
     return router
 }

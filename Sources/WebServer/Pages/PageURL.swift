@@ -18,6 +18,9 @@ public enum PageURL {
     public static func promote(to stage: String, of project: String) -> String {
         "\(self.project(project))/stages/\(segment(stage))/promote"
     }
+    public static func plan(for stage: String, of project: String, pipeline: String) -> String {
+        "\(self.project(project))/stages/\(segment(stage))/plan?pipeline=\(segment(pipeline))"
+    }
     public static func rollback(_ stage: String, of project: String) -> String {
         "\(self.project(project))/stages/\(segment(stage))/rollback"
     }

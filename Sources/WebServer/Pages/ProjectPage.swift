@@ -68,6 +68,10 @@ public struct StageCard: Sendable {
     public var rollout: RolloutLine?
     public var promote: PromoteForm?
     public var rollback: RollbackForm?
+    /// Why something newer is not live; nil when there is nothing newer.
+    public var why: String?
+    /// What would change; nil when nothing can come here.
+    public var planURL: String?
 
     /// - Parameter hostURL: linked only when it is an http or https address.
     public init(

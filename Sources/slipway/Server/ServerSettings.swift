@@ -1,6 +1,7 @@
 import Configuration
 import ContainerRuntime
 import Foundation
+import PipelineEngine
 import SystemPackage
 import TarArchive
 
@@ -36,6 +37,8 @@ struct ServerSettings {
     var readersNeedToken: Bool
     var dockerConfig: String?
     var registries: RegistryFile
+    /// People, and when nothing begins.
+    var governance: Governance
     /// Whether `ADD` of a Containerfile may fetch from this machine and private networks.
     var buildsReachPrivate: Bool
     var registry: EmbeddedRegistrySettings
@@ -97,6 +100,7 @@ struct ServerSettings {
             readersNeedToken: readers == "token",
             dockerConfig: reader.string(forKey: "registries.docker_config"),
             registries: try configuration.map { try RegistryFile(file: $0) } ?? .none,
+            governance: try GovernanceFile.read(file: configuration, environment: ProcessInfo.processInfo.environment),
             buildsReachPrivate: reader.bool(forKey: "build.private_addresses", default: false),
             registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
