@@ -51,10 +51,12 @@ extension PipelineEngine {
             // Looked at again now and then: the server's windows may be others after a restart.
             let again = min(until ?? .infinity, now + 60)
             let reason = until.map { "frozen until \(Moment.text($0))" } ?? "frozen, with no end to be seen"
-            let isNews = deployment.heldFor != reason
-            if try await parts.store.hold(deployment, until: again, reason: reason), isNews {
-                logger.info("deployment \(deployment.id) waits: \(reason)")
+            guard try await parts.store.hold(deployment, until: again, reason: reason) else {
+                let now = try await parts.store.deployment(deployment.id)
+                guard let now, now.epoch == deployment.epoch, now.overriddenBy != nil else { return false }
+                return try await isStillApproved(now, release)
             }
+            if deployment.heldFor != reason { logger.info("deployment \(deployment.id) waits: \(reason)") }
             return false
         }
         return try await isStillApproved(deployment, release)

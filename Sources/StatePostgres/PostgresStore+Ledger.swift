@@ -40,7 +40,7 @@ extension PostgresStore {
                 """
                 UPDATE deployment SET heldUntil = \(time), heldFor = \(reason), leaseExpiresAt = 0, holder = NULL, startedAt = NULL,
                     previous = NULL
-                WHERE id = \(deployment.id) AND epoch = \(deployment.epoch) AND phase = 'queued' RETURNING *
+                WHERE id = \(deployment.id) AND epoch = \(deployment.epoch) AND phase = 'queued' AND overriddenBy IS NULL RETURNING *
                 """
             ).record()
             guard let held else { return false }

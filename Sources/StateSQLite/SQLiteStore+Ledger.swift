@@ -39,7 +39,7 @@ extension SQLiteStore {
                 db,
                 sql: """
                     UPDATE deployment SET heldUntil = ?, heldFor = ?, leaseExpiresAt = 0, holder = NULL, startedAt = NULL, previous = NULL
-                    WHERE id = ? AND epoch = ? AND phase = 'queued' RETURNING *
+                    WHERE id = ? AND epoch = ? AND phase = 'queued' AND overriddenBy IS NULL RETURNING *
                     """, arguments: [time, reason, deployment.id, deployment.epoch])
             guard let held else { return false }
             if deployment.heldFor == reason { return true }

@@ -118,6 +118,7 @@ public protocol StateStore: Sendable {
     /// What an approval of the deployment is bound to now; nil when there is no such deployment.
     func approvalSubject(of deployment: Int64) async throws -> ApprovalSubject?
     /// Gives a deployment back that was claimed and is queued, not to be claimed before `time`. The reason is told once.
+    /// False when it is not claimed any more, or when somebody has set the freeze aside meanwhile.
     func hold(_ deployment: Deployment, until time: Double, reason: String) async throws -> Bool
     /// Sets a freeze aside for a deployment that has not begun. False when it has, or when it was done before.
     func overrideFreeze(deployment: Int64, actor: String, reason: String) async throws -> Bool

@@ -105,6 +105,8 @@ import Testing
         #expect(try await store.hold(stale, until: time, reason: "x") == false)
         #expect(try await store.overrideFreeze(deployment: claimed.id, actor: "ann", reason: "the shop is down"))
         #expect(try await store.overrideFreeze(deployment: claimed.id, actor: "bob", reason: "again") == false)
+        // Who looked before that has nothing to hold any more.
+        #expect(try await store.hold(claimed, until: time + 5_000, reason: "frozen") == false)
         let again = try #require(try await store.claimDeployment(holder: "b", leaseSeconds: 10_000))
         #expect(again.id == claimed.id && again.overriddenBy == "ann" && again.overrideReason == "the shop is down" && again.startedAt != nil)
         #expect(

@@ -73,10 +73,20 @@ public struct CronSchedule: Codable, Hashable, Sendable, CustomStringConvertible
         let lowest = local.day(of: limit) - 1
         // A time that the clock jumped over counts on the day after, at most.
         while day >= lowest {
-            if matches(day) {
-                for moment in moments(of: day, local).reversed() where moment <= time { return moment >= limit ? moment : nil }
-            }
+            if matches(day), let moment = last(on: day, until: time, local) { return moment >= limit ? moment : nil }
             day -= 1
+        }
+        return nil
+    }
+
+    private func last(on day: Int, until time: Double, _ local: LocalTime) -> Double? {
+        // Where no clock is set that day, a moment is a sum: schedules of every minute are asked often.
+        guard let start = local.start(ofEven: day) else { return moments(of: day, local).last { $0 <= time } }
+        for hour in hours.reversed() where start + Double(hour * 3600) <= time {
+            for minute in minutes.reversed() {
+                let moment = start + Double(hour * 3600 + minute * 60)
+                if moment <= time { return moment }
+            }
         }
         return nil
     }
@@ -170,6 +180,13 @@ private struct LocalTime {
 
     /// Days since 1970-01-01 on the calendar there.
     func day(of time: Double) -> Int { Int(((time + offset(time)) / 86_400).rounded(.down)) }
+
+    /// When a day begins on which, and around which, no clock is set; nil for any other.
+    func start(ofEven day: Int) -> Double? {
+        let wall = Double(day) * 86_400
+        let early = offset(wall - 86_400)
+        return early == offset(wall + 172_800) && early == offset(wall + 86_400) ? wall - early : nil
+    }
 
     func moment(day: Int, second: Int) -> Double {
         let wall = Double(day) * 86_400 + Double(second)

@@ -34,6 +34,7 @@ public enum FreezeDecision: Hashable, Sendable {
         for _ in 0..<1000 {
             guard let later = windows.compactMap({ $0.end(at: end) }).max() else { return end == time ? .open : .frozen(until: end) }
             end = later
+            if end > time + 400 * 86_400 { break }
         }
         return .frozen(until: nil)
     }

@@ -74,11 +74,11 @@ private struct Part {
 
     func freeze(_ node: Node?) throws -> [FreezeWindow] {
         guard let node, node.null == nil else { return [] }
-        let hint = "write freeze: [{cron: \"0 16 * * FRI\", for: 64h, tz: Europe/Berlin}]"
-        guard let list = node.sequence else { throw wrong(node, "freeze is not a list of windows", hint: hint) }
-        return try list.map { item in
+        let hint = "write freeze: {weekend: {cron: \"0 16 * * FRI\", for: 64h, tz: Europe/Berlin}}"
+        guard let mapping = node.mapping else { throw wrong(node, "freeze is not a mapping of names to windows", hint: hint) }
+        return try mapping.map { key, item in
             var (cron, zone, length) = ("", "UTC", Double?.none)
-            for (key, value) in try fields(item, of: "an entry of freeze", hint: hint) {
+            for (key, value) in try fields(item, of: "freeze \(key.string ?? "")", hint: hint) {
                 switch key {
                 case "cron": cron = value.string ?? ""
                 case "tz": zone = value.string ?? ""

@@ -1,0 +1,129 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// prod asks for two of the group, not the author, and is frozen at every moment.
+    private static let governed = SampleRepository.pipeline().replacing(
+        "approval: {count: 1}, drain: 1s}",
+        with: """
+            approval: {count: 2, from: ["group:sre"], not_author: true}, drain: 1s,
+                     freeze: [{cron: "* * * * *", for: 2m, tz: Europe/Berlin}]}
+            """)
+
+    @Test("People approve by rule, a freeze holds what is approved until somebody sets it aside, and the ledger tells it all")
+    func governance() async throws {
+        try await ServerFixture.with { server in
+            let config = server.folder.appendingPathComponent("slipway.yaml")
+            try Data(
+                """
+                people:
+                  ada: {emails: [ada@example.org], groups: [sre]}
+                  bob: {groups: [sre]}
+                  eve: {groups: [sre]}
+                  max: {emails: [], groups: []}
+                freeze:
+                  leap: {cron: "0 0 29 2 *", for: 1h, tz: Europe/Berlin}
+
+                """.utf8
+            ).write(to: config)
+            server.environment["SLIPWAY_CONFIG"] = config.path
+            #expect(try await server.stop() == 0)
+            try await server.start()
+            let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+            let project = try await server.addProject(repository)
+            let digest = try await server.deliverToDev(try await repository.commit(version: "1", pipeline: Self.governed), of: project)
+
+            // Tokens of people.
+            var tokens: [String: String] = [:]
+            for name in ["ada", "bob", "eve", "max"] {
+                let made = try await server.slipway("token", "create", "\(name)-laptop", "--person", name, "--role", name == "max" ? "viewer" : "deployer")
+                #expect(made.status == 0, "\(made.errors)")
+                tokens[name] = made.output.trimmingCharacters(in: .whitespacesAndNewlines)
+            }
+            let stranger = try await server.slipway("token", "create", "zoe", "--person", "zoe")
+            #expect(stranger.status != 0 && stranger.errors.contains("does not know 'zoe'"))
+            func slipway(as name: String, _ arguments: String...) async throws -> Outcome {
+                try await command(
+                    ServerFixture.binary, arguments, environment: ["SLIPWAY_URL": server.url, "SLIPWAY_TOKEN": tokens[name] ?? ""])
+            }
+            #expect(try await slipway(as: "bob", "token", "list").status == 3)
+            #expect(try await slipway(as: "max", "trigger", "sample").status == 3)
+            #expect(try await slipway(as: "max", "status", "sample").status == 0)
+
+            // Approvals.
+            _ = try await eventually("prod waits for approval") { try await server.stage("prod")?.waiting }
+            let asked = try await slipway(as: "max", "why", "prod", "--project", "sample")
+            #expect(asked.output.contains("waits for 2 approvals of bob, eve"), "\(asked.output)\(asked.errors)")
+            for (name, reason) in [("ada", "wrote this commit"), ("max", "needs the role deployer")] {
+                let refused = try await slipway(as: name, "approve", "prod", "--project", "sample")
+                #expect(refused.status == 3 && refused.errors.contains(reason), "\(refused.errors)")
+            }
+            let other = "sha256:" + String(repeating: "0", count: 64)
+            let wrong = try await slipway(as: "bob", "approve", "prod", "--project", "sample", "--digest", other)
+            #expect(wrong.status == 3 && wrong.errors.contains("another image"), "\(wrong.errors)")
+            let first = try await slipway(as: "bob", "approve", "prod", "--project", "sample", "--digest", digest)
+            #expect(first.status == 0 && first.output.contains("1 more needed"), "\(first.errors)")
+            let twice = try await slipway(as: "bob", "approve", "prod", "--project", "sample")
+            #expect(twice.status == 3 && twice.errors.contains("has decided already"), "\(twice.errors)")
+            let plan = try await slipway(as: "max", "plan", "prod", "--project", "sample")
+            #expect(plan.output.contains("It needs 1 approval, which may come from eve") && plan.output.contains("Frozen"), "\(plan.output)\(plan.errors)")
+            #expect(plan.output.contains("host: prod.localhost (new)"), "\(plan.output)")
+            #expect(try await slipway(as: "eve", "approve", "prod", "--project", "sample", "--comment", "good").status == 0)
+
+            // The freeze, also after a restart.
+            try await until("it waits for the freeze to end") {
+                try await slipway(as: "max", "why", "prod", "--project", "sample").output.contains("waits for the freeze to end")
+            }
+            #expect(try await server.stop() == 0)
+            try await server.start()
+            #expect(try await server.answer(of: "prod").status != 200)
+            let freed = try await slipway(as: "eve", "override", "prod", "--project", "sample", "--reason", "the shop is down")
+            #expect(freed.status == 0, "\(freed.errors)")
+            try await server.live(digest, in: "prod")
+            let after = try await slipway(as: "max", "why", "prod", "--project", "sample")
+            #expect(after.output.contains("is live; there is nothing newer"), "\(after.output)")
+
+            // A revoked token is nobody's.
+            #expect(try await server.slipway("token", "revoke", "bob-laptop").status == 0)
+            #expect(try await slipway(as: "bob", "approve", "prod", "--project", "sample").status == 3)
+
+            try await checkLedger(of: server)
+            try await checkPages(of: server, token: tokens["eve"] ?? "")
+        }
+    }
+
+    private func checkLedger(of server: ServerFixture) async throws {
+        let shown = try await server.slipway("ledger", "show", "--project", "sample")
+        for word in ["built", "approved", "override", "eve", "the shop is down", "succeeded"] { #expect(shown.output.contains(word), "\(shown.output)") }
+        let file = server.folder.appendingPathComponent("ledger.jsonl")
+        let exported = try await server.slipway("ledger", "export", file.path)
+        #expect(exported.status == 0, "\(exported.errors)")
+        let head = String(exported.output.split(whereSeparator: \.isWhitespace).last ?? "")
+        for arguments in [["ledger", "verify"], ["ledger", "verify", file.path], ["ledger", "verify", file.path, "--head", head]] {
+            let verified = try await command(
+                ServerFixture.binary, arguments, environment: ["SLIPWAY_URL": server.url, "SLIPWAY_TOKEN": server.token])
+            #expect(verified.status == 0 && verified.output.contains(head), "\(verified.errors)")
+        }
+        var bytes = try Data(contentsOf: file)
+        let place = try #require(bytes.firstRange(of: Data("the shop is down".utf8)))
+        bytes[place.lowerBound] ^= 1
+        try bytes.write(to: file)
+        let changed = try await server.slipway("ledger", "verify", file.path)
+        #expect(changed.status == 1 && changed.errors.contains("does not fit"), "\(changed.errors)")
+        #expect(try await server.slipway("ledger", "verify", "--head", String(repeating: "0", count: 64)).status == 1)
+    }
+
+    private func checkPages(of server: ServerFixture, token: String) async throws {
+        let jar = server.folder.appendingPathComponent("person").path
+        func curl(_ arguments: String...) async throws -> String {
+            try await command("/usr/bin/curl", ["-sS", "--max-time", "20", "-b", jar, "-c", jar] + arguments).output
+        }
+        _ = try await curl("--data-urlencode", "token=\(token)", "\(server.url)/login")
+        let page = try await curl("\(server.url)/projects/sample")
+        #expect(page.contains(">eve<") && page.contains("Sign out"), "\(page.prefix(3000))")
+        let ledger = try await curl("\(server.url)/ledger")
+        #expect(ledger.contains("Freeze set aside") && ledger.contains("the shop is down"))
+        let plan = try await curl("\(server.url)/projects/sample/stages/prod/plan")
+        #expect(plan.contains("No commit that is not live.") && plan.contains("Nothing but the image."))
+    }
+}
