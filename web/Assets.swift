@@ -277,7 +277,7 @@ public enum WebAssets {
 {{/pipelines}}
 </section>
 <section id="runs" data-live>
-<div class="head sub-head"><h2>Latest runs</h2><a href="{{runsURL}}">All runs</a></div>
+<div class="head sub-head"><h2>Latest runs</h2><span><a href="{{ledgerURL}}">Ledger</a> · <a href="{{runsURL}}">All runs</a></span></div>
 {{>runrows}}
 {{^runs}}<p class="muted none">No run yet. Push a commit, or <code>slipway trigger</code>.</p>{{/runs}}
 </section>
@@ -289,7 +289,7 @@ public enum WebAssets {
 """###,
         "projects": ###"""
 {{>top}}
-<div class="head"><h1>Projects</h1></div>
+<div class="head"><h1>Projects</h1><a href="/ledger">Ledger</a></div>
 {{^projects}}
 <section class="empty">{{>logo}}<h2>Nothing on the slipway yet</h2><p>Register a git repository; its pipelines are in <code>pipelines/*.yaml</code>.</p><pre class="cmd"><code>slipway project add shop https://git.example/shop.git</code></pre></section>
 {{/projects}}

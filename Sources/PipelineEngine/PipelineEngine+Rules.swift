@@ -8,9 +8,10 @@ extension PipelineEngine {
     /// Brings releases on where their stage's rule says so, until the server stops. One server at a time does; what is due is
     /// read from the store each time, so that nothing is lost with a server.
     func promoteByRules() async {
+        var ruleless: Set<Int64> = []
         while !Task.isCancelled {
             do {
-                try await promoteWhatIsDue()
+                try await promoteWhatIsDue(&ruleless)
             } catch is CancellationError {
                 return
             } catch let error as StateError where error.isOutage {
@@ -23,16 +24,24 @@ extension PipelineEngine {
     }
 
     /// Returns the deployments that were created.
+    ///
+    /// - Parameter ruleless: releases known to have no rule, which are not read again.
     @discardableResult
-    func promoteWhatIsDue() async throws -> [Deployment] {
+    func promoteWhatIsDue(_ ruleless: inout Set<Int64>) async throws -> [Deployment] {
         var made: [Deployment] = []
-        let live = try await parts.store.liveDeployments(project: nil)
-        for deployment in live where deployment.kind != "rollback" {
-            guard let release = try await parts.store.release(deployment.release) else { continue }
+        var seen: Set<Int64> = []
+        for deployment in try await parts.store.liveDeployments(project: nil) where deployment.kind != "rollback" {
+            seen.insert(deployment.release)
+            guard !ruleless.contains(deployment.release), let release = try await parts.store.release(deployment.release) else { continue }
+            guard release.hasRules else {
+                ruleless.insert(release.id)
+                continue
+            }
             made += try await promote(release, to: { $0.after == deployment.stage }, since: deployment.finishedAt ?? deployment.createdAt)
         }
+        ruleless.formIntersection(seen)
         for project in try await parts.store.projects() {
-            for release in try await parts.store.newestReleases(project: project.name) {
+            for release in try await parts.store.newestReleases(project: project.name) where release.hasRules {
                 made += try await promote(release, to: { $0.after == nil }, since: release.createdAt)
             }
         }
@@ -40,13 +49,11 @@ extension PipelineEngine {
     }
 
     private func promote(_ release: Release, to isMeant: (StagePlan) -> Bool, since: Double) async throws -> [Deployment] {
-        // Most have no rule: they are not read any further.
-        guard release.stages.contains("\"promote\"") else { return [] }
         var made: [Deployment] = []
         for stage in try Self.stages(of: release) where isMeant(stage) && !stage.promotesAtOnce {
             guard try await isDue(stage, release, since: since) else { continue }
-            let known = Set(try await parts.store.deployments(ofRelease: release.id).filter { $0.stage == stage.name }.map(\.id))
-            guard known.isEmpty else { continue }
+            let known = try await parts.store.deployments(ofRelease: release.id).contains { $0.stage == stage.name }
+            if known { continue }
             var new = try newDeployment(to: stage, of: release.service, kind: "promotion", by: "slipway")
             new.isFirst = true
             let id = try await parts.store.createDeployment(new, of: release.id)
@@ -70,6 +77,11 @@ extension PipelineEngine {
             return tags.contains { glob.matches($0) }
         }
     }
+}
+
+extension Release {
+    /// Most have none: their stages need not be read.
+    fileprivate var hasRules: Bool { stages.contains("\"promote\"") }
 }
 
 extension StagePlan {

@@ -36,7 +36,8 @@ extension EndToEnd {
             // Tokens of people.
             var tokens: [String: String] = [:]
             for name in ["ada", "bob", "eve", "max"] {
-                let made = try await server.slipway("token", "create", "\(name)-laptop", "--person", name, "--role", name == "max" ? "viewer" : "deployer")
+                let made = try await server.slipway(
+                    "token", "create", "\(name)-laptop", "--person", name, "--role", name == "max" ? "viewer" : "deployer")
                 #expect(made.status == 0, "\(made.errors)")
                 tokens[name] = made.output.trimmingCharacters(in: .whitespacesAndNewlines)
             }
@@ -61,12 +62,13 @@ extension EndToEnd {
             let other = "sha256:" + String(repeating: "0", count: 64)
             let wrong = try await slipway(as: "bob", "approve", "prod", "--project", "sample", "--digest", other)
             #expect(wrong.status == 3 && wrong.errors.contains("another image"), "\(wrong.errors)")
-            let first = try await slipway(as: "bob", "approve", "prod", "--project", "sample", "--digest", digest)
-            #expect(first.status == 0 && first.output.contains("1 more needed"), "\(first.errors)")
+            try await approveOnThePage(of: server, token: tokens["bob"] ?? "", digest)
             let twice = try await slipway(as: "bob", "approve", "prod", "--project", "sample")
             #expect(twice.status == 3 && twice.errors.contains("has decided already"), "\(twice.errors)")
             let plan = try await slipway(as: "max", "plan", "prod", "--project", "sample")
-            #expect(plan.output.contains("It needs 1 approval, which may come from eve") && plan.output.contains("Frozen"), "\(plan.output)\(plan.errors)")
+            #expect(
+                plan.output.contains("It needs 1 approval, which may come from eve") && plan.output.contains("Frozen"), "\(plan.output)\(plan.errors)"
+            )
             #expect(plan.output.contains("host: prod.localhost (new)"), "\(plan.output)")
             #expect(try await slipway(as: "eve", "approve", "prod", "--project", "sample", "--comment", "good").status == 0)
 
@@ -94,7 +96,9 @@ extension EndToEnd {
 
     private func checkLedger(of server: ServerFixture) async throws {
         let shown = try await server.slipway("ledger", "show", "--project", "sample")
-        for word in ["built", "approved", "override", "eve", "the shop is down", "succeeded"] { #expect(shown.output.contains(word), "\(shown.output)") }
+        for word in ["built", "approved", "override", "eve", "the shop is down", "succeeded"] {
+            #expect(shown.output.contains(word), "\(shown.output)")
+        }
         let file = server.folder.appendingPathComponent("ledger.jsonl")
         let exported = try await server.slipway("ledger", "export", file.path)
         #expect(exported.status == 0, "\(exported.errors)")
@@ -113,17 +117,47 @@ extension EndToEnd {
         #expect(try await server.slipway("ledger", "verify", "--head", String(repeating: "0", count: 64)).status == 1)
     }
 
-    private func checkPages(of server: ServerFixture, token: String) async throws {
-        let jar = server.folder.appendingPathComponent("person").path
-        func curl(_ arguments: String...) async throws -> String {
+    /// Signs in and sends the form that is shown.
+    private func approveOnThePage(of server: ServerFixture, token: String, _ digest: String) async throws {
+        let browse = try await signIn(to: server, token: token)
+        let page = try await browse(["\(server.url)/projects/sample"])
+        let form = try #require(page.components(separatedBy: "class=\"decide\">").dropFirst().first?.components(separatedBy: "</form>").first)
+        let action = try #require(page.components(separatedBy: "/approve\" class=\"decide\">").first?.components(separatedBy: "action=\"").last)
+        func value(_ name: String) throws -> String {
+            try #require(form.components(separatedBy: "name=\"\(name)\" value=\"").dropFirst().first?.components(separatedBy: "\"").first)
+        }
+        #expect(try value("digest") == digest && page.contains("0 of 2 approvals"))
+        func send(configuration: String) async throws -> String {
+            try await browse([
+                "-w", "%{http_code} %{redirect_url}", "-H", "Accept: text/html", "--data-urlencode", "csrf=\(try value("csrf"))",
+                "--data-urlencode", "digest=\(digest)", "--data-urlencode", "configuration=\(configuration)", "--data", "comment=fine",
+                "\(server.url)\(action)/approve",
+            ])
+        }
+        let stale = try await send(configuration: "other")
+        #expect(stale.contains("another configuration") && stale.contains("409"), "\(stale.suffix(800))")
+        let sent = try await send(configuration: try value("configuration"))
+        #expect(sent.hasSuffix("303 \(server.url)/projects/sample?done=recorded"), "\(sent.suffix(800))")
+        let after = try await browse(["\(server.url)/projects/sample"])
+        #expect(after.contains("1 of 2 approvals") && after.contains("bob has decided already"))
+    }
+
+    private func signIn(to server: ServerFixture, token: String) async throws -> ([String]) async throws -> String {
+        let jar = server.folder.appendingPathComponent("cookies-\(UUID().uuidString)").path
+        func curl(_ arguments: [String]) async throws -> String {
             try await command("/usr/bin/curl", ["-sS", "--max-time", "20", "-b", jar, "-c", jar] + arguments).output
         }
-        _ = try await curl("--data-urlencode", "token=\(token)", "\(server.url)/login")
-        let page = try await curl("\(server.url)/projects/sample")
+        _ = try await curl(["--data-urlencode", "token=\(token)", "\(server.url)/login"])
+        return curl
+    }
+
+    private func checkPages(of server: ServerFixture, token: String) async throws {
+        let browse = try await signIn(to: server, token: token)
+        let page = try await browse(["\(server.url)/projects/sample"])
         #expect(page.contains(">eve<") && page.contains("Sign out"), "\(page.prefix(3000))")
-        let ledger = try await curl("\(server.url)/ledger")
+        let ledger = try await browse(["\(server.url)/ledger"])
         #expect(ledger.contains("Freeze set aside") && ledger.contains("the shop is down"))
-        let plan = try await curl("\(server.url)/projects/sample/stages/prod/plan")
+        let plan = try await browse(["\(server.url)/projects/sample/stages/prod/plan"])
         #expect(plan.contains("No commit that is not live.") && plan.contains("Nothing but the image."))
     }
 }

@@ -38,6 +38,12 @@ import Testing
         }
     }
 
+    /// As at every look, with nothing known from before.
+    private func due(_ fixture: EngineFixture) async throws -> [Deployment] {
+        var ruleless: Set<Int64> = []
+        return try await fixture.engine.promoteWhatIsDue(&ruleless)
+    }
+
     private func deployments(_ fixture: EngineFixture, _ stage: String) async throws -> [Deployment] {
         try await fixture.store.deployments(project: "gtin", limit: 50).filter { $0.stage == stage }
     }
@@ -48,26 +54,26 @@ import Testing
         let stages = [StagePlan(name: "dev"), StagePlan(name: "prod", after: "dev", promote: .after(1800))]
         let old = try await release(fixture, stages)
         try await succeed(fixture, "dev")
-        #expect(try await fixture.engine.promoteWhatIsDue().isEmpty)
+        #expect(try await due(fixture).isEmpty)
         fixture.advance(1799)
-        #expect(try await fixture.engine.promoteWhatIsDue().isEmpty)
+        #expect(try await due(fixture).isEmpty)
         // A newer one begins its time anew, and the old one does not come any more.
         let new = try await release(fixture, stages, run: "2")
         try await succeed(fixture, "dev")
         fixture.advance(1799)
-        #expect(try await fixture.engine.promoteWhatIsDue().isEmpty)
+        #expect(try await due(fixture).isEmpty)
         fixture.advance(2)
-        let made = try await fixture.engine.promoteWhatIsDue()
+        let made = try await due(fixture)
         #expect(
             made.map(\.release) == [new.id] && made.first?.stage == "prod" && made.first?.phase == .queued && made.first?.requestedBy == "slipway")
         // Once, also after a restart, and also when it failed.
-        #expect(try await fixture.engine.promoteWhatIsDue().isEmpty)
+        #expect(try await due(fixture).isEmpty)
         let claimed = try #require(try await fixture.store.claimDeployment(holder: "test", leaseSeconds: 10))
         #expect(
             try await fixture.store.advanceDeployment(
                 claimed.id, epoch: claimed.epoch, from: .queued, to: .failed, message: "no", logTail: nil, followers: []))
         fixture.advance(10_000)
-        #expect(try await fixture.engine.promoteWhatIsDue().isEmpty)
+        #expect(try await due(fixture).isEmpty)
         #expect(try await deployments(fixture, "prod").map(\.release) == [new.id] && old.id < new.id)
     }
 
@@ -87,11 +93,21 @@ import Testing
         }
         try await tag("w1", commit: "a")
         try await tag("v1", commit: "b")
-        #expect(try await fixture.engine.promoteWhatIsDue().isEmpty)
+        #expect(try await due(fixture).isEmpty)
         try await tag("v2", commit: "a")
-        let prod = try #require(try await fixture.engine.promoteWhatIsDue().first)
+        let prod = try #require(try await due(fixture).first)
         // The rule of approval holds all the same.
         #expect(prod.digest == made.digest && prod.phase == .awaitingApproval && prod.rule == rule)
+    }
+
+    @Test func releasesWithoutRulesAreReadOnce() async throws {
+        let fixture = try EngineFixture()
+        try await fixture.project()
+        let made = try await release(fixture, [StagePlan(name: "dev"), StagePlan(name: "prod", after: "dev")])
+        try await succeed(fixture, "dev")
+        var ruleless: Set<Int64> = [made.id + 7]
+        #expect(try await fixture.engine.promoteWhatIsDue(&ruleless).isEmpty)
+        #expect(ruleless == [made.id])
     }
 
     @Test func whatIsManualWaitsForSomebody() async throws {
@@ -99,7 +115,7 @@ import Testing
         try await fixture.project()
         let made = try await release(fixture, [StagePlan(name: "dev", promote: .manual), StagePlan(name: "prod", after: "dev", promote: .manual)])
         fixture.advance(1e6)
-        #expect(try await fixture.engine.promoteWhatIsDue().isEmpty)
+        #expect(try await due(fixture).isEmpty)
         #expect(try await fixture.store.deployments(ofRelease: made.id).isEmpty)
         let dev = try await fixture.engine.promote(to: StageName(project: "gtin", pipeline: "main", stage: "dev"), by: "ann")
         #expect(dev.requestedBy == "ann" && dev.release == made.id)
@@ -111,9 +127,9 @@ import Testing
         // 2027-01-15 08:00 UTC, a Friday.
         let made = try await release(fixture, [StagePlan(name: "dev", promote: .at(try CronSchedule("0 9 * * MON-FRI")))])
         fixture.advance(3590)
-        #expect(try await fixture.engine.promoteWhatIsDue().isEmpty)
+        #expect(try await due(fixture).isEmpty)
         fixture.advance(10)
-        #expect(try await fixture.engine.promoteWhatIsDue().map(\.release) == [made.id])
+        #expect(try await due(fixture).map(\.release) == [made.id])
     }
 
     @Test func aFrozenDeploymentWaitsForTheEnd() async throws {

@@ -4,6 +4,7 @@ public struct ProjectPage: Page {
     public var shell: Shell
     public var name: String
     public let runsURL: String
+    public let ledgerURL: String
     public var repository: String
     /// Where the forge has to send its webhooks.
     public var hookURL: String?
@@ -18,6 +19,7 @@ public struct ProjectPage: Page {
         self.shell = shell
         self.name = name
         runsURL = PageURL.runs(of: name)
+        ledgerURL = PageURL.ledger(of: name)
         self.repository = repository
         self.hookURL = hookURL
         self.pipelines = pipelines
