@@ -41,7 +41,23 @@ extension PipelineEngine {
     /// Whether a claimed deployment that has not begun may begin now: no freeze, and what was approved is still what would be
     /// started. Otherwise it is given back to wait, or ended.
     func mayBegin(_ deployment: Deployment) async throws -> Bool {
-        guard deployment.phase == .queued, deployment.kind != "rollback", let release = try await parts.store.release(deployment.release)
+        guard deployment.phase == .queued else { return true }
+        guard try await isOpenAndApproved(deployment) else { return false }
+        let versions = try await secretVersions(deployment.secretNames, project: deployment.project)
+        if !versions.isEmpty { try await parts.store.noteSecrets(deployment, versions: versions) }
+        return true
+    }
+
+    /// How the secrets of these names are set now; those that are not set are left out.
+    func secretVersions(_ names: [String], project: String) async throws -> [String: String] {
+        if names.isEmpty { return [:] }
+        let sealed = try await parts.store.secrets(project: project)
+        return Dictionary(
+            names.compactMap { name in sealed[name].map { (name, Configuration.version($0)) } }, uniquingKeysWith: { first, _ in first })
+    }
+
+    private func isOpenAndApproved(_ deployment: Deployment) async throws -> Bool {
+        guard deployment.kind != "rollback", let release = try await parts.store.release(deployment.release)
         else { return true }
         // The store's own time: when the lease it has just given would be over, less its length.
         let now = deployment.leaseExpiresAt - settings.leaseSeconds

@@ -50,12 +50,22 @@ extension PipelineEngine {
         let old = if let live { try await parts.store.release(live.release) } else { Release?.none }
         let oldStage = try old.flatMap { try Self.stages(of: $0).first { $0.name == place.stage } }
         var before: StageSnapshot?
-        if let old, let oldStage { before = Self.snapshot(oldStage, old.service, project: place.project) }
+        if let old, let oldStage {
+            before = Self.snapshot(
+                oldStage, old.service, project: place.project,
+                secrets: { name in
+                    live?.secretVersions[name].map { .version($0) } ?? .unknown
+                })
+        }
         let now = try await parts.store.time()
+        let versions = try await parts.store.secrets(project: place.project).mapValues(Configuration.version)
+        let after = Self.snapshot(stage, release.service, project: place.project) { name in
+            versions[name].map { .version($0) } ?? .missing
+        }
         var plan = PromotionPlan(
             project: place.project, pipeline: place.pipeline, stage: place.stage, live: old.map(Self.version), next: Self.version(release),
             deployment: open?.id, hasMore: false,
-            changes: Self.snapshot(stage, release.service, project: place.project).changes(from: before), rule: stage.approval)
+            changes: after.changes(from: before), rule: stage.approval)
         if let open, open.phase == .awaitingApproval {
             plan.approvals = try await approvals(open, at: now)
         } else if open == nil, let rule = stage.approval {
@@ -96,12 +106,14 @@ extension PipelineEngine {
         }
     }
 
-    static func snapshot(_ stage: StagePlan, _ service: ServiceDefinition, project: String) -> StageSnapshot {
+    private static func snapshot(
+        _ stage: StagePlan, _ service: ServiceDefinition, project: String, secrets setting: (String) -> StageSnapshot.Setting
+    ) -> StageSnapshot {
         var environment = service.environment.mapValues { StageSnapshot.Variable.value($0) }
         for (name, value) in stage.environment {
             switch value {
             case .literal(let text): environment[name] = .value(text)
-            case .secret(let secret): environment[name] = .secret(secret)
+            case .secret(let secret): environment[name] = .secret(secret, setting(secret))
             }
         }
         let limits = service.limits

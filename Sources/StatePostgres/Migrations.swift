@@ -221,6 +221,7 @@ enum Migrations {
         ALTER TABLE deployment ADD COLUMN rule TEXT;
         ALTER TABLE deployment ADD COLUMN configuration TEXT NOT NULL DEFAULT '';
         ALTER TABLE deployment ADD COLUMN secretNames TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE deployment ADD COLUMN secretVersions TEXT NOT NULL DEFAULT '{}';
         ALTER TABLE deployment ADD COLUMN heldUntil DOUBLE PRECISION;
         ALTER TABLE deployment ADD COLUMN heldFor TEXT;
         ALTER TABLE deployment ADD COLUMN overriddenBy TEXT;

@@ -50,6 +50,12 @@ extension PostgresStore {
         }
     }
 
+    public func noteSecrets(_ deployment: Deployment, versions: [String: String]) async throws {
+        let text = String(decoding: try OCIJSON.encode(versions), as: UTF8.self)
+        try await run(
+            "UPDATE deployment SET secretVersions = \(text) WHERE id = \(deployment.id) AND epoch = \(deployment.epoch)")
+    }
+
     public func overrideFreeze(deployment id: Int64, actor: String, reason: String) async throws -> Bool {
         try await write { session in
             let overridden: Deployment? = try session.run(

@@ -48,6 +48,14 @@ extension SQLiteStore {
         }
     }
 
+    public func noteSecrets(_ deployment: Deployment, versions: [String: String]) async throws {
+        let text = String(decoding: try OCIJSON.encode(versions), as: UTF8.self)
+        try await write {
+            try $0.execute(
+                sql: "UPDATE deployment SET secretVersions = ? WHERE id = ? AND epoch = ?", arguments: [text, deployment.id, deployment.epoch])
+        }
+    }
+
     public func overrideFreeze(deployment id: Int64, actor: String, reason: String) async throws -> Bool {
         let now = clock()
         return try await write { db in

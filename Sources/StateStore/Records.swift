@@ -291,6 +291,8 @@ public struct Deployment: Codable, Hashable, Sendable {
     public var configuration: String
     /// The secrets that its instances get.
     public var secretNames: [String]
+    /// Which versions of them, by name, since it began; see ``Configuration/version(_:)``.
+    public var secretVersions: [String: String]
     /// Until when it does not begin, while it is queued.
     public var heldUntil: Double?
     /// Why it does not.

@@ -120,6 +120,8 @@ public protocol StateStore: Sendable {
     /// Gives a deployment back that was claimed and is queued, not to be claimed before `time`. The reason is told once.
     /// False when it is not claimed any more, or when somebody has set the freeze aside meanwhile.
     func hold(_ deployment: Deployment, until time: Double, reason: String) async throws -> Bool
+    /// Notes which versions of its secrets a claimed deployment begins with.
+    func noteSecrets(_ deployment: Deployment, versions: [String: String]) async throws
     /// Sets a freeze aside for a deployment that has not begun. False when it has, or when it was done before.
     func overrideFreeze(deployment: Int64, actor: String, reason: String) async throws -> Bool
     /// The tags that deliveries told of for a commit.

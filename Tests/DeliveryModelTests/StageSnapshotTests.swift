@@ -25,6 +25,20 @@ import Testing
             snapshot([], ["A": .secret("one")]), snapshot([], ["A": .secret("two")]),
             [Change(.changed, "A", isVariable: true, from: "the secret one", to: "the secret two")]
         ),
+        (snapshot([], ["A": .secret("key", .version("1"))]), snapshot([], ["A": .secret("key", .version("1"))]), []),
+        (snapshot([], ["A": .secret("key")]), snapshot([], ["A": .secret("key", .version("1"))]), []),
+        (
+            snapshot([], ["A": .secret("key", .version("1"))]), snapshot([], ["A": .secret("key", .version("2"))]),
+            [Change(.changed, "A", isVariable: true, from: "the secret key", to: "the secret key, set anew")]
+        ),
+        (
+            snapshot([], ["A": .secret("key", .version("1"))]), snapshot([], ["A": .secret("key", .missing)]),
+            [Change(.changed, "A", isVariable: true, from: "the secret key", to: "the secret key, which is not set")]
+        ),
+        (
+            snapshot([]), snapshot([], ["A": .secret("key", .missing)]),
+            [Change(.added, "A", isVariable: true, to: "the secret key, which is not set")]
+        ),
         (
             snapshot([("a", "1"), ("b", "1")], ["Z": .value("1")]), snapshot([("b", "2"), ("a", "2")], ["Y": .value("1")]),
             [

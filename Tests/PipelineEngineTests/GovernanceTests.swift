@@ -192,4 +192,43 @@ import Testing
         }
         #expect(try await deployments(fixture, "prod").first?.phase == .failed)
     }
+
+    @Test func aPlanTellsWhatWouldBeOtherwise() async throws {
+        let fixture = try EngineFixture()
+        try await fixture.project()
+        try await fixture.store.setSecret("key", project: "gtin", sealed: [1])
+        let old = StagePlan(name: "prod", environment: ["KEY": .secret("key"), "MODE": .literal("a"), "OLD": .literal("x")])
+        _ = try await release(fixture, [old])
+        let claimed = try #require(try await fixture.store.claimDeployment(holder: "test", leaseSeconds: 10_000))
+        #expect(try await fixture.engine.mayBegin(claimed))
+        #expect(try await fixture.store.deployment(claimed.id)?.secretVersions == ["key": Configuration.version([1])])
+        var phase = claimed.phase
+        for next in [RolloutPhase.starting, .warming, .switching, .confirming, .draining, .retiring, .succeeded] {
+            #expect(
+                try await fixture.store.advanceDeployment(
+                    claimed.id, epoch: claimed.epoch, from: phase, to: next, message: nil, logTail: nil, followers: []))
+            phase = next
+        }
+        try await fixture.store.setSecret("key", project: "gtin", sealed: [2])
+        let new = StagePlan(
+            name: "prod", approval: ApprovalRule(count: 2),
+            environment: ["KEY": .secret("key"), "MODE": .literal("b"), "MORE": .secret("other")], replicas: 3,
+            freeze: [FreezeWindow(cron: try CronSchedule("0 8 * * *"), seconds: 7200)])
+        let made = try await release(fixture, [new], commit: "b", run: "2")
+        let place = StageName(project: "gtin", pipeline: "main", stage: "prod")
+        let plan = try await fixture.engine.plan(for: place)
+        #expect(plan.next.release == made.id && plan.live?.commit == String(repeating: "a", count: 40) && plan.deployment != nil)
+        #expect(
+            plan.changes.map(\.text) == [
+                "replicas: 1 → 3", "KEY: the secret key → the secret key, set anew", "MODE: \"a\" → \"b\"",
+                "MORE: the secret other, which is not set (new)", "OLD: \"x\" (removed)",
+            ])
+        #expect(plan.approvals?.missing == 2 && plan.freeze != nil)
+        // There is no repository to ask.
+        #expect(plan.commits == nil)
+        let stage = try #require(try await fixture.engine.overview(project: "gtin").first)
+        #expect(
+            try await fixture.engine.facts(of: stage, project: "gtin").why.hasSuffix(
+                "deployment \(plan.deployment ?? 0) of \(made.digest.short) (bbbbbbb Sell boats) waits for 2 approvals"))
+    }
 }

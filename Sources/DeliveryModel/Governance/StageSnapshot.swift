@@ -2,8 +2,13 @@
 public struct StageSnapshot: Codable, Hashable, Sendable {
     public enum Variable: Codable, Hashable, Sendable {
         case value(String)
-        /// The name of the secret; its value is nobody's business here.
-        case secret(String)
+        /// The name of the secret, and how it was set; its value is nobody's business here.
+        case secret(String, Setting = .unknown)
+    }
+
+    public enum Setting: Codable, Hashable, Sendable {
+        case unknown, missing
+        case version(String)
     }
 
     /// Each with a name for people and its value in words, in the order of the list.
@@ -66,17 +71,29 @@ public struct StageSnapshot: Codable, Hashable, Sendable {
         let variables = old?.environment ?? [:]
         for name in Set(variables.keys).union(environment.keys).sorted() {
             let (from, to) = (variables[name], environment[name])
-            guard from != to else { continue }
+            if let from, let to, Self.isSame(from, to) { continue }
+            if from == nil, to == nil { continue }
             let kind: Change.Kind = from == nil ? .added : to == nil ? .removed : .changed
-            changes.append(Change(kind, name, isVariable: true, from: from.map(Self.text), to: to.map(Self.text)))
+            changes.append(Change(kind, name, isVariable: true, from: from.map { Self.text($0) }, to: to.map { Self.text($0, after: from) }))
         }
         return changes
     }
 
-    private static func text(_ variable: Variable) -> String {
+    /// Of a secret whose setting nobody noted down nobody can say that it is otherwise.
+    private static func isSame(_ old: Variable, _ new: Variable) -> Bool {
+        if case .secret(let one, let before) = old, case .secret(let other, let after) = new, one == other {
+            return after != .missing && (before == .unknown || after == .unknown || before == after)
+        }
+        return old == new
+    }
+
+    private static func text(_ variable: Variable, after old: Variable? = nil) -> String {
         switch variable {
-        case .value(let value): "\"\(value)\""
-        case .secret(let name): "the secret \(name)"
+        case .value(let value): return "\"\(value)\""
+        case .secret(let name, .missing): return "the secret \(name), which is not set"
+        case .secret(let name, _):
+            if case .secret(name, _) = old { return "the secret \(name), set anew" }
+            return "the secret \(name)"
         }
     }
 }
