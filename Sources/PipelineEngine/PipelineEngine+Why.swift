@@ -25,7 +25,7 @@ extension PipelineEngine {
             if last.phase == .failed { facts.failed = try await attempt(last) } else { facts.ended = try await attempt(last) }
         }
         facts.after = stage.plan.after
-        if let release = stage.promotable, let before = stage.plan.after { facts.candidate = try await candidate(release, stage, before: before) }
+        if let release = stage.promotable { facts.candidate = try await candidate(release, stage) }
         facts.run = try await lastRun(place, live: stage.live, open: open)
         return facts
     }
@@ -50,12 +50,14 @@ extension PipelineEngine {
         return .init(missing: missing, needed: deployment.approvalsNeeded, from: from, expiresAt: deployment.expiresAt)
     }
 
-    private func candidate(_ release: Release, _ stage: StageOverview, before: String) async throws -> StageFacts.Candidate {
+    private func candidate(_ release: Release, _ stage: StageOverview) async throws -> StageFacts.Candidate {
+        let before = stage.plan.after
         var candidate = StageFacts.Candidate(version: Self.version(release), before: before)
         let deployments = try await parts.store.deployments(ofRelease: release.id)
         // It has been here: the rule brings nothing twice.
         guard !deployments.contains(where: { $0.stage == stage.plan.name }),
-            let since = deployments.last(where: { $0.stage == before && $0.phase == .succeeded })?.finishedAt
+            let since = before == nil
+                ? release.createdAt : deployments.last(where: { $0.stage == before && $0.phase == .succeeded })?.finishedAt
         else { return candidate }
         switch try await ruleDecision(stage.plan, release, since: since) {
         case .now: break

@@ -1,4 +1,5 @@
 public import DeliveryModel
+import OCIModel
 
 extension Deployment {
     /// Who has to agree, to what.
@@ -6,7 +7,8 @@ extension Deployment {
     /// - Parameter subject: what its approvals are bound to now.
     public func approvalRequest(of release: Release, subject: ApprovalSubject, people: People) -> ApprovalRequest {
         ApprovalRequest(
-            rule: rule ?? ApprovalRule(count: approvalsNeeded), subject: subject, authors: release.authors, expiresAt: expiresAt,
+            rule: rule ?? release.approvalRule(of: stage) ?? ApprovalRule(count: approvalsNeeded), subject: subject, authors: release.authors,
+            expiresAt: expiresAt,
             people: people)
     }
 
@@ -31,6 +33,18 @@ extension Deployment {
         LedgerEntry(
             kind: kind, actor: actor, project: project, pipeline: pipeline, stage: stage, release: release, deployment: id, commit: commit,
             digest: digest, configuration: configuration, remark: remark)
+    }
+}
+
+extension Release {
+    /// The rule of a stage as it stands in the release, for deployments that were created before they kept their own.
+    fileprivate func approvalRule(of stage: String) -> ApprovalRule? {
+        struct Stage: Decodable {
+            var name: String
+            var approval: ApprovalRule?
+        }
+        let all = try? OCIJSON.decode([Stage].self, from: Array(stages.utf8))
+        return all?.first { $0.name == stage }?.approval
     }
 }
 

@@ -101,6 +101,10 @@ import Testing
             Facts(stage: "prod", live: old, candidate: .init(version: new, before: "dev", waitsFor: "a tag 'v*' at its commit")),
             live + "222222222222 (bbbbbbb Sell ships) is live in dev and waits for a tag 'v*' at its commit"
         ),
+        (
+            Facts(stage: "dev", live: old, candidate: .init(version: new, before: nil, waitsFor: "somebody to promote it"), run: run(.succeeded)),
+            live + "222222222222 (bbbbbbb Sell ships) is built and waits for somebody to promote it"
+        ),
         // A failure of something older is not what keeps the newer one.
         (
             Facts(stage: "prod", live: old, failed: attempt(.failed), candidate: .init(version: newer, before: "dev")),

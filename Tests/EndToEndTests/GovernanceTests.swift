@@ -94,6 +94,26 @@ extension EndToEnd {
         }
     }
 
+    @Test(
+        "Mistakes in who is who, and when nothing begins, are told with their place before the server starts",
+        arguments: [
+            ("SLIPWAY_PEOPLE", "ann", "SLIPWAY_PEOPLE:1:1: people is not a mapping of names"),
+            ("SLIPWAY_PEOPLE", "{admin: {}}", "SLIPWAY_PEOPLE:1:2: 'admin' is the server's own name"),
+            ("SLIPWAY_PEOPLE", "{a b: {}}", "'a b' is not a person's name"),
+            ("SLIPWAY_PEOPLE", "{ann: {emails: a@b}}", "emails of ann is not a list"),
+            ("SLIPWAY_PEOPLE", "{ann: {mails: []}}", "ann: there is no 'mails'"), ("SLIPWAY_PEOPLE", "{ann: [sre]}", "ann is not a mapping"),
+            ("SLIPWAY_PEOPLE", "{ann: {", "SLIPWAY_PEOPLE:"), ("SLIPWAY_FREEZE", "[]", "freeze is not a mapping"),
+            ("SLIPWAY_FREEZE", "{w: {cron: '0 16 * * FRI'}}", "the freeze has no length"),
+            ("SLIPWAY_FREEZE", "{w: {cron: '0 16 * *', for: 1h}}", "it has 4 fields"),
+            ("SLIPWAY_FREEZE", "{w: {cron: '0 16 * * FRI', for: 1s}}", "for: '1s' is not a duration from 1m to 365d"),
+            ("SLIPWAY_FREEZE", "{w: {cron: '0 16 * * FRI', for: 1h, tz: Berlin}}", "there is no time zone 'Berlin'"),
+            ("SLIPWAY_FREEZE", "{w: {every: day}}", "freeze w has no 'every'"),
+        ])
+    func governanceMistakes(_ name: String, _ text: String, _ message: String) async throws {
+        let outcome = try await command(ServerFixture.binary, ["serve", "--data", "/nonexistent/slipway"], environment: [name: text])
+        #expect(outcome.status == 2 && outcome.errors.contains(message), "\(outcome.status) \(outcome.errors)")
+    }
+
     private func checkLedger(of server: ServerFixture) async throws {
         let shown = try await server.slipway("ledger", "show", "--project", "sample")
         for word in ["built", "approved", "override", "eve", "the shop is down", "succeeded"] {
@@ -156,7 +176,7 @@ extension EndToEnd {
         let page = try await browse(["\(server.url)/projects/sample"])
         #expect(page.contains(">eve<") && page.contains("Sign out"), "\(page.prefix(3000))")
         let ledger = try await browse(["\(server.url)/ledger"])
-        #expect(ledger.contains("Freeze set aside") && ledger.contains("the shop is down"))
+        #expect(ledger.contains("Override") && ledger.contains("the shop is down"))
         let plan = try await browse(["\(server.url)/projects/sample/stages/prod/plan"])
         #expect(plan.contains("No commit that is not live.") && plan.contains("Nothing but the image."))
     }

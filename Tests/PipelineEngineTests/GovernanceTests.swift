@@ -117,6 +117,11 @@ import Testing
         fixture.advance(1e6)
         #expect(try await due(fixture).isEmpty)
         #expect(try await fixture.store.deployments(ofRelease: made.id).isEmpty)
+        let stage = try #require(try await fixture.engine.overview(project: "gtin").first)
+        #expect(stage.promotable?.id == made.id)
+        #expect(
+            try await fixture.engine.facts(of: stage, project: "gtin").why
+                == "nothing is live; \(made.digest.short) (aaaaaaa Sell boats) is built and waits for somebody to promote it")
         let dev = try await fixture.engine.promote(to: StageName(project: "gtin", pipeline: "main", stage: "dev"), by: "ann")
         #expect(dev.requestedBy == "ann" && dev.release == made.id)
     }

@@ -47,6 +47,20 @@ import Testing
         #expect(try await decide(fixture, deployment, "admin") == .notWaiting(.queued))
     }
 
+    @Test(arguments: StoreKind.allCases) func theReleasesRuleCountsWhereTheDeploymentHasNone(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
+        let run = try await fixture.run()
+        let release = NewRelease(
+            image: "shop/gtin", digest: digest, service: ServiceDefinition(port: 80),
+            stages: #"[{"approval":{"count":1,"from":["group:sre"],"notAuthor":false},"environment":{},"name":"dev","target":"local"}]"#,
+            deployments: [NewDeployment(stage: "dev", kind: "automatic", requestedBy: "slipway", approvalsNeeded: 1, expiresAfter: nil)])
+        #expect(try await fixture.store.advance(run, RunChange(end: RunEnd(.succeeded)), release: release))
+        let waiting = try #require(try await fixture.store.deployments(project: "gtin", limit: 1).first)
+        #expect(waiting.rule == nil)
+        #expect(try await decide(fixture, waiting, "eve") == .refused(.notAmongThose("eve", from: ["group:sre"])))
+        #expect(try await decide(fixture, waiting, "bob") == .approved(remaining: 0))
+    }
+
     @Test(arguments: StoreKind.allCases) func anApprovalIsForOneConfiguration(_ kind: StoreKind) async throws {
         let fixture = try await Fixture(kind)
         let deployment = try await waiting(fixture)

@@ -88,13 +88,14 @@ public struct StageFacts: Codable, Hashable, Sendable {
     /// A release that is live in the stage before and not here.
     public struct Candidate: Codable, Hashable, Sendable {
         public var version: Version
-        public var before: String
+        /// The stage before; nil: a release comes here from its run.
+        public var before: String?
         /// When its rule brings it here; seconds since 1970.
         public var comesAt: Double?
         /// What it waits for instead.
         public var waitsFor: String?
 
-        public init(version: Version, before: String, comesAt: Double? = nil, waitsFor: String? = nil) {
+        public init(version: Version, before: String?, comesAt: Double? = nil, waitsFor: String? = nil) {
             self.version = version
             self.before = before
             self.comesAt = comesAt
@@ -177,7 +178,7 @@ public struct StageFacts: Codable, Hashable, Sendable {
     }
 
     private func coming(_ candidate: Candidate) -> String {
-        let what = "\(candidate.version.text) is live in \(candidate.before)"
+        let what = "\(candidate.version.text) " + (candidate.before.map { "is live in \($0)" } ?? "is built")
         if let moment = candidate.comesAt { return "\(what) and comes at \(Moment.text(moment))" }
         return "\(what) and waits for \(candidate.waitsFor ?? "somebody to promote it")"
     }

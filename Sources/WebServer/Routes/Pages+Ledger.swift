@@ -31,7 +31,7 @@ extension Pages {
             case .failed: StateBadge(.failure, "Failed")
             case .reverted: StateBadge(.failure, "Reverted")
             case .rollback: StateBadge(.warning, "Roll back")
-            case .override: StateBadge(.warning, "Freeze set aside")
+            case .override: StateBadge(.warning, "Override")
             }
         return LedgerRow(
             number: entry.number, badge: badge, who: entry.actor, project: entry.project, stage: entry.stage,

@@ -78,7 +78,8 @@ private struct Part {
         guard let mapping = node.mapping else { throw wrong(node, "freeze is not a mapping of names to windows", hint: hint) }
         return try mapping.map { key, item in
             var (cron, zone, length) = ("", "UTC", Double?.none)
-            for (key, value) in try fields(item, of: "freeze \(key.string ?? "")", hint: hint) {
+            let name = key.string ?? ""
+            for (key, value) in try fields(item, of: "freeze \(name)", hint: hint) {
                 switch key {
                 case "cron": cron = value.string ?? ""
                 case "tz": zone = value.string ?? ""
@@ -88,7 +89,7 @@ private struct Part {
                             value, "for: '\((value.string ?? "").prefix(40))' is not a duration from 1m to 365d", hint: "write as in 64h or 2d")
                     }
                     length = duration / .seconds(1)
-                default: throw wrong(value, "an entry of freeze has no '\(key)'", hint: "choose cron, for and tz")
+                default: throw wrong(value, "freeze \(name) has no '\(key)'", hint: "choose cron, for and tz")
                 }
             }
             guard let length else { throw wrong(item, "the freeze has no length", hint: hint) }
