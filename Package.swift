@@ -157,7 +157,7 @@ let package = Package(
             .executableTarget(
                 name: "slipway",
                 dependencies: [
-                    "BlockingQueue", "CLinux", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "Deployer",
+                    "BlockingQueue", "CLinux", "ContainerRuntime", "Containerfile", "ContainerfileBuild", "DeliveryModel", "Deployer",
                     "GitRepository", "ImageBuilder", "ImageStore", "LoadGenerator", "OCIModel", "PipelineEngine", "PipelineFile",
                     "RegistryClient", "RegistryServer", "StatePostgres", "StateSQLite", "StateStore", "TarArchive", "WebServer", argumentParser,
                     asyncHTTPClient, configuration, hummingbird, logging, nioCore, nioHTTP1, serviceLifecycle, system, yams,

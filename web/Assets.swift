@@ -103,6 +103,25 @@ public enum WebAssets {
 <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false"><path class="fill" d="M8 .9a1.3 1.3 0 0 1 1.1.7l6.2 11.3a1.3 1.3 0 0 1-1.1 1.9H1.8a1.3 1.3 0 0 1-1.1-1.9L6.9 1.6A1.3 1.3 0 0 1 8 .9z"/><path class="cut" d="M8 5.6v3.6M8 11.8v.2"/></svg>
 
 """###,
+        "ledger": ###"""
+{{>top}}
+<div class="head"><div><h1>Ledger</h1>{{#.head}}<p class="sub">Last hash {{>digest}}</p>{{/.head}}</div></div>
+<section id="ledger">
+<div class="rows" role="list">
+{{#entries}}
+<div class="row run" role="listitem">
+<div class="c-state">{{#badge}}{{>badge}}{{/badge}}</div>
+<div class="c-what"><a class="title" href="{{projectURL}}"><bdi>{{project}}</bdi>{{#.stage}} · <bdi>{{.}}</bdi>{{/.stage}}</a><div class="sub"><bdi>{{who}}</bdi>{{#.remark}} · <bdi>{{.}}</bdi>{{/.remark}}</div></div>
+<div class="c-where">{{#digest}}{{>digest}}{{/digest}}<div class="sub"><code>{{commit}}</code></div></div>
+<div class="c-when"><span class="num">{{number}}</span><div class="sub">{{#at}}{{>time}}{{/at}}</div></div>
+</div>
+{{/entries}}
+</div>
+{{^entries}}<p class="muted none">Nothing has been delivered yet.</p>{{/entries}}
+</section>
+{{>bottom}}
+
+"""###,
         "log-panel": ###"""
 {{#.note}}<p class="sub note">{{.}} <a href="{{pageURL}}">Whole log</a></p>{{/.note}}
 <ol class="log"{{#.eventsURL}} data-events="{{.}}"{{/.eventsURL}} data-offset="{{offset}}" tabindex="0" aria-label="Log">{{{markup}}}</ol>
@@ -170,12 +189,40 @@ public enum WebAssets {
 {{/release}}
 {{>decisions}}
 {{#canDecide}}
-<form method="post" action="{{approveURL}}" class="decide">{{>csrf}}
+<form method="post" action="{{approveURL}}" class="decide">{{>csrf}}<input type="hidden" name="digest" value="{{digest}}"><input type="hidden" name="configuration" value="{{configuration}}">
 <label class="sr" for="comment-{{approveURL}}">Comment</label><input id="comment-{{approveURL}}" name="comment" maxlength="500" placeholder="Comment (optional)" autocomplete="off">
 <div class="buttons"><button class="primary">Approve</button><button class="danger" formaction="{{rejectURL}}">Reject</button></div></form>
 {{/canDecide}}
 {{#.refusal}}<p class="sub refusal">{{.}}</p>{{/.refusal}}
 </div>
+
+"""###,
+        "plan": ###"""
+{{>top}}
+<div class="head"><div><h1>What would change in <bdi>{{stage}}</bdi></h1>
+<p class="sub">{{#.live}}Live: {{#digest}}{{>digest}}{{/digest}} <code>{{commit}}</code> <bdi>{{subject}}</bdi>{{/.live}}{{^.live}}Nothing is live there yet.{{/.live}}</p>
+<p class="sub">{{#next}}Next: {{#digest}}{{>digest}}{{/digest}} <code>{{commit}}</code> <bdi>{{subject}}</bdi>{{/next}}</p></div></div>
+<section class="panel" id="conditions"><header><h2>Before it begins</h2></header>
+{{#.approval}}<p><bdi>{{.}}</bdi></p>{{/.approval}}{{^.approval}}<p class="muted">Nobody has to agree.</p>{{/.approval}}
+{{#.freeze}}<p><bdi>{{.}}</bdi></p>{{/.freeze}}{{^.freeze}}<p class="muted">No freeze.</p>{{/.freeze}}
+</section>
+<section class="panel" id="commits"><header><h2>Commits</h2></header>
+<ul class="plan">
+{{#commits}}
+<li><code>{{id}}</code> <bdi>{{subject}}</bdi> <span class="muted"><bdi>{{author}}</bdi></span></li>
+{{/commits}}
+</ul>
+{{#.commitsNote}}<p class="muted">{{.}}</p>{{/.commitsNote}}
+</section>
+<section class="panel" id="changes"><header><h2>Configuration</h2></header>
+<ul class="plan">
+{{#changes}}
+<li>{{#badge}}{{>badge}}{{/badge}} <code><bdi>{{name}}</bdi></code>{{#.from}} <span class="muted"><bdi>{{.}}</bdi></span>{{/.from}}{{#.to}} → <bdi>{{.}}</bdi>{{/.to}}</li>
+{{/changes}}
+</ul>
+{{^changes}}<p class="muted">Nothing but the image.</p>{{/changes}}
+</section>
+{{>bottom}}
 
 """###,
         "project": ###"""
@@ -212,6 +259,8 @@ public enum WebAssets {
 {{#.pending}}
 {{>pending}}
 {{/.pending}}
+{{#.why}}<p class="sub why"><bdi>{{.}}</bdi></p>{{/.why}}
+{{#.planURL}}<p class="sub"><a href="{{.}}">What would change</a></p>{{/.planURL}}
 <div class="acts">
 {{#.promote}}
 <form method="post" action="{{promoteURL}}">{{>csrf}}<input type="hidden" name="pipeline" value="{{pipeline}}"><input type="hidden" name="release" value="{{releaseID}}"><button class="primary">{{action}}</button> <span class="sub">{{#release}}<code>{{commit}}</code> <bdi>{{subject}}</bdi>{{/release}}</span></form>
@@ -234,7 +283,7 @@ public enum WebAssets {
 {{/pipelines}}
 </section>
 <section id="runs" data-live>
-<div class="head sub-head"><h2>Latest runs</h2><a href="{{runsURL}}">All runs</a></div>
+<div class="head sub-head"><h2>Latest runs</h2><span><a href="{{ledgerURL}}">Ledger</a> · <a href="{{runsURL}}">All runs</a></span></div>
 {{>runrows}}
 {{^runs}}<p class="muted none">No run yet. Push a commit, or <code>slipway trigger</code>.</p>{{/runs}}
 </section>
@@ -246,7 +295,7 @@ public enum WebAssets {
 """###,
         "projects": ###"""
 {{>top}}
-<div class="head"><h1>Projects</h1></div>
+<div class="head"><h1>Projects</h1><a href="/ledger">Ledger</a></div>
 {{^projects}}
 <section class="empty">{{>logo}}<h2>Nothing on the slipway yet</h2><p>Register a git repository; its pipelines are in <code>pipelines/*.yaml</code>.</p><pre class="cmd"><code>slipway project add shop https://git.example/shop.git</code></pre></section>
 {{/projects}}
@@ -632,6 +681,8 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .problem { background: var(--failure-soft); border-radius: 9px; padding: .7rem .9rem; margin-bottom: 1.2rem; display: grid; gap: .35rem; overflow-wrap: anywhere; min-width: 0; }
 .problem strong { color: var(--failure); } .problem .sub { color: color-mix(in srgb, var(--ink) 75%, var(--failure-soft)); }
 .panel .problem { margin: .3rem 0 0; }
+.panel > ul.plan { list-style: none; margin: 0; padding: 0; display: grid; gap: .3rem; }
+main > .panel { padding: .8rem 1rem 1rem; display: grid; gap: .5rem; margin: 0 0 1rem; }
 .diagnostic { background: var(--surface); border: 1px solid var(--line); border-radius: 11px; margin-bottom: 1.2rem; overflow: hidden; }
 .diagnostic figcaption { padding: .7rem 1rem; display: grid; gap: .15rem; overflow-wrap: anywhere; }
 .diagnostic .at { color: var(--warning); }

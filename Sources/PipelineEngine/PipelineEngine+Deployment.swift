@@ -57,7 +57,7 @@ extension PipelineEngine {
                 try await parts.store.renewDeployment(
                     deployment.id, epoch: deployment.epoch, leaseSeconds: settings.leaseSeconds)
             } _: {
-                try await carryOut(deployment)
+                if try await mayBegin(deployment) { try await carryOut(deployment) }
             }
         } catch is LeaseLost {
             logger.warning("deployment \(deployment.id) is not ours any more: its lease is over, or another server has it")
@@ -249,18 +249,12 @@ extension PipelineEngine {
 
     private func followers(of deployment: Deployment) async throws -> [NewDeployment] {
         guard let release = try await parts.store.release(deployment.release) else { return [] }
-        return try Self.stages(of: release).filter { $0.after == deployment.stage }
-            .map { newDeployment(to: $0, kind: "promotion", by: "slipway") }
+        return try Self.stages(of: release).filter { $0.after == deployment.stage && $0.promotesAtOnce }
+            .map { try newDeployment(to: $0, of: release.service, kind: "promotion", by: "slipway") }
     }
 
     public static func stages(of release: Release) throws -> [StagePlan] {
         try OCIJSON.decode([StagePlan].self, from: Array(release.stages.utf8))
-    }
-
-    func newDeployment(to stage: StagePlan, kind: String, by actor: String) -> NewDeployment {
-        NewDeployment(
-            stage: stage.name, kind: kind, requestedBy: actor, approvalsNeeded: stage.approval?.count ?? 0,
-            expiresAfter: stage.approval?.expires)
     }
 
     /// What should be running now, for the supervisor. A stage in the middle of a deployment is left to it.

@@ -1,3 +1,4 @@
+import DeliveryModel
 import FoundationEssentials
 import GitRepository
 import Logging
@@ -99,7 +100,8 @@ extension PipelineEngine {
                 project: project.name, pipeline: name, trigger: "\(delivery.forge):\(delivery.forgeID)",
                 event: delivery.event, commit: id.hex, branch: delivery.branch ?? delivery.tag,
                 author: commit.authorName, message: commit.summary, commitTime: commit.committerTime, plan: nil,
-                diagnostic: nil, steps: [])
+                diagnostic: nil, steps: [],
+                authorEmails: [commit.authorEmail] + CommitAuthors.coauthors(inMessage: commit.message))
             do {
                 let bytes = try await mirror.readFile(path, at: id, limit: Self.pipelineFileLimit) ?? []
                 let plan = try PipelineParser.parse(String(decoding: bytes, as: UTF8.self), file: path)

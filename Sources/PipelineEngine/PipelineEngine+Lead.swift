@@ -43,6 +43,7 @@ extension PipelineEngine {
             group.addTask { await watchBranches() }
             group.addTask { await prune() }
             group.addTask { await sweep() }
+            group.addTask { await promoteByRules() }
             try await group.waitForAll()
         }
     }

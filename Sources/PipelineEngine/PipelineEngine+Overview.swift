@@ -67,6 +67,8 @@ extension PipelineEngine {
         if let before = plan.after, stage.waiting == nil, stage.rollout == nil {
             let candidate = deployments.first { $0.stage == before && $0.phase == .succeeded }
             if let candidate, candidate.digest != stage.live?.digest { stage.promotable = try await release(of: candidate) }
+        } else if plan.after == nil, !plan.promotesAtOnce, !mine.contains(where: { $0.release == newest.id }) {
+            stage.promotable = newest
         }
         if let live = stage.live, stage.rollout == nil {
             stage.previous = try await release(of: mine.first { $0.phase == .succeeded && $0.id < live.id && $0.digest != live.digest })

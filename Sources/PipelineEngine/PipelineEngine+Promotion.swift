@@ -5,20 +5,28 @@ public import StateStore
 /// What people ask for: promote, approve, reject, roll back. Each is one transaction; the workers do the rest.
 extension PipelineEngine {
     /// Whoever holds the administrator's token; counts as a member of every group.
-    public static let administrator = "admin"
+    public static let administrator = People.administrator
 
     /// Brings into `stage` the release that is healthy in the stage before it, or `release` when given.
     ///
     /// Only a digest that has been healthy in the stage before can go. Returns the new deployment.
+    ///
+    /// - Parameter override: why it goes ahead in a freeze.
     public func promote(
-        to place: StageName, release wanted: Int64? = nil, by actor: String
+        to place: StageName, release wanted: Int64? = nil, overridingFreeze override: String? = nil, by actor: String
     ) async throws
         -> Deployment
     {
-        let (project, stage) = (place.project, place.stage)
-        for release in try await parts.store.releases(project: project, limit: 200) where release.pipeline == place.pipeline {
+        guard let (release, plan) = try await next(for: place, wanted: wanted) else { throw Self.nothingNext(place) }
+        let new = try newDeployment(to: plan, of: release.service, kind: "promotion", by: actor, override: override)
+        return try await create(new, of: release.id)
+    }
+
+    /// The release that can go to a stage, `wanted` or the newest, with the stage as it stands in it.
+    func next(for place: StageName, wanted: Int64?) async throws -> (release: Release, plan: StagePlan)? {
+        for release in try await parts.store.releases(project: place.project, limit: 200) where release.pipeline == place.pipeline {
             if let wanted, release.id != wanted { continue }
-            guard let plan = try Self.stages(of: release).first(where: { $0.name == stage }) else { continue }
+            guard let plan = try Self.stages(of: release).first(where: { $0.name == place.stage }) else { continue }
             if let before = plan.after {
                 let healthy = try await parts.store.deployments(ofRelease: release.id)
                     .contains { $0.stage == before && $0.phase == .succeeded && $0.digest == release.digest }
@@ -29,11 +37,9 @@ extension PipelineEngine {
                         hint: "deploy it to \(before) first")
                 }
             }
-            return try await create(newDeployment(to: plan, kind: "promotion", by: actor), of: release.id)
+            return (release, plan)
         }
-        throw EngineError(
-            .notPromotable, "no release of '\(project)' can go to '\(stage)' yet",
-            hint: "see what is where with: slipway status \(project)")
+        return nil
     }
 
     /// Brings back what was in `stage` before what is there now; ends a deployment that is under way. Needs no approval: it has been there.
@@ -58,9 +64,10 @@ extension PipelineEngine {
                 .nothingToRollBackTo, "'\(stage)' of '\(project)' has had no other release",
                 hint: "see its history with: slipway status \(project)")
         }
-        let deployment = NewDeployment(
-            stage: stage, kind: "rollback", requestedBy: actor, approvalsNeeded: 0, expiresAfter: nil)
-        return try await create(deployment, of: target.release)
+        guard let release = try await parts.store.release(target.release),
+            let plan = try Self.stages(of: release).first(where: { $0.name == stage })
+        else { throw EngineError(.unknownStage, "the stage '\(stage)' is not in the release", hint: "push again") }
+        return try await create(try newDeployment(to: plan, of: release.service, kind: "rollback", by: actor), of: release.id)
     }
 
     private func create(_ new: NewDeployment, of release: Int64) async throws -> Deployment {
@@ -73,27 +80,23 @@ extension PipelineEngine {
     }
 
     /// Says yes or no to a waiting deployment, by the rules of its stage.
-    public func decide(
-        deployment id: Int64, by actor: String, approve: Bool, comment: String? = nil
-    ) async throws -> DecisionOutcome {
-        guard let deployment = try await parts.store.deployment(id),
-            let release = try await parts.store.release(deployment.release)
-        else { return .unknown }
-        let rule = try Self.stages(of: release).first { $0.name == deployment.stage }?.approval
-        if approve, let rule, rule.notAuthor, actor == release.author {
-            throw EngineError(
-                .notPromotable, "\(actor) wrote this commit and cannot approve it",
-                hint: "the stage '\(deployment.stage)' asks for somebody else")
-        }
-        if let rule, !rule.from.isEmpty, actor != Self.administrator, !rule.from.contains(actor), !rule.from.contains("user:\(actor)") {
-            throw EngineError(
-                .notPromotable, "\(actor) is not among those who decide about '\(deployment.stage)'",
-                hint: "ask one of: \(rule.from.joined(separator: ", "))")
-        }
-        let outcome = try await parts.store.decide(
-            deployment: id, actor: actor, approved: approve, comment: comment)
+    public func decide(deployment id: Int64, _ decision: NewDecision) async throws -> DecisionOutcome {
+        let outcome = try await parts.store.decide(deployment: id, decision, people: people)
         bell.ring()
         return outcome
+    }
+
+    /// Sets a freeze aside for the deployment of a stage that has not begun.
+    public func overrideFreeze(_ place: StageName, reason: String, by actor: String) async throws -> Deployment {
+        let waiting = try await parts.store.deployments(project: place.project, limit: 200)
+            .first { place.contains($0) && ($0.phase == .queued || $0.phase == .awaitingApproval) }
+        guard let waiting, try await parts.store.overrideFreeze(deployment: waiting.id, actor: actor, reason: reason) else {
+            throw EngineError(
+                .notPromotable, "no deployment to '\(place.stage)' of '\(place.project)' waits for a freeze to end",
+                hint: "see what it waits for with: slipway why \(place.stage) --project \(place.project)")
+        }
+        bell.ring()
+        return try await parts.store.deployment(waiting.id) ?? waiting
     }
 
     /// The deployment of a stage that waits for approval.

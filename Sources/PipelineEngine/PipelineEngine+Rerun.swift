@@ -40,7 +40,7 @@ extension PipelineEngine {
             project: run.project, pipeline: run.pipeline, trigger: "rerun:\(run.id):\(key)", event: run.event,
             commit: run.commit, branch: run.branch, author: run.author, message: run.message, commitTime: run.commitTime,
             plan: text, diagnostic: nil,
-            steps: [], rerunOf: run.id)
+            steps: [], rerunOf: run.id, authorEmails: run.authorEmails)
         let taken = try await takenOver(run, plan, scope)
         again.steps = plan.steps.map {
             NewStep(name: $0.name, image: $0.image, dependsOn: $0.dependsOn, takenOver: taken[$0.name])

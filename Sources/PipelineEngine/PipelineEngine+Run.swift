@@ -182,7 +182,8 @@ extension PipelineEngine {
         return NewRelease(
             image: try ImageReference(parsing: build.image).description, digest: image, service: service,
             stages: String(decoding: try OCIJSON.encode(plan.stages), as: UTF8.self),
-            deployments: plan.stages.filter { $0.after == nil }.map { newDeployment(to: $0, kind: "automatic", by: "slipway") })
+            deployments: try plan.stages.filter { $0.after == nil && $0.promotesAtOnce }
+                .map { try newDeployment(to: $0, of: service, kind: "automatic", by: "slipway") })
     }
 
     private func perform(

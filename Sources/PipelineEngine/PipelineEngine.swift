@@ -91,6 +91,8 @@ public struct PipelineEngine: Service {
         public var reconcileInterval: Duration
         /// How often work on a delivery or a run may be cut off by the end of the server before it counts as its cause.
         public var startLimit: Int
+        /// People, and when nothing begins.
+        public var governance: Governance
 
         public init(
             dataFolder: FilePath, holder: String, isShared: Bool = false, works: Bool = true,
@@ -99,7 +101,7 @@ public struct PipelineEngine: Service {
             registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, keepLogs: Double? = 90 * 86_400,
             stepNetwork: ContainerSpec.Network = .bridge,
             publicURL: String, outbox: OutboxPolicy = OutboxPolicy(),
-            reconcileInterval: Duration = .seconds(300), startLimit: Int = 3
+            reconcileInterval: Duration = .seconds(300), startLimit: Int = 3, governance: Governance = Governance()
         ) {
             self.dataFolder = dataFolder
             self.holder = holder
@@ -119,6 +121,7 @@ public struct PipelineEngine: Service {
             self.outbox = outbox
             self.reconcileInterval = reconcileInterval
             self.startLimit = startLimit
+            self.governance = governance
         }
     }
 

@@ -53,8 +53,10 @@ struct KeySet: Sendable {
     static let health = KeySet("health", ["path", "interval", "timeout", "healthy", "grace"])
     static let stage = KeySet(
         "stage",
-        ["name", "target", "host", "after", "approval", "environment", "replicas", "drain", "strategy", "soak"],
-        required: ["name"], synonyms: ["env": "environment"], notYet: ["freeze"])
+        [
+            "name", "target", "host", "after", "approval", "environment", "replicas", "drain", "strategy", "soak", "freeze", "promote",
+        ],
+        required: ["name"], synonyms: ["env": "environment"])
     static let approval = KeySet("approval", ["count", "from", "not_author", "expires"])
 
     static let strategy = KeySet("strategy", ["blue_green", "rolling", "canary"])
@@ -63,8 +65,11 @@ struct KeySet: Sendable {
     static let canary = KeySet("canary", ["weights", "every", "abort_if", "pin"])
     static let abortIf = KeySet("abort_if", ["error_rate", "p99", "p50", "minimum"])
 
+    static let freeze = KeySet("freeze", title: "an entry of freeze", ["cron", "for", "tz"], required: ["cron", "for"])
+    static let promote = KeySet("promote", ["after", "tag", "at", "tz"])
+
     static let all: [KeySet] = [
         pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval, strategy,
-        blueGreen, rolling, canary, abortIf,
+        blueGreen, rolling, canary, abortIf, freeze, promote,
     ]
 }

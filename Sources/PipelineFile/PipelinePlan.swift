@@ -172,7 +172,7 @@ public struct StagePlan: Codable, Sendable, Equatable {
     public var host: String?
     /// The stage that must have succeeded with the same digest; nil = directly after the build.
     public var after: String?
-    public var approval: ApprovalPlan?
+    public var approval: ApprovalRule?
     /// Added to the service's environment; wins over it.
     public var environment: [String: Value]
     /// Replaces the service's count when given.
@@ -183,11 +183,16 @@ public struct StagePlan: Codable, Sendable, Equatable {
     public var strategy: RolloutStrategy?
     /// Seconds for which the new version must stay healthy, with all requests, before the old one goes; nil = none.
     public var soak: Double?
+    /// When no deployment begins; nil = always open, but for what the server says.
+    public var freeze: [FreezeWindow]?
+    /// When a release comes here; nil = at once.
+    public var promote: PromotionRule?
 
     public init(
         name: String, target: String = "local", host: String? = nil, after: String? = nil,
-        approval: ApprovalPlan? = nil, environment: [String: Value] = [:], replicas: Int? = nil,
-        drain: Double? = nil, strategy: RolloutStrategy? = nil, soak: Double? = nil
+        approval: ApprovalRule? = nil, environment: [String: Value] = [:], replicas: Int? = nil,
+        drain: Double? = nil, strategy: RolloutStrategy? = nil, soak: Double? = nil, freeze: [FreezeWindow]? = nil,
+        promote: PromotionRule? = nil
     ) {
         self.name = name
         self.target = target
@@ -199,23 +204,7 @@ public struct StagePlan: Codable, Sendable, Equatable {
         self.drain = drain
         self.strategy = strategy
         self.soak = soak
-    }
-}
-
-/// Who must agree before a deployment of the stage starts.
-public struct ApprovalPlan: Codable, Sendable, Equatable {
-    public var count: Int
-    /// Users or `group:name`; empty = everyone who may approve.
-    public var from: [String]
-    /// The commit's author does not count.
-    public var notAuthor: Bool
-    /// Seconds after which an unanswered request counts as rejected; nil = never.
-    public var expires: Double?
-
-    public init(count: Int = 1, from: [String] = [], notAuthor: Bool = false, expires: Double? = nil) {
-        self.count = count
-        self.from = from
-        self.notAuthor = notAuthor
-        self.expires = expires
+        self.freeze = freeze
+        self.promote = promote
     }
 }

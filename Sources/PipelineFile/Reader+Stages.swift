@@ -70,6 +70,8 @@ extension Reader {
                 }
             }
             stage.soak = fields["soak"].flatMap { duration($0, "soak", 0...86400) }
+            stage.freeze = fields["freeze"].flatMap { freeze($0) }
+            stage.promote = fields["promote"].flatMap { promotion($0) }
             stages.append(stage)
         }
         graph.check(self)
@@ -89,9 +91,9 @@ extension Reader {
         return text
     }
 
-    private func approval(_ node: Node) -> ApprovalPlan? {
+    private func approval(_ node: Node) -> ApprovalRule? {
         guard let fields = fields(node, .approval) else { return nil }
-        var approval = ApprovalPlan()
+        var approval = ApprovalRule()
         if let node = fields["count"] { approval.count = integer(node, "count", 1...100) ?? 1 }
         if let node = fields["from"], let from = texts(node, "from", single: true) {
             for text in from where !Names.isApprover(text) {

@@ -18,6 +18,7 @@ enum Migrations {
         Migration(number: 4, name: "several-servers", script: servers),
         Migration(number: 5, name: "indexes-of-lists", script: lists),
         Migration(number: 6, name: "rollouts", script: rollouts),
+        Migration(number: 7, name: "governance", script: governance),
     ]
 
     /// Holds back whoever else makes or fills the tables at the same moment, for the length of a transaction.
@@ -218,5 +219,26 @@ enum Migrations {
         ALTER TABLE deployment ADD COLUMN cancelReason TEXT;
         ALTER TABLE deployment ADD COLUMN resumedWave BIGINT;
         ALTER TABLE deployment ADD COLUMN resumedBy TEXT;
+        """
+
+    /// The ledger refers to nothing: its entries outlive the project.
+    private static let governance: StaticString = """
+        ALTER TABLE accessToken ADD COLUMN person TEXT;
+        ALTER TABLE accessToken ADD COLUMN role TEXT;
+        ALTER TABLE run ADD COLUMN authorEmails TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE release ADD COLUMN authorEmails TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE approval ADD COLUMN configuration TEXT NOT NULL DEFAULT '';
+        ALTER TABLE deployment ADD COLUMN rule TEXT;
+        ALTER TABLE deployment ADD COLUMN configuration TEXT NOT NULL DEFAULT '';
+        ALTER TABLE deployment ADD COLUMN secretNames TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE deployment ADD COLUMN secretVersions TEXT NOT NULL DEFAULT '{}';
+        ALTER TABLE deployment ADD COLUMN heldUntil DOUBLE PRECISION;
+        ALTER TABLE deployment ADD COLUMN heldFor TEXT;
+        ALTER TABLE deployment ADD COLUMN overriddenBy TEXT;
+        ALTER TABLE deployment ADD COLUMN overrideReason TEXT;
+        CREATE TABLE ledger (
+            number BIGINT PRIMARY KEY, project TEXT NOT NULL, body TEXT NOT NULL, previous TEXT NOT NULL UNIQUE, hash TEXT NOT NULL UNIQUE
+        );
+        CREATE INDEX ledgerOfProject ON ledger(project, number);
         """
 }

@@ -23,14 +23,15 @@ extension PostgresStore {
             "SELECT id FROM run WHERE project = \(run.project) AND pipeline = \(run.pipeline) AND trigger = \(run.trigger)")
         if let id = known.integers.first { return .exists(id) }
         let state: RunState = run.diagnostic == nil ? .queued : .invalid
+        let emails = String(decoding: try JSONEncoder().encode(run.authorEmails), as: UTF8.self)
         let inserted = try session.run(
             """
             INSERT INTO run (project, pipeline, trigger, event, commit, branch, author, message, commitTime,
-                state, phase, plan, error, createdAt, finishedAt, rerunOf, concurrencyGroup)
+                state, phase, plan, error, createdAt, finishedAt, rerunOf, concurrencyGroup, authorEmails)
             VALUES (\(run.project), \(run.pipeline), \(run.trigger), \(run.event), \(run.commit), \(run.branch),
                 \(run.author), \(run.message), \(run.commitTime), \(state), 'checkout', \(run.plan), \(run.diagnostic),
                 \(Statement.now), CASE WHEN \(state == .invalid) THEN \(Statement.now) END, \(run.rerunOf),
-                \(run.concurrencyGroup))
+                \(run.concurrencyGroup), \(emails))
             RETURNING id
             """)
         guard let id = inserted.integers.first else { throw PostgresFailure(message: "a run was inserted and has no id") }

@@ -3,58 +3,6 @@ import OCIModel
 public import StateStore
 
 extension PostgresStore {
-    public func decide(
-        deployment id: Int64, actor: String, approved: Bool, comment: String?
-    ) async throws -> DecisionOutcome {
-        try await write { session in
-            // Held: of two who decide at once the second counts the first.
-            let found: Deployment? = try session.run("SELECT * FROM deployment WHERE id = \(id) FOR UPDATE").record()
-            guard let deployment = found else { return .unknown }
-            guard deployment.phase == .awaitingApproval else { return .notWaiting(deployment.phase) }
-            let inserted = try session.run(
-                """
-                INSERT INTO approval (deployment, actor, approved, digest, comment, at)
-                VALUES (\(id), \(actor), \(approved), \(deployment.digest), \(comment), \(Statement.now))
-                ON CONFLICT DO NOTHING
-                """)
-            if inserted.changed == 0 { return .alreadyDecided }
-            let given = try session.run(
-                "SELECT count(*) FROM approval WHERE deployment = \(id) AND approved AND digest = \(deployment.digest)")
-            let remaining = max(0, deployment.approvalsNeeded - Int(given.integers.first ?? 0))
-            let remark = comment.map { ": \($0)" } ?? ""
-            try session.recordEvent(
-                project: deployment.project, deployment: id, actor: actor, state: approved ? "approved" : "rejected",
-                message: "\(deployment.digest.short) for \(deployment.stage)\(remark)")
-            if !approved {
-                try session.run(
-                    """
-                    UPDATE deployment SET phase = 'rejected', finishedAt = \(Statement.now),
-                        message = \("rejected by \(actor)\(remark)")
-                    WHERE id = \(id)
-                    """)
-                return .rejected
-            }
-            if remaining == 0 {
-                try session.run("UPDATE deployment SET phase = 'queued' WHERE id = \(id)")
-                try session.announce()
-            }
-            return .approved(remaining: remaining)
-        }
-    }
-
-    public func approvals(of deployment: Int64) async throws -> [Approval] {
-        try await read { try $0.run("SELECT * FROM approval WHERE deployment = \(deployment) ORDER BY at").records() }
-    }
-
-    public func expireApprovals() async throws -> [Int64] {
-        try await run(
-            """
-            UPDATE deployment SET phase = 'rejected', finishedAt = \(Statement.now), message = 'nobody approved it in time'
-            WHERE phase = 'awaitingApproval' AND expiresAt <= \(Statement.now) RETURNING id
-            """
-        ).integers
-    }
-
     public func releaseLeases(holder: String, orderly: Bool) async throws {
         try await write { session in
             if orderly {
@@ -97,13 +45,7 @@ extension PostgresStore {
     }
 
     public func secrets(project: String) async throws -> [String: [UInt8]] {
-        try await read { session in
-            var secrets: [String: [UInt8]] = [:]
-            for row in try session.run("SELECT name, sealed FROM secret WHERE project = \(project)").cells {
-                if case .text(let name) = row[0], case .bytes(let sealed) = row[1] { secrets[name] = sealed }
-            }
-            return secrets
-        }
+        try await read { try $0.secrets(project: project) }
     }
 
     public func removeSecret(_ name: String, project: String) async throws -> Bool {

@@ -78,6 +78,10 @@ extension PostgresStore {
         }
         // One at a time for a project: two that are created at once must not both wait for the same stage.
         try session.run("SELECT name FROM project WHERE name = \(release.project) FOR NO KEY UPDATE")
+        if deployment.isFirst {
+            let known = try session.run("SELECT id FROM deployment WHERE release = \(id) AND stage = \(deployment.stage) ORDER BY id LIMIT 1")
+            if let first = known.integers.first { return first }
+        }
         try session.run(
             """
             UPDATE deployment SET phase = 'superseded', finishedAt = \(Statement.now), message = 'a newer release took its place'
@@ -85,23 +89,32 @@ extension PostgresStore {
               AND phase IN ('awaitingApproval', 'queued')
             """)
         let phase: RolloutPhase = deployment.approvalsNeeded > 0 ? .awaitingApproval : .queued
-        let inserted = try session.run(
+        let rule = try deployment.rule.map { String(decoding: try OCIJSON.encode($0), as: UTF8.self) }
+        let secretNames = String(decoding: try OCIJSON.encode(deployment.secretNames), as: UTF8.self)
+        let inserted: Deployment? = try session.run(
             """
             INSERT INTO deployment (project, pipeline, stage, release, digest, phase, kind, requestedBy, approvalsNeeded,
-                expiresAt, createdAt)
+                expiresAt, createdAt, rule, configuration, secretNames, overriddenBy, overrideReason)
             VALUES (\(release.project), \(release.pipeline), \(deployment.stage), \(release.id), \(release.digest), \(phase),
                 \(deployment.kind), \(deployment.requestedBy), \(deployment.approvalsNeeded),
-                \(Statement.now) + \(deployment.expiresAfter), \(Statement.now))
-            RETURNING id
-            """)
-        guard let new = inserted.integers.first else {
-            throw PostgresFailure(message: "a deployment was inserted and has no id")
+                \(Statement.now) + \(deployment.expiresAfter), \(Statement.now), \(rule), \(deployment.configuration), \(secretNames),
+                \(deployment.override == nil ? nil : deployment.requestedBy), \(deployment.override))
+            RETURNING *
+            """
+        ).record()
+        guard let made = inserted else {
+            throw PostgresFailure(message: "a deployment was inserted and is not there")
         }
+        let new = made.id
         try session.recordEvent(
             project: release.project, run: release.run, deployment: new, actor: deployment.requestedBy, state: phase.rawValue,
             message: "\(release.digest.short) to \(deployment.stage)")
         try session.tell(deployment: new)
         try session.announce()
+        if made.kind == "rollback" {
+            try session.appendLedger(made.ledgerEntry(.rollback, actor: made.requestedBy, commit: release.commit))
+        }
+        if made.overriddenBy != nil { try session.recordOverride(made) }
         return new
     }
 
@@ -112,6 +125,7 @@ extension PostgresStore {
                 SELECT d.id FROM deployment d
                 WHERE d.phase NOT IN ('awaitingApproval', 'succeeded', 'failed', 'rejected', 'superseded')
                   AND d.leaseExpiresAt <= \(Statement.now)
+                  AND (d.phase <> 'queued' OR d.heldUntil IS NULL OR d.heldUntil <= \(Statement.now))
                   AND NOT EXISTS (SELECT 1 FROM deployment o WHERE o.project = d.project
                       AND o.pipeline = d.pipeline AND o.stage = d.stage AND o.id <> d.id
                       AND o.phase NOT IN ('awaitingApproval', 'queued', 'succeeded', 'failed', 'rejected', 'superseded'))
@@ -153,6 +167,7 @@ extension PostgresStore {
             for follower in change.followers { _ = try Self.insert(follower, release: deployment.release, session) }
             // The stage is free for the next.
             if change.to.isTerminal { try session.announce() }
+            try session.appendLedger(deployment, from: change.from)
             return true
         }
     }
@@ -177,7 +192,11 @@ extension PostgresStore {
             try session.recordEvent(
                 project: deployment.project, deployment: id, actor: actor,
                 state: deployment.finishedAt == nil ? nil : RolloutPhase.cancelled.rawValue, message: reason)
-            if deployment.finishedAt != nil { try session.tell(deployment: id) }
+            if deployment.finishedAt != nil {
+                try session.tell(deployment: id)
+                try session.appendLedger(
+                    deployment.ledgerEntry(.cancelled, actor: actor, commit: try session.commit(of: deployment), remark: reason))
+            }
             try session.announce()
             return true
         }

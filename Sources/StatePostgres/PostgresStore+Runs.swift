@@ -103,15 +103,20 @@ extension PostgresStore {
         try session.announce()
         guard let release else { return }
         let service = String(decoding: try OCIJSON.encode(release.service), as: UTF8.self)
+        let emails = String(decoding: try OCIJSON.encode(run.authorEmails), as: UTF8.self)
         let inserted = try session.run(
             """
-            INSERT INTO release (project, pipeline, run, commit, author, message, image, digest, service, stages, createdAt)
+            INSERT INTO release (project, pipeline, run, commit, author, message, image, digest, service, stages, createdAt, authorEmails)
             VALUES (\(run.project), \(run.pipeline), \(run.id), \(run.commit), \(run.author), \(run.message),
-                \(release.image), \(release.digest), \(service), \(release.stages), \(Statement.now))
+                \(release.image), \(release.digest), \(service), \(release.stages), \(Statement.now), \(emails))
             RETURNING id
             """)
         for new in inserted.integers {
             for deployment in release.deployments { _ = try insert(deployment, release: new, session) }
+            try session.appendLedger(
+                LedgerEntry(
+                    kind: .built, actor: "slipway", project: run.project, pipeline: run.pipeline, run: run.id, release: new,
+                    commit: run.commit, digest: release.digest))
         }
     }
 

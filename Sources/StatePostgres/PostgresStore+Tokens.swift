@@ -1,3 +1,4 @@
+import DeliveryModel
 import FoundationEssentials
 public import OCIModel
 public import StateStore
@@ -8,8 +9,9 @@ extension PostgresStore {
         let push = String(decoding: try JSONEncoder().encode(token.push), as: UTF8.self)
         let added = try await run(
             """
-            INSERT INTO accessToken (name, hash, pull, push, createdBy, createdAt, expiresAt)
-            VALUES (\(token.name), \(token.hash), \(pull), \(push), \(token.createdBy), \(token.createdAt), \(token.expiresAt))
+            INSERT INTO accessToken (name, hash, pull, push, createdBy, createdAt, expiresAt, person, role)
+            VALUES (\(token.name), \(token.hash), \(pull), \(push), \(token.createdBy), \(token.createdAt), \(token.expiresAt),
+                \(token.person), \(token.role?.rawValue))
             ON CONFLICT DO NOTHING
             """)
         if added.changed == 0 {

@@ -71,6 +71,9 @@ enum Migrations {
                     ALTER TABLE deployment ADD COLUMN resumedBy TEXT;
                     """)
         }
+        migrator.registerMigration("0009-governance") { db in
+            try db.execute(sql: governance)
+        }
         return migrator
     }
 
@@ -185,5 +188,26 @@ enum Migrations {
         CREATE INDEX deliveryOfBranch ON delivery(project, branch, event, id, "commit");
         CREATE INDEX deliveryFailed ON delivery(project, starts, id) WHERE state = 'failed';
         CREATE INDEX runOfBranch ON run(project, branch, id);
+        """
+
+    /// The ledger refers to nothing: its entries outlive the project.
+    private static let governance = """
+        ALTER TABLE accessToken ADD COLUMN person TEXT;
+        ALTER TABLE accessToken ADD COLUMN role TEXT;
+        ALTER TABLE run ADD COLUMN authorEmails TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE release ADD COLUMN authorEmails TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE approval ADD COLUMN configuration TEXT NOT NULL DEFAULT '';
+        ALTER TABLE deployment ADD COLUMN rule TEXT;
+        ALTER TABLE deployment ADD COLUMN configuration TEXT NOT NULL DEFAULT '';
+        ALTER TABLE deployment ADD COLUMN secretNames TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE deployment ADD COLUMN secretVersions TEXT NOT NULL DEFAULT '{}';
+        ALTER TABLE deployment ADD COLUMN heldUntil DOUBLE;
+        ALTER TABLE deployment ADD COLUMN heldFor TEXT;
+        ALTER TABLE deployment ADD COLUMN overriddenBy TEXT;
+        ALTER TABLE deployment ADD COLUMN overrideReason TEXT;
+        CREATE TABLE ledger (
+            number INTEGER PRIMARY KEY, project TEXT NOT NULL, body TEXT NOT NULL, previous TEXT NOT NULL UNIQUE, hash TEXT NOT NULL UNIQUE
+        );
+        CREATE INDEX ledgerOfProject ON ledger(project, number);
         """
 }

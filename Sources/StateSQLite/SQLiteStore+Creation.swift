@@ -25,13 +25,13 @@ extension SQLiteStore {
         try db.execute(
             sql: """
                 INSERT INTO run (project, pipeline, "trigger", event, "commit", branch, author, message, commitTime,
-                    state, phase, plan, error, createdAt, finishedAt, rerunOf, concurrencyGroup)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'checkout', ?, ?, ?, ?, ?, ?)
+                    state, phase, plan, error, createdAt, finishedAt, rerunOf, concurrencyGroup, authorEmails)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'checkout', ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 run.project, run.pipeline, run.trigger, run.event, run.commit, run.branch, run.author, run.message,
                 run.commitTime, invalid ? "invalid" : "queued", run.plan, run.diagnostic, now, invalid ? now : nil,
-                run.rerunOf, run.concurrencyGroup,
+                run.rerunOf, run.concurrencyGroup, String(decoding: try JSONEncoder().encode(run.authorEmails), as: UTF8.self),
             ])
         let id = db.lastInsertedRowID
         for (ordinal, step) in run.steps.enumerated() { try insert(step, ordinal: ordinal, run: id, db) }

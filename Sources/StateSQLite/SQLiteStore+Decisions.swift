@@ -5,65 +5,6 @@ import OCIModel
 public import StateStore
 
 extension SQLiteStore {
-    public func decide(
-        deployment id: Int64, actor: String, approved: Bool, comment: String?
-    ) async throws -> DecisionOutcome {
-        let now = clock()
-        return try await write { db in
-            guard
-                let deployment = try Deployment.fetchOne(
-                    db, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [id])
-            else { return .unknown }
-            guard deployment.phase == .awaitingApproval else { return .notWaiting(deployment.phase) }
-            try db.execute(
-                sql: """
-                    INSERT INTO approval (deployment, actor, approved, digest, comment, at) VALUES (?, ?, ?, ?, ?, ?)
-                    ON CONFLICT DO NOTHING
-                    """, arguments: [id, actor, approved, deployment.digest.description, comment, now])
-            if db.changesCount == 0 { return .alreadyDecided }
-            let given =
-                try Int.fetchOne(
-                    db, sql: "SELECT count(*) FROM approval WHERE deployment = ? AND approved AND digest = ?",
-                    arguments: [id, deployment.digest.description]) ?? 0
-            let remaining = max(0, deployment.approvalsNeeded - given)
-            let remark = comment.map { ": \($0)" } ?? ""
-            try recordEvent(
-                db, at: now, project: deployment.project, deployment: id, actor: actor,
-                state: approved ? "approved" : "rejected", message: "\(deployment.digest.short) for \(deployment.stage)\(remark)")
-            if !approved {
-                try db.execute(
-                    sql: "UPDATE deployment SET phase = 'rejected', finishedAt = ?, message = ? WHERE id = ?",
-                    arguments: [now, "rejected by \(actor)\(remark)", id])
-                return .rejected
-            }
-            if remaining == 0 {
-                try db.execute(sql: "UPDATE deployment SET phase = 'queued' WHERE id = ?", arguments: [id])
-            }
-            return .approved(remaining: remaining)
-        }
-    }
-
-    public func approvals(of deployment: Int64) async throws -> [Approval] {
-        try await read {
-            try Approval.fetchAll(
-                $0, sql: "SELECT * FROM approval WHERE deployment = ? ORDER BY at", arguments: [deployment])
-        }
-    }
-
-    public func expireApprovals() async throws -> [Int64] {
-        let now = clock()
-        return try await write { db in
-            try Int64.fetchAll(
-                db,
-                sql: """
-                    UPDATE deployment SET phase = 'rejected', finishedAt = :now,
-                        message = 'nobody approved it in time'
-                    WHERE phase = 'awaitingApproval' AND phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded')
-                      AND expiresAt <= :now RETURNING id
-                    """, arguments: ["now": now])
-        }
-    }
-
     public func releaseLeases(holder: String, orderly: Bool) async throws {
         try await write { db in
             if orderly {

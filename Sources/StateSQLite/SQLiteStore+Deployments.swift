@@ -82,6 +82,12 @@ extension SQLiteStore {
         else {
             throw StateError(.notFound, "there is no release \(release)", hint: "see: slipway status")
         }
+        if deployment.isFirst,
+            let known = try Int64.fetchOne(
+                db, sql: #"SELECT min(id) FROM deployment WHERE "release" = ? AND stage = ?"#, arguments: [release.id, deployment.stage])
+        {
+            return known
+        }
         try db.execute(
             sql: """
                 UPDATE deployment SET phase = 'superseded', finishedAt = ?, message = 'a newer release took its place'
@@ -91,12 +97,16 @@ extension SQLiteStore {
         try db.execute(
             sql: """
                 INSERT INTO deployment (project, pipeline, stage, "release", digest, phase, kind, requestedBy,
-                    approvalsNeeded, expiresAt, createdAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    approvalsNeeded, expiresAt, createdAt, rule, configuration, secretNames, overriddenBy, overrideReason)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 release.project, release.pipeline, deployment.stage, release.id, release.digest.description,
                 phase.rawValue, deployment.kind, deployment.requestedBy, deployment.approvalsNeeded,
                 deployment.expiresAfter.map { now + $0 }, now,
+                try deployment.rule.map { String(decoding: try OCIJSON.encode($0), as: UTF8.self) }, deployment.configuration,
+                String(decoding: try OCIJSON.encode(deployment.secretNames), as: UTF8.self),
+                deployment.override.map { _ in deployment.requestedBy }, deployment.override,
             ])
         let id = db.lastInsertedRowID
         try recordEvent(
@@ -104,6 +114,14 @@ extension SQLiteStore {
             state: phase.rawValue,
             message: "\(release.digest.short) to \(deployment.stage)")
         try announce(db, deployment: id)
+        if deployment.kind == "rollback" || deployment.override != nil,
+            let new = try Deployment.fetchOne(db, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [id])
+        {
+            if deployment.kind == "rollback" {
+                try appendLedger(db, at: now, new.ledgerEntry(.rollback, actor: new.requestedBy, commit: release.commit))
+            }
+            if deployment.override != nil { try recordOverride(db, at: now, new) }
+        }
         return id
     }
 
@@ -122,7 +140,7 @@ extension SQLiteStore {
                     WHERE id = (
                         SELECT d.id FROM deployment d
                         WHERE d.phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded') AND d.phase <> 'awaitingApproval'
-                          AND d.leaseExpiresAt <= :now
+                          AND d.leaseExpiresAt <= :now AND (d.phase <> 'queued' OR d.heldUntil IS NULL OR d.heldUntil <= :now)
                           AND NOT EXISTS (SELECT 1 FROM deployment o WHERE o.project = d.project
                               AND o.pipeline = d.pipeline AND o.stage = d.stage AND o.id <> d.id
                               AND o.phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded')
@@ -169,6 +187,7 @@ extension SQLiteStore {
             for follower in change.followers {
                 _ = try Self.insert(follower, release: deployment.release, now: now, db)
             }
+            try appendLedger(db, at: now, deployment, from: change.from)
             return true
         }
     }
@@ -199,7 +218,10 @@ extension SQLiteStore {
             try recordEvent(
                 db, at: now, project: deployment.project, deployment: id, actor: actor,
                 state: deployment.finishedAt == nil ? nil : RolloutPhase.cancelled.rawValue, message: reason)
-            if deployment.finishedAt != nil { try announce(db, deployment: id) }
+            if deployment.finishedAt != nil {
+                try announce(db, deployment: id)
+                try appendLedger(db, at: now, deployment.ledgerEntry(.cancelled, actor: actor, commit: try commit(of: deployment, db), remark: reason))
+            }
             return true
         }
     }

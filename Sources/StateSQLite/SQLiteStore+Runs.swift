@@ -120,16 +120,22 @@ extension SQLiteStore {
         try db.execute(
             sql: """
                 INSERT INTO release (project, pipeline, run, "commit", author, message, image, digest, service,
-                    stages, createdAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    stages, createdAt, authorEmails) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 run.project, run.pipeline, run.id, run.commit, run.author, run.message, release.image,
                 release.digest.description, service, release.stages, now,
+                String(decoding: try OCIJSON.encode(run.authorEmails), as: UTF8.self),
             ])
         let releaseID = db.lastInsertedRowID
         for deployment in release.deployments {
             _ = try insert(deployment, release: releaseID, now: now, db)
         }
+        try appendLedger(
+            db, at: now,
+            LedgerEntry(
+                kind: .built, actor: "slipway", project: run.project, pipeline: run.pipeline, run: run.id, release: releaseID,
+                commit: run.commit, digest: release.digest))
     }
 
     public func requestCancel(run id: Int64, actor: String) async throws -> Bool {

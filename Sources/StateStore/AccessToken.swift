@@ -1,6 +1,7 @@
+public import DeliveryModel
 public import OCIModel
 
-/// A token that lets a machine pull from and push to some repositories. Only its hash is kept.
+/// A token: of a machine, which pulls from and pushes to some repositories, or of a person. Only its hash is kept.
 public struct AccessToken: Codable, Hashable, Sendable {
     /// Unique among the tokens that exist.
     public var name: String
@@ -14,10 +15,14 @@ public struct AccessToken: Codable, Hashable, Sendable {
     public var createdAt: Double
     /// Nil: it does not expire.
     public var expiresAt: Double?
+    /// Who holds it; nil: a machine, for the registry only.
+    public var person: String?
+    /// What the person may do with it.
+    public var role: Role?
 
     public init(
         name: String, hash: String, pull: [RepositoryPattern], push: [RepositoryPattern], createdBy: String,
-        createdAt: Double, expiresAt: Double? = nil
+        createdAt: Double, expiresAt: Double? = nil, person: String? = nil, role: Role? = nil
     ) {
         self.name = name
         self.hash = hash
@@ -26,6 +31,8 @@ public struct AccessToken: Codable, Hashable, Sendable {
         self.createdBy = createdBy
         self.createdAt = createdAt
         self.expiresAt = expiresAt
+        self.person = person
+        self.role = role
     }
 
     /// A new secret, to be shown once, and its hash.

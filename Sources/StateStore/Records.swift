@@ -91,6 +91,8 @@ public struct Run: Codable, Hashable, Sendable {
     public var commit: String
     public var branch: String?
     public var author: String
+    /// The addresses of the commit's author and co-authors.
+    public var authorEmails: [String]
     public var message: String
     public var commitTime: Int64
     public var state: RunState
@@ -126,6 +128,8 @@ public struct NewRun: Sendable {
     public var commit: String
     public var branch: String?
     public var author: String
+    /// The addresses of the commit's author and co-authors.
+    public var authorEmails: [String]
     public var message: String
     public var commitTime: Int64
     public var plan: String?
@@ -143,7 +147,7 @@ public struct NewRun: Sendable {
     public init(
         project: String, pipeline: String, trigger: String, event: String, commit: String, branch: String?,
         author: String, message: String, commitTime: Int64, plan: String?, diagnostic: String?, steps: [NewStep],
-        rerunOf: Int64? = nil, concurrencyGroup: String? = nil, supersedes: Bool = false
+        rerunOf: Int64? = nil, concurrencyGroup: String? = nil, supersedes: Bool = false, authorEmails: [String] = []
     ) {
         self.project = project
         self.pipeline = pipeline
@@ -152,6 +156,7 @@ public struct NewRun: Sendable {
         self.commit = commit
         self.branch = branch
         self.author = author
+        self.authorEmails = authorEmails
         self.message = message
         self.commitTime = commitTime
         self.plan = plan
@@ -231,6 +236,7 @@ public struct Release: Codable, Hashable, Sendable {
     public var run: Int64
     public var commit: String
     public var author: String
+    public var authorEmails: [String]
     public var message: String
     public var image: String
     public var digest: Digest
@@ -238,6 +244,8 @@ public struct Release: Codable, Hashable, Sendable {
     /// The plan's stages as JSON, as they were at the commit.
     public var stages: String
     public var createdAt: Double
+
+    public var authors: CommitAuthors { CommitAuthors(name: author, emails: authorEmails) }
 }
 
 /// A release about to be created.
@@ -279,6 +287,21 @@ public struct Deployment: Codable, Hashable, Sendable {
     public var requestedBy: String
     public var approvalsNeeded: Int
     public var expiresAt: Double?
+    /// Who must agree; nil: as many as needed, whoever they are.
+    public var rule: ApprovalRule?
+    /// The digest of what is frozen besides the image; see ``Configuration``.
+    public var configuration: String
+    /// The secrets that its instances get.
+    public var secretNames: [String]
+    /// Which versions of them, by name, since it began; see ``Configuration/version(_:)``.
+    public var secretVersions: [String: String]
+    /// Until when it does not begin, while it is queued.
+    public var heldUntil: Double?
+    /// Why it does not.
+    public var heldFor: String?
+    /// Who set a freeze aside, and why.
+    public var overriddenBy: String?
+    public var overrideReason: String?
     public var epoch: Int64
     public var holder: String?
     public var leaseExpiresAt: Double
@@ -300,6 +323,7 @@ public struct Deployment: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case storedPhase = "phase"
         case id, project, pipeline, stage, release, digest, ended, previous, message, logTail, kind, requestedBy, approvalsNeeded, expiresAt
+        case rule, configuration, secretNames, secretVersions, heldUntil, heldFor, overriddenBy, overrideReason
         case epoch, holder, leaseExpiresAt, createdAt, startedAt, finishedAt, rollout, report, cancelReason, resumedWave, resumedBy
     }
 
@@ -352,13 +376,29 @@ public struct NewDeployment: Sendable {
     public var requestedBy: String
     public var approvalsNeeded: Int
     public var expiresAfter: Double?
+    public var rule: ApprovalRule?
+    /// The digest of what is frozen besides the image; see ``Configuration``.
+    public var configuration: String
+    public var secretNames: [String]
+    /// Why it goes ahead in a freeze.
+    public var override: String?
+    /// Not when the release has had a deployment to the stage before.
+    public var isFirst: Bool
 
-    public init(stage: String, kind: String, requestedBy: String, approvalsNeeded: Int, expiresAfter: Double?) {
+    public init(
+        stage: String, kind: String, requestedBy: String, approvalsNeeded: Int, expiresAfter: Double?, rule: ApprovalRule? = nil,
+        configuration: String = "", secretNames: [String] = [], override: String? = nil, isFirst: Bool = false
+    ) {
         self.stage = stage
         self.kind = kind
         self.requestedBy = requestedBy
         self.approvalsNeeded = approvalsNeeded
         self.expiresAfter = expiresAfter
+        self.rule = rule
+        self.configuration = configuration
+        self.secretNames = secretNames
+        self.override = override
+        self.isFirst = isFirst
     }
 }
 
@@ -368,8 +408,28 @@ public struct Approval: Codable, Hashable, Sendable {
     public var actor: String
     public var approved: Bool
     public var digest: Digest
+    /// The configuration it was given for, secrets and all.
+    public var configuration: String
     public var comment: String?
     public var at: Double
+}
+
+/// A yes or no about to be recorded.
+public struct NewDecision: Sendable {
+    public var actor: String
+    public var approved: Bool
+    public var comment: String?
+    /// What the person has looked at; nil: whatever it is now.
+    public var digest: Digest?
+    public var configuration: String?
+
+    public init(actor: String, approved: Bool, comment: String? = nil, digest: Digest? = nil, configuration: String? = nil) {
+        self.actor = actor
+        self.approved = approved
+        self.comment = comment
+        self.digest = digest
+        self.configuration = configuration
+    }
 }
 
 /// One line of what happened.

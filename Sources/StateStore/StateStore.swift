@@ -98,6 +98,7 @@ public protocol StateStore: Sendable {
     func liveDeployments(project: String?) async throws -> [Deployment]
     /// The deployments that have begun and are not over.
     func activeDeployments() async throws -> [Deployment]
+    /// Returns its id. A ``NewDeployment/isFirst`` that is not the first is not created: the id is that of the one there was.
     func createDeployment(_ deployment: NewDeployment, of release: Int64) async throws -> Int64
     /// Claims a deployment that may go on; at most one of a stage is under way at a time.
     func claimDeployment(holder: String, leaseSeconds: Double) async throws -> Deployment?
@@ -111,10 +112,31 @@ public protocol StateStore: Sendable {
     /// Lets a deployment go on that waits for a person in this wave. False when it is over already.
     func resume(deployment: Int64, wave: Int, actor: String) async throws -> Bool
     /// Records a yes or no. Enough of them move the deployment to `queued`; one no ends it.
-    func decide(deployment: Int64, actor: String, approved: Bool, comment: String?) async throws -> DecisionOutcome
+    ///
+    /// Who counts is said by ``ApprovalRequest``: with `people`, and for the image and the configuration as they are now.
+    func decide(deployment: Int64, _ decision: NewDecision, people: People) async throws -> DecisionOutcome
     func approvals(of deployment: Int64) async throws -> [Approval]
     /// Rejects what has waited for approval past its time. Returns the ids.
     func expireApprovals() async throws -> [Int64]
+    /// What an approval of the deployment is bound to now; nil when there is no such deployment.
+    func approvalSubject(of deployment: Int64) async throws -> ApprovalSubject?
+    /// Gives a deployment back that was claimed and is queued, not to be claimed before `time`. The reason is told once.
+    /// False when it is not claimed any more, or when somebody has set the freeze aside meanwhile.
+    func hold(_ deployment: Deployment, until time: Double, reason: String) async throws -> Bool
+    /// Notes which versions of its secrets a claimed deployment begins with.
+    func noteSecrets(_ deployment: Deployment, versions: [String: String]) async throws
+    /// Sets a freeze aside for a deployment that has not begun. False when it has, or when it was done before.
+    func overrideFreeze(deployment: Int64, actor: String, reason: String) async throws -> Bool
+    /// The tags that deliveries told of for a commit.
+    func tags(project: String, commit: String) async throws -> [String]
+
+    // Ledger: written by the transactions that do what it tells of.
+    /// In the order of the chain, after the entry with this number.
+    func ledger(project: String?, after number: Int64, limit: Int) async throws -> [LedgerRecord]
+    /// The last ones, in the order of the chain.
+    func newestLedger(project: String?, limit: Int) async throws -> [LedgerRecord]
+    /// Seconds since 1970 by the store's clock.
+    func time() async throws -> Double
 
     // Leases, events, secrets
     /// Claims what the name stands for, for one server at a time. Nil while somebody has it, be it `holder`.
@@ -178,7 +200,8 @@ public enum DecisionOutcome: Hashable, Sendable {
     case rejected
     /// The deployment is not waiting (any more); it is in this phase.
     case notWaiting(RolloutPhase)
-    case alreadyDecided
+    /// It does not count.
+    case refused(ApprovalRefusal)
     case unknown
 }
 

@@ -64,6 +64,7 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     addRunAPI(to: router, parts)
     addStageAPI(to: router, parts)
     addRolloutAPI(to: router, parts)
+    addLedgerAPI(to: router, parts)
     let pages = Pages(parts: parts, renderer: renderer)
     pages.addSessionRoutes(to: router)
     pages.addProjectRoutes(to: router)
@@ -71,6 +72,8 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     pages.addActionRoutes(to: router)
     pages.addRolloutRoutes(to: router)
     pages.addOutboxRoutes(to: router)
+    pages.addLedgerRoutes(to: router)
+    pages.addPlanRoutes(to: router)
     addLogStream(to: router, parts)
     return router
 }

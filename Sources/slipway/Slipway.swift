@@ -15,7 +15,8 @@ struct Slipway: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Doctor.self, Lint.self, ProjectCommand.self, Runs.self, Show.self, Logs.self, Cancel.self, Rerun.self,
-            Trigger.self, Status.self, Promote.self, Approve.self, Reject.self, Rollback.self, Resume.self, Abort.self, Prove.self,
+            Trigger.self, Status.self, Promote.self, Approve.self, Reject.self, Rollback.self, Resume.self, Abort.self, Override.self,
+            Why.self, Plan.self, LedgerCommand.self, Prove.self,
             SecretCommand.self,
             ImageCommand.self, TokenCommand.self, StoreCommand.self,
             OutboxCommand.self, DeliveriesCommand.self,

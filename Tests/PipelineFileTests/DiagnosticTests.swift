@@ -88,7 +88,7 @@ import Testing
 
     @Test(arguments: [
         ("matrix: {A: [1]}", "matrix"), ("cache: []", "cache"), ("services: []", "services"),
-        ("service: {port: 1, cron: []}", "cron"), ("stages: [{name: a, freeze: []}]", "freeze"),
+        ("service: {port: 1, cron: []}", "cron"),
         (step("env: {A: 'x${{ y }}'}"), "'${{ … }}'"), ("build: {image: 'a:${{ x }}'}", "'${{ … }}'"),
     ])
     func whatIsNotDoneYetIsRefusedByName(text: String, name: String) throws {
@@ -137,6 +137,18 @@ import Testing
         ("approval: {count: 0}", "it is a number from 1 to 100"), ("approval: {from: 'a b'}", "write alice or group:sre"),
         ("approval: {expires: 1s}", "it is from 1m to 365d"), ("after: dv", "known: x"), ("after: x", "remove it"),
         ("replicas: 0", "it is a number from 1 to 100"), ("drain: 2h", "it is from 0s to 1h"),
+        ("freeze: []", "remove the key, or add a window"), ("freeze: {cron: a}", "write [{cron: \"0 16 * * FRI\", for: 64h}]"),
+        ("freeze: [{for: 1h}]", "add cron: …"), ("freeze: [{cron: '0 0 * * *'}]", "add for: …"),
+        ("freeze: [{cron: '0 0 * * *', for: 1h, zone: UTC}]", "known keys: cron, for, tz"),
+        ("freeze: [{cron: '0 0 * * *', for: 10s}]", "it is from 1m to 365d"),
+        ("freeze: [{cron: '0 0 * * *', for: 1h, tz: Berlin}]", "write a name as in Europe/Berlin, or UTC"),
+        ("freeze: [{cron: '0 0 * *', for: 1h}]", "write minute, hour, day, month and weekday: \"0 16 * * FRI\""),
+        ("freeze: [{cron: '0 0 31 2 *', for: 1h}]", "the month has no such day"),
+        ("promote: auto", "write automatic, manual, {after: 30m}, {tag: \"v*\"} or {at: \"0 9 * * MON-FRI\"}"),
+        ("promote: {after: 1h, tag: v1}", "write one of them"), ("promote: {tz: UTC}", "write one of them"),
+        ("promote: {after: 1h, tz: UTC}", "remove it"), ("promote: {afer: 1h}", "did you mean 'after'?"),
+        ("promote: {after: 0s}", "it is from 1s to 365d"),
+        ("promote: {at: '0 25 * * *'}", "write *, a number from 0 to 23, a range 1-5, a list 1,3 or a step */2"),
     ])
     func wrongValuesInAStage(rest: String, suggestion: String) throws {
         let text = "build: {image: a}\nservice: {port: 1}\nstages: [{name: x, \(rest)}]"

@@ -45,6 +45,8 @@ import Testing
             strategy: blue_green
             replicas: 3
             drain: 20s
+            freeze: [{cron: "0 16 * * FRI", for: 64h, tz: Europe/Berlin}, {cron: "0 0 24 12 *", for: 3d}]
+            promote: {at: "0 9 * * MON-FRI", tz: Europe/Berlin}
         """
 
     static let plan = PipelinePlan(
@@ -75,10 +77,25 @@ import Testing
             StagePlan(name: "dev", target: "local", host: "gtin.dev.localhost"),
             StagePlan(
                 name: "prod", host: "gtin.localhost", after: "dev",
-                approval: ApprovalPlan(count: 2, from: ["group:sre"], notAuthor: true, expires: 86400),
-                environment: ["STRIPE_KEY": .secret("stripe_prod")], replicas: 3, drain: 20,
-                strategy: .blueGreen(.init())),
+                approval: ApprovalRule(count: 2, from: ["group:sre"], notAuthor: true, expires: 86400),
+                environment: ["STRIPE_KEY": .secret("stripe_prod")], replicas: 3, drain: 20, strategy: .blueGreen(.init()),
+                freeze: [
+                    FreezeWindow(cron: schedule("0 16 * * FRI", "Europe/Berlin"), seconds: 64 * 3600),
+                    FreezeWindow(cron: schedule("0 0 24 12 *", "UTC"), seconds: 3 * 86_400),
+                ], promote: .at(schedule("0 9 * * MON-FRI", "Europe/Berlin"))),
         ])
+
+    private static func schedule(_ text: String, _ zone: String) -> CronSchedule {
+        do { return try CronSchedule(text, zone: zone) } catch { preconditionFailure("\(error)") }
+    }
+
+    @Test(arguments: [
+        ("automatic", PromotionRule.automatic), ("manual", .manual), ("{after: 30m}", .after(1800)), ("{tag: \"v*\"}", .tag("v*")),
+    ])
+    func rulesOfPromotionAreRead(_ text: String, _ rule: PromotionRule) throws {
+        let file = "build: {image: a}\nservice: {port: 1}\nstages: [{name: x, promote: \(text)}]"
+        #expect(try PipelineParser.parse(file, file: "a.yaml").stages.first?.promote == rule)
+    }
 
     @Test func everyKeyArrivesInThePlan() throws {
         #expect(try PipelineParser.parse(Self.gtin, file: "pipelines/gtin.yaml") == Self.plan)

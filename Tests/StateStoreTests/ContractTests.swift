@@ -89,7 +89,8 @@ import Testing
         #expect(try await fixture.store.claimDeployment(holder: "a", leaseSeconds: 10_000) == nil)
         #expect(
             try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true, comment: "fine") == .approved(remaining: 1))
-        #expect(try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true, comment: nil) == .alreadyDecided)
+        #expect(
+            try await fixture.store.decide(deployment: deployment.id, actor: "ada", approved: true, comment: nil) == .refused(.decidedAlready("ada")))
         #expect(
             try await fixture.store.decide(deployment: deployment.id, actor: "bob", approved: true, comment: nil) == .approved(remaining: 0))
         #expect(

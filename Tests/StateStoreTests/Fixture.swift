@@ -120,6 +120,13 @@ extension StateStore {
         try await advanceRun(run.id, epoch: run.epoch, by: change, release: release)
     }
 
+    /// By people whom the server knows.
+    func decide(deployment: Int64, actor: String, approved: Bool, comment: String?) async throws -> DecisionOutcome {
+        let names = ["ada", "bob", "eve"] + (0..<10).map { "a\($0)" }
+        let people = People(Dictionary(uniqueKeysWithValues: names.map { ($0, People.Person()) }))
+        return try await decide(deployment: deployment, NewDecision(actor: actor, approved: approved, comment: comment), people: people)
+    }
+
     /// Moves one step in its first attempt.
     func move(
         _ step: String, of run: Run, from: StepState, to: StepState, exitCode: Int? = nil, message: String? = nil

@@ -18,7 +18,7 @@ struct SamplePages {
     var pending: PendingApproval {
         PendingApproval(
             deployment: text, release: release, progress: text, rule: text, expires: time, decisions: [decision],
-            canDecide: true, refusal: text)
+            canDecide: true, refusal: text, digest: text, configuration: text)
     }
     var row: RunRow {
         RunRow(
@@ -37,11 +37,13 @@ struct SamplePages {
             ])
     }
     var project: ProjectPage {
-        let stage = StageCard(
+        var stage = StageCard(
             stage: text, badge: badge, host: text, hostURL: text, current: release, health: badge, pending: pending,
             rollout: RolloutLine(badge: badge, message: text, release: release),
             promote: PromoteForm(project: text, pipeline: text, stage: text, releaseID: text, release: release),
             rollback: RollbackForm(project: text, pipeline: text, stage: text, releaseID: text, release: release))
+        stage.why = text
+        stage.planURL = PageURL.plan(for: text, of: text, pipeline: text)
         return ProjectPage(
             shell: shell, name: text, repository: text, hookURL: text,
             pipelines: [PipelineRow(pipeline: text, stages: [stage, StageCard(stage: text, badge: badge)])], runs: [row],
@@ -55,6 +57,21 @@ struct SamplePages {
                     id: text, isDead: true, event: text, project: text, run: text, target: text, problem: text, attempts: 3,
                     when: time)
             ])
+    }
+    var ledger: LedgerPage {
+        LedgerPage(
+            shell: shell, head: text,
+            entries: [
+                LedgerRow(number: 1, badge: badge, who: text, project: text, stage: text, digest: text, commit: text, remark: text, at: time),
+                LedgerRow(number: 2, badge: badge, who: text, project: text, stage: nil, digest: text, commit: text, remark: nil, at: time),
+            ])
+    }
+    var plan: PlanPage {
+        let version = PlanVersion(digest: text, commit: text, subject: text)
+        return PlanPage(
+            shell: shell, stage: text, live: version, next: version, approval: text, freeze: text,
+            commits: [PlanCommit(id: text, author: text, subject: text)], commitsNote: text,
+            changes: [PlanChange(badge: badge, name: text, from: text, to: text), PlanChange(badge: badge, name: text, from: nil, to: text)])
     }
     var runs: RunsPage { RunsPage(shell: shell, project: text, runs: [row], newerURL: "/n", olderURL: "/o") }
     func log(isLive: Bool) -> LogPanel {
@@ -100,6 +117,7 @@ struct SamplePages {
             "projects": renderer.render(projects), "project": renderer.render(project), "runs": renderer.render(runs),
             "run": renderer.render(run), "log": renderer.render(stepLog), "login": renderer.render(login),
             "error": renderer.render(error), "outbox": renderer.render(outbox),
+            "ledger": renderer.render(ledger), "plan": renderer.render(plan),
         ]
     }
 }

@@ -1,3 +1,4 @@
+import DeliveryModel
 import Foundation
 import FoundationEssentials
 import Hummingbird
@@ -59,12 +60,12 @@ public struct OutboxTargetValue: Codable, Sendable {
 /// `/api/v1/projects/<project>/notify…` and `…/status-target`: for the administrator.
 func addNotificationAPI(to router: Router<WebContext>, _ parts: WebParts) {
     router.get("/api/v1/projects/:project/notify") { request, context -> Response in
-        _ = try parts.access.requireActor(request)
+        _ = try await parts.access.requireActor(request, .admin)
         let project = try await knownProject(context, parts)
         return try json(try await parts.store.outboxTargets(project: project).map { OutboxTargetValue($0) })
     }
     router.post("/api/v1/projects/:project/notify") { request, context -> Response in
-        let actor = try parts.access.requireActor(request)
+        let actor = try await parts.access.requireActor(request, .admin)
         let project = try await knownProject(context, parts)
         let wanted = try await decodeBody(NotifyRequest.self, request)
         try checkAddress(wanted.url)
@@ -83,7 +84,7 @@ func addNotificationAPI(to router: Router<WebContext>, _ parts: WebParts) {
         return try await answer(id, project: project, secret: secret, actor: actor, done: "added", parts)
     }
     router.delete("/api/v1/projects/:project/notify/:target") { request, context -> Response in
-        let actor = try parts.access.requireActor(request)
+        let actor = try await parts.access.requireActor(request, .admin)
         let project = try await knownProject(context, parts)
         let text = try context.parameters.require("target")
         guard let id = Int64(text), try await parts.store.removeOutboxTarget(id, project: project) else {
@@ -94,7 +95,7 @@ func addNotificationAPI(to router: Router<WebContext>, _ parts: WebParts) {
         return Response(status: .noContent)
     }
     router.put("/api/v1/projects/:project/status-target") { request, context -> Response in
-        let actor = try parts.access.requireActor(request)
+        let actor = try await parts.access.requireActor(request, .admin)
         let project = try await knownProject(context, parts)
         let wanted = try await decodeBody(StatusTargetRequest.self, request)
         guard let kind = OutboxTarget.Kind(rawValue: wanted.forge), kind.isForge else {
@@ -113,7 +114,7 @@ func addNotificationAPI(to router: Router<WebContext>, _ parts: WebParts) {
         return try await answer(id, project: project, secret: nil, actor: actor, done: "set", parts)
     }
     router.delete("/api/v1/projects/:project/status-target") { request, context -> Response in
-        let actor = try parts.access.requireActor(request)
+        let actor = try await parts.access.requireActor(request, .admin)
         let project = try await knownProject(context, parts)
         guard let target = try await parts.store.outboxTargets(project: project).first(where: { $0.kind.isForge }),
             try await parts.store.removeOutboxTarget(target.id, project: project)

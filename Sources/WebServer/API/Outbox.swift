@@ -46,7 +46,7 @@ public struct OutboxMessageValue: Codable, Sendable {
 /// `/api/v1/outbox…`: what waits and what was given up; with `state=sent,skipped,discarded` also what is past.
 func addOutboxAPI(to router: Router<WebContext>, _ parts: WebParts) {
     router.get("/api/v1/outbox") { request, _ -> Response in
-        _ = try parts.access.requireActor(request)
+        _ = try await parts.access.requireActor(request)
         var states: [OutboxMessage.State] = [.waiting, .dead]
         if let text = request.uri.queryParameters.get("state") {
             states = try text.split(separator: ",").map { word in
@@ -63,7 +63,7 @@ func addOutboxAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
     for retry in [true, false] {
         router.post("/api/v1/outbox/:message/\(retry ? "retry" : "discard")") { request, context -> Response in
-            _ = try parts.access.requireActor(request)
+            _ = try await parts.access.requireActor(request)
             try await decide(try context.parameters.require("message"), retry: retry, parts)
             return Response(status: .noContent)
         }

@@ -1,3 +1,4 @@
+import DeliveryModel
 import FoundationEssentials
 import GitRepository
 import Hummingbird
@@ -9,7 +10,7 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
     let access = parts.access
 
     router.get("/api/v1/projects") { request, _ -> Response in
-        try access.requireReader(request)
+        try await access.requireReader(request)
         return try json(
             try await parts.store.projects().map { project in
                 ProjectValue(name: project.name, url: GitURL.redacted(project.url), createdAt: project.createdAt)
@@ -17,7 +18,7 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
 
     router.post("/api/v1/projects") { request, _ -> Response in
-        let actor = try access.requireActor(request)
+        let actor = try await access.requireActor(request, .admin)
         let wanted = try await decodeBody(ProjectRequest.self, request)
         try checkName(wanted.name, of: "project")
         let url = try GitURL(parsing: wanted.url)
@@ -43,7 +44,7 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
 
     router.delete("/api/v1/projects/:project") { request, context -> Response in
-        _ = try access.requireActor(request)
+        _ = try await access.requireActor(request, .admin)
         let name = try context.parameters.require("project")
         switch try await parts.engine.removeProject(name) {
         case .removed: return Response(status: .noContent)
@@ -55,7 +56,7 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
 
     router.get("/api/v1/projects/:project/status") { request, context -> Response in
-        try access.requireReader(request)
+        try await access.requireReader(request)
         let name = try context.parameters.require("project")
         guard try await parts.store.project(name) != nil else { throw unknownProject(name) }
         let stages = try await parts.engine.overview(project: name)
@@ -66,7 +67,7 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
 
     router.post("/api/v1/projects/:project/trigger") { request, context -> Response in
-        let actor = try access.requireActor(request)
+        let actor = try await access.requireActor(request)
         let name = try context.parameters.require("project")
         guard try await parts.store.project(name) != nil else { throw unknownProject(name) }
         let wanted = try await decodeBody(TriggerRequest.self, request)
@@ -83,14 +84,14 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
 
     router.get("/api/v1/projects/:project/deliveries") { request, context -> Response in
-        _ = try access.requireActor(request)
+        _ = try await access.requireActor(request)
         let name = try context.parameters.require("project")
         let deliveries = try await parts.store.deliveries(project: name, limit: 100)
         return try json(deliveries.map { DeliveryValue($0, isQuarantined: parts.engine.isQuarantined($0)) })
     }
 
     router.post("/api/v1/deliveries/:delivery/retry") { request, context -> Response in
-        let actor = try access.requireActor(request)
+        let actor = try await access.requireActor(request)
         let text = try context.parameters.require("delivery")
         guard let id = Int64(text), try await parts.engine.retryDelivery(id, by: actor) else {
             throw RequestProblem(
@@ -105,12 +106,12 @@ func addProjectAPI(to router: Router<WebContext>, _ parts: WebParts) {
 /// `/api/v1/projects/<project>/secrets…`: values go in, only names come out.
 private func addSecretAPI(to router: Router<WebContext>, _ parts: WebParts) {
     router.get("/api/v1/projects/:project/secrets") { request, context -> Response in
-        _ = try parts.access.requireActor(request)
+        _ = try await parts.access.requireActor(request, .admin)
         let name = try context.parameters.require("project")
         return try json(try await parts.store.secrets(project: name).keys.sorted())
     }
     router.put("/api/v1/projects/:project/secrets/:secret") { request, context -> Response in
-        let actor = try parts.access.requireActor(request)
+        let actor = try await parts.access.requireActor(request, .admin)
         let (project, name) = (try context.parameters.require("project"), try context.parameters.require("secret"))
         guard try await parts.store.project(project) != nil else { throw unknownProject(project) }
         let value = try await decodeBody(SecretRequest.self, request).value
@@ -121,7 +122,7 @@ private func addSecretAPI(to router: Router<WebContext>, _ parts: WebParts) {
         return Response(status: .noContent)
     }
     router.delete("/api/v1/projects/:project/secrets/:secret") { request, context -> Response in
-        _ = try parts.access.requireActor(request)
+        _ = try await parts.access.requireActor(request, .admin)
         let (project, name) = (try context.parameters.require("project"), try context.parameters.require("secret"))
         guard try await parts.store.removeSecret(name, project: project) else {
             throw RequestProblem.unknown("secret", name, hint: "see them with: slipway secret list --project \(project)")

@@ -30,7 +30,7 @@ public struct RerunRequest: Codable, Sendable {
 /// `POST /api/v1/runs/<id>/rerun`: 201 with the new run; 200 with the one that the same `Idempotency-Key` made before.
 func addRerunAPI(to router: Router<WebContext>, _ parts: WebParts) {
     router.post("/api/v1/runs/:run/rerun") { request, context -> Response in
-        let actor = try parts.access.requireActor(request)
+        let actor = try await parts.access.requireActor(request)
         let run = try await findRun(context, parts)
         let wanted = try await decodeBody(RerunRequest.self, request, ifEmpty: RerunRequest())
         let key = HTTPField.Name("Idempotency-Key").flatMap { request.headers[$0] } ?? UUID().uuidString

@@ -7,11 +7,11 @@ import StateStore
 func addRolloutAPI(to router: Router<WebContext>, _ parts: WebParts) {
     let base = "/api/v1/projects/:project/stages/:stage"
     router.post("\(base)/resume") { request, context -> Response in
-        let actor = try parts.access.requireActor(request)
+        let actor = try await parts.access.requireActor(request)
         return try json(DeploymentValue(try await parts.engine.resume(try await place(request, context, parts), by: actor)), status: .accepted)
     }
     router.post("\(base)/abort") { request, context -> Response in
-        let actor = try parts.access.requireActor(request)
+        let actor = try await parts.access.requireActor(request)
         return try json(DeploymentValue(try await parts.engine.abort(try await place(request, context, parts), by: actor)), status: .accepted)
     }
 }

@@ -9,14 +9,14 @@ func addRunAPI(to router: Router<WebContext>, _ parts: WebParts) {
     let access = parts.access
 
     router.get("/api/v1/runs") { request, _ -> Response in
-        try access.requireReader(request)
+        try await access.requireReader(request)
         let project = request.uri.queryParameters.get("project")
         let limit = min(max(request.uri.queryParameters.get("limit", as: Int.self) ?? 50, 1), 500)
         return try json(try await parts.store.runs(project: project, limit: limit).map(RunValue.init))
     }
 
     router.get("/api/v1/runs/:run") { request, context -> Response in
-        try access.requireReader(request)
+        try await access.requireReader(request)
         let run = try await findRun(context, parts)
         var value = RunValue(run)
         value.waitsFor = try await parts.engine.waitsFor(run)
@@ -30,7 +30,7 @@ func addRunAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
 
     router.get("/api/v1/runs/:run/log/:step") { request, context -> Response in
-        try access.requireReader(request)
+        try await access.requireReader(request)
         let run = try await findRun(context, parts)
         let step = try await findStep(try context.parameters.require("step"), of: run, parts)
         let after = request.uri.queryParameters.get("after", as: Int64.self) ?? 0
@@ -46,7 +46,7 @@ func addRunAPI(to router: Router<WebContext>, _ parts: WebParts) {
     }
 
     router.post("/api/v1/runs/:run/cancel") { request, context -> Response in
-        let actor = try access.requireActor(request)
+        let actor = try await access.requireActor(request)
         let run = try await findRun(context, parts)
         guard try await parts.engine.cancel(run: run.id, by: actor) else {
             throw RequestProblem(.conflict, "run \(run.id) is over: \(run.state.rawValue)", hint: "there is nothing to cancel")

@@ -1,27 +1,47 @@
-import DeliveryModel
+public import DeliveryModel
 import Foundation
 import Hummingbird
+import OCIModel
 import PipelineEngine
 import PipelineFile
 import StateStore
 
-/// `/api/v1/projects/<project>/stages/<stage>/…`: promote, approve, reject, roll back.
+/// `/api/v1/projects/<project>/stages/<stage>/…`: promote, approve, reject, roll back, why, plan.
 func addStageAPI(to router: Router<WebContext>, _ parts: WebParts) {
     let base = "/api/v1/projects/:project/stages/:stage"
     router.post("\(base)/promote") { request, context -> Response in
-        let actor = try parts.access.requireActor(request)
+        let actor = try await parts.access.requireActor(request)
         let place = try await place(request, context, parts)
         let release = try await release(request, place, parts)
-        return try json(DeploymentValue(try await parts.engine.promote(to: place, release: release, by: actor)), status: .accepted)
+        let reason = try reason(request.uri.queryParameters.get("override"), needed: false)
+        return try json(
+            DeploymentValue(try await parts.engine.promote(to: place, release: release, overridingFreeze: reason, by: actor)), status: .accepted)
+    }
+    router.get("\(base)/why") { request, context -> Response in
+        try await parts.access.requireReader(request)
+        let place = try await place(request, context, parts)
+        guard let stage = try await overview(place, parts) else { throw RequestProblem.unknown("stage", place.stage, hint: "see: slipway status") }
+        let facts = try await parts.engine.facts(of: stage, project: place.project)
+        return try json(WhyValue(project: place.project, pipeline: place.pipeline, stage: place.stage, why: facts.why, facts: facts))
+    }
+    router.get("\(base)/plan") { request, context -> Response in
+        try await parts.access.requireReader(request)
+        return try json(try await parts.engine.plan(for: try await place(request, context, parts)))
+    }
+    router.post("\(base)/override") { request, context -> Response in
+        let actor = try await parts.access.requireActor(request)
+        let place = try await place(request, context, parts)
+        let reason = try reason(request.uri.queryParameters.get("reason"), needed: true) ?? ""
+        return try json(DeploymentValue(try await parts.engine.overrideFreeze(place, reason: reason, by: actor)), status: .accepted)
     }
     router.post("\(base)/rollback") { request, context -> Response in
-        let actor = try parts.access.requireActor(request)
+        let actor = try await parts.access.requireActor(request)
         let place = try await place(request, context, parts)
         return try json(DeploymentValue(try await parts.engine.rollback(place, by: actor)), status: .accepted)
     }
     for approve in [true, false] {
         router.post("\(base)/\(approve ? "approve" : "reject")") { request, context -> Response in
-            let actor = try parts.access.requireActor(request)
+            let actor = try await parts.access.requireActor(request)
             let place = try await place(request, context, parts)
             guard let waiting = try await parts.engine.waiting(in: place) else {
                 throw RequestProblem(
@@ -30,7 +50,11 @@ func addStageAPI(to router: Router<WebContext>, _ parts: WebParts) {
             }
             return try json(
                 try await decide(
-                    waiting.id, approve: approve, comment: request.uri.queryParameters.get("comment"), by: actor, parts))
+                    waiting.id,
+                    NewDecision(
+                        actor: actor, approved: approve, comment: request.uri.queryParameters.get("comment"),
+                        digest: try seenDigest(request.uri.queryParameters.get("digest")),
+                        configuration: request.uri.queryParameters.get("configuration")), parts))
         }
     }
 }
@@ -55,16 +79,47 @@ func place(_ request: Request, _ context: WebContext, _ parts: WebParts) async t
         stage, of: project, pipeline: request.uri.queryParameters.get("pipeline"))
 }
 
-func decide(
-    _ deployment: Int64, approve: Bool, comment: String?, by actor: String, _ parts: WebParts
-) async throws -> DecisionValue {
-    let comment = comment?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+/// The stage with what is live and what waits there.
+func overview(_ place: StageName, _ parts: WebParts) async throws -> StageOverview? {
+    try await parts.engine.overview(project: place.project).first { $0.pipeline == place.pipeline && $0.plan.name == place.stage }
+}
+
+/// Why something is not live.
+public struct WhyValue: Codable, Sendable {
+    public var project: String
+    public var pipeline: String
+    public var stage: String
+    /// One line.
+    public var why: String
+    public var facts: StageFacts
+}
+
+/// Why a freeze is set aside, in 1 to 500 characters.
+private func reason(_ text: String?, needed: Bool) throws -> String? {
+    let text = text?.trimmingCharacters(in: .whitespacesAndNewlines)
+    if text == nil, !needed { return nil }
+    guard let text, (1...500).contains(text.count) else {
+        throw RequestProblem(.badRequest, "a freeze is set aside with a reason of 1 to 500 characters", hint: "say why it cannot wait")
+    }
+    return text
+}
+
+/// The digest of what somebody has looked at; nil when they do not say.
+func seenDigest(_ text: String?) throws -> Digest? {
+    guard let text else { return nil }
+    do { return try Digest(parsing: text) } catch {
+        throw RequestProblem(.badRequest, "'\(text.prefix(80))' is not a digest", hint: "write sha256: and 64 digits")
+    }
+}
+
+func decide(_ deployment: Int64, _ decision: NewDecision, _ parts: WebParts) async throws -> DecisionValue {
+    var decision = decision
+    let comment = decision.comment?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
     guard comment.count <= 500 else {
         throw RequestProblem(.badRequest, "the comment has \(comment.count) characters", hint: "500 are the most")
     }
-    let outcome = try await parts.engine.decide(
-        deployment: deployment, by: actor, approve: approve, comment: comment.isEmpty ? nil : comment)
-    switch outcome {
+    decision.comment = comment.isEmpty ? nil : comment
+    switch try await parts.engine.decide(deployment: deployment, decision) {
     case .approved(let remaining):
         return DecisionValue(
             deployment: deployment, outcome: remaining == 0 ? "approved" : "recorded", remaining: remaining)
@@ -73,10 +128,7 @@ func decide(
         throw RequestProblem(
             .conflict, "deployment \(deployment) does not wait for approval: it is \(phase.rawValue)",
             hint: "see what is where with: slipway status")
-    case .alreadyDecided:
-        throw RequestProblem(
-            .conflict, "\(actor) has decided about deployment \(deployment) already",
-            hint: "somebody else has to approve it too")
+    case .refused(let refusal): throw RequestProblem(.conflict, refusal.reason, hint: refusal.hint)
     case .unknown:
         throw RequestProblem.unknown("deployment", "\(deployment)", hint: "see what is where with: slipway status")
     }

@@ -1,4 +1,4 @@
-/// A deployment that waits for approvals. Approving and rejecting post `csrf` and `comment`.
+/// A deployment that waits for approvals. Approving and rejecting post `csrf`, `comment`, `digest` and `configuration`.
 public struct PendingApproval: Sendable {
     public var release: ReleaseLine
     /// "1 of 2 approvals"
@@ -10,12 +10,15 @@ public struct PendingApproval: Sendable {
     /// False hides the buttons and shows `refusal`.
     public var canDecide: Bool
     public var refusal: String?
+    /// What is looked at: posted with the decision, which counts for nothing else.
+    public var digest: String
+    public var configuration: String
     public let approveURL: String
     public let rejectURL: String
 
     public init(
         deployment: String, release: ReleaseLine, progress: String, rule: String, expires: TimeText? = nil,
-        decisions: [Decision] = [], canDecide: Bool, refusal: String? = nil
+        decisions: [Decision] = [], canDecide: Bool, refusal: String? = nil, digest: String = "", configuration: String = ""
     ) {
         self.release = release
         self.progress = progress
@@ -24,6 +27,8 @@ public struct PendingApproval: Sendable {
         self.decisions = decisions
         self.canDecide = canDecide
         self.refusal = refusal
+        self.digest = digest
+        self.configuration = configuration
         approveURL = PageURL.approve(deployment)
         rejectURL = PageURL.reject(deployment)
     }

@@ -3,6 +3,7 @@ public enum PageURL {
     public static let projects = "/"
     public static func project(_ name: String) -> String { "/projects/\(segment(name))" }
     public static func runs(of project: String) -> String { "\(self.project(project))/runs" }
+    public static func ledger(of project: String) -> String { "/ledger?project=\(segment(project))" }
     public static func outbox(of project: String) -> String { "/outbox?project=\(segment(project))" }
     /// `action`: `retry` or `discard`.
     public static func message(_ id: String, _ action: String) -> String { "/outbox/\(segment(id))/\(action)" }
@@ -19,6 +20,9 @@ public enum PageURL {
     public static func abort(_ deployment: String) -> String { "/deployments/\(segment(deployment))/abort" }
     public static func promote(to stage: String, of project: String) -> String {
         "\(self.project(project))/stages/\(segment(stage))/promote"
+    }
+    public static func plan(for stage: String, of project: String, pipeline: String) -> String {
+        "\(self.project(project))/stages/\(segment(stage))/plan?pipeline=\(segment(pipeline))"
     }
     public static func rollback(_ stage: String, of project: String) -> String {
         "\(self.project(project))/stages/\(segment(stage))/rollback"

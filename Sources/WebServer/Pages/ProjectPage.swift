@@ -4,6 +4,7 @@ public struct ProjectPage: Page {
     public var shell: Shell
     public var name: String
     public let runsURL: String
+    public let ledgerURL: String
     public var repository: String
     /// Where the forge has to send its webhooks.
     public var hookURL: String?
@@ -18,6 +19,7 @@ public struct ProjectPage: Page {
         self.shell = shell
         self.name = name
         runsURL = PageURL.runs(of: name)
+        ledgerURL = PageURL.ledger(of: name)
         self.repository = repository
         self.hookURL = hookURL
         self.pipelines = pipelines
@@ -68,6 +70,10 @@ public struct StageCard: Sendable {
     public var rollout: RolloutLine?
     public var promote: PromoteForm?
     public var rollback: RollbackForm?
+    /// Why something newer is not live; nil when there is nothing newer.
+    public var why: String?
+    /// What would change; nil when nothing can come here.
+    public var planURL: String?
 
     /// - Parameter hostURL: linked only when it is an http or https address.
     public init(

@@ -14,7 +14,7 @@ import StateStore
 func addLogStream(to router: Router<WebContext>, _ parts: WebParts) {
     let feeds = LogFeeds()
     router.get("/runs/:run/events") { request, context -> Response in
-        try parts.access.requireReader(request)
+        try await parts.access.requireReader(request)
         let run = try await findRun(context, parts)
         let step = try await findStep(request.uri.queryParameters.get("step") ?? "", of: run, parts)
         let resumed = HTTPField.Name("Last-Event-ID").flatMap { request.headers[$0] }.flatMap { Int64($0) }

@@ -1,3 +1,4 @@
+import DeliveryModel
 import Foundation
 import Hummingbird
 import PipelineEngine
@@ -7,20 +8,21 @@ import StateStore
 extension Pages {
     func addSessionRoutes(to router: Router<WebContext>) {
         router.get("/login") { request, _ -> Response in
-            loginPage(request, next: request.uri.queryParameters.get("next") ?? "/")
+            try await loginPage(request, next: request.uri.queryParameters.get("next") ?? "/")
         }
         router.post("/login") { request, _ -> Response in
             let form = try await readForm(request)
             let next = localPath(form["next"])
-            guard parts.access.isToken(form["token"]?.trimmingCharacters(in: .whitespacesAndNewlines) ?? "") else {
-                return loginPage(request, next: next, problem: "That is not the token.", status: .unauthorized)
+            let token = form["token"]?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+            guard try await parts.access.caller(ofToken: token) != nil else {
+                return try await loginPage(request, next: next, problem: "That is no token of a person.", status: .unauthorized)
             }
             var response = redirect(next)
-            response.headers[.setCookie] = cookie(parts.access.newSession(), seconds: Int(Access.sessionSeconds))
+            response.headers[.setCookie] = cookie(parts.access.newSession(token: token), seconds: Int(Access.sessionSeconds))
             return response
         }
         router.post("/logout") { request, _ -> Response in
-            _ = try await authorizedForm(request)
+            _ = try await authorizedForm(request, .viewer)
             var response = redirect("/")
             response.headers[.setCookie] = cookie("", seconds: 0)
             return response
@@ -34,8 +36,8 @@ extension Pages {
 
     private func loginPage(
         _ request: Request, next: String, problem: String? = nil, status: HTTPResponse.Status = .ok
-    ) -> Response {
-        let shell = shell("Sign in", [Crumb("Projects", url: "/"), Crumb("Sign in")], request)
+    ) async throws -> Response {
+        let shell = try await shell("Sign in", [Crumb("Projects", url: "/"), Crumb("Sign in")], request)
         let page = LoginPage(shell: shell, problem: problem, next: localPath(next), tokenFile: parts.tokenFile)
         return html(renderer.render(page), status: status)
     }
@@ -56,7 +58,10 @@ extension Pages {
                     let deployment = try await parts.store.deployment(id)
                 else { throw RequestProblem(.notFound, "there is no such deployment", hint: "go back and reload") }
                 let decision = try await decide(
-                    id, approve: approve, comment: form["comment"], by: Access.administrator, parts)
+                    id,
+                    NewDecision(
+                        actor: form.actor, approved: approve, comment: form["comment"], digest: try seenDigest(form["digest"]),
+                        configuration: form["configuration"]), parts)
                 return redirect("\(PageURL.project(deployment.project))?done=\(decision.outcome)")
             }
         }
@@ -64,48 +69,57 @@ extension Pages {
             let form = try await authorizedForm(request)
             let place = try await place(context, form)
             _ = try await parts.engine.promote(
-                to: place, release: form["release"].flatMap { Int64($0) }, by: Access.administrator)
+                to: place, release: form["release"].flatMap { Int64($0) }, by: form.actor)
             return redirect("\(PageURL.project(place.project))?done=promoted")
         }
         router.post("/projects/:project/stages/:stage/rollback") { request, context -> Response in
             let form = try await authorizedForm(request)
             let place = try await place(context, form)
             _ = try await parts.engine.rollback(
-                place, to: form["release"].flatMap { Int64($0) }, by: Access.administrator)
+                place, to: form["release"].flatMap { Int64($0) }, by: form.actor)
             return redirect("\(PageURL.project(place.project))?done=rolledback")
         }
         router.post("/runs/:run/cancel") { request, context -> Response in
-            _ = try await authorizedForm(request)
+            let form = try await authorizedForm(request)
             let run = try await findRun(context, parts)
-            _ = try await parts.engine.cancel(run: run.id, by: Access.administrator)
+            _ = try await parts.engine.cancel(run: run.id, by: form.actor)
             return redirect("\(PageURL.run("\(run.id)"))?done=cancelled")
         }
         router.post("/runs/:run/rerun") { request, context -> Response in
             let form = try await authorizedForm(request)
             let run = try await findRun(context, parts)
             let scope = try RerunRequest(failed: form["failed"] != nil, from: form["from"]).scope()
-            switch try await parts.engine.rerun(run, scope, key: form["key"] ?? "", by: Access.administrator) {
+            switch try await parts.engine.rerun(run, scope, key: form["key"] ?? "", by: form.actor) {
             case .created(let id), .exists(let id): return redirect("\(PageURL.run("\(id)"))?done=rerun")
             }
         }
     }
 
-    private func place(_ context: WebContext, _ form: [String: String]) async throws -> StageName {
+    private func place(_ context: WebContext, _ form: PostedForm) async throws -> StageName {
         try await parts.engine.stage(
             try context.parameters.require("stage"), of: try context.parameters.require("project"),
             pipeline: form["pipeline"])
     }
 
-    func authorizedForm(_ request: Request) async throws -> [String: String] {
-        guard let session = parts.access.session(of: request) else {
+    /// A form of a session, whose holder may do what it asks for.
+    func authorizedForm(_ request: Request, _ role: Role = .deployer) async throws -> PostedForm {
+        guard let session = parts.access.session(of: request), let caller = try await parts.access.caller(ofSession: session) else {
             throw RequestProblem(.unauthorized, "you are not signed in", hint: "sign in at /login and try again")
         }
         let form = try await readForm(request)
         guard parts.access.isCSRF(form["csrf"] ?? "", for: session) else {
             throw RequestProblem(.forbidden, "the form is not from this session", hint: "reload the page and try again")
         }
-        return form
+        return PostedForm(actor: try caller.acting(as: role), fields: form)
     }
+}
+
+/// What somebody who is signed in has sent.
+struct PostedForm: Sendable {
+    let actor: String
+    let fields: [String: String]
+
+    subscript(name: String) -> String? { fields[name] }
 }
 
 /// An `application/x-www-form-urlencoded` body of at most 64 KiB.

@@ -6,7 +6,7 @@ import StateStore
 extension Pages {
     func addOutboxRoutes(to router: Router<WebContext>) {
         router.get("/outbox") { request, _ -> Response in
-            guard parts.access.session(of: request) != nil else { return redirect("/login?next=%2Foutbox") }
+            guard try await parts.access.caller(of: request) != nil else { return redirect("/login?next=%2Foutbox") }
             let project = request.uri.queryParameters.get("project")
             let rows = try await outbox(parts, project: project, states: [.waiting, .dead], limit: 200).map { message in
                 MessageRow(
@@ -16,7 +16,7 @@ extension Pages {
             }
             var crumbs = [Crumb("Projects", url: "/")]
             if let project { crumbs.append(Crumb(project, url: PageURL.project(project))) }
-            let shell = shell("Outbox", crumbs + [Crumb("Outbox")], request, isLive: true)
+            let shell = try await shell("Outbox", crumbs + [Crumb("Outbox")], request, isLive: true)
             return html(renderer.render(OutboxPage(shell: shell, messages: rows)))
         }
         for retry in [true, false] {

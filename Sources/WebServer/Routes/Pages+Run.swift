@@ -25,9 +25,10 @@ extension Pages {
         let steps = try await parts.engine.shownSteps(of: run)
         let release = try await parts.store.release(ofRun: run.id)
         let deployments = try await release.asyncMap { try await parts.store.deployments(ofRelease: $0.id) } ?? []
-        let signedIn = parts.access.session(of: request) != nil
+        let caller = try await parts.access.caller(of: request)
+        let signedIn = caller?.mayDeploy ?? false
         let isLive = !run.state.isTerminal || deployments.contains { !$0.phase.isTerminal }
-        let shell = shell(
+        let shell = try await shell(
             "Run \(run.id)",
             [
                 Crumb("Projects", url: "/"), Crumb(run.project, url: PageURL.project(run.project)),
@@ -51,7 +52,7 @@ extension Pages {
         page.events = try await parts.store.events(project: nil, run: run.id, deployment: nil, limit: 100)
             .filter { $0.deployment == nil && $0.state == nil }.reversed().map(eventLine)
         for deployment in deployments {
-            page.deployments.append(try await panel(deployment, release: release, signedIn: signedIn))
+            page.deployments.append(try await panel(deployment, release: release, caller: caller))
         }
         let reruns = try await parts.store.reruns(of: run.id)
         page.related = related(to: run, reruns, waitsFor: try await parts.engine.waitsFor(run))
@@ -73,7 +74,7 @@ extension Pages {
     private func log(_ request: Request, _ context: WebContext) async throws -> Response {
         let run = try await findRun(context, parts)
         let step = try await findStep(try context.parameters.require("step"), of: run, parts)
-        let shell = shell(
+        let shell = try await shell(
             "\(step.name) · run \(run.id)",
             [
                 Crumb(run.project, url: PageURL.project(run.project)),
@@ -199,7 +200,7 @@ extension Pages {
         return ReleasePanel(releaseID: "\(release.id)", facts: facts)
     }
 
-    private func panel(_ deployment: Deployment, release: Release?, signedIn: Bool) async throws -> DeploymentPanel {
+    private func panel(_ deployment: Deployment, release: Release?, caller: Caller?) async throws -> DeploymentPanel {
         let stage = try release.flatMap { try PipelineEngine.stages(of: $0).first { $0.name == deployment.stage } }
         let host = stage?.hostName(project: deployment.project)
         let events = try await parts.store.events(project: nil, run: nil, deployment: deployment.id, limit: 100)
@@ -210,10 +211,10 @@ extension Pages {
             hostURL: host.map { "http://\($0):\(parts.routerPort)/" }, decisions: approvals.map(decision),
             events: events.reversed().map(eventLine))
         if deployment.phase == .awaitingApproval, let release {
-            panel.pending = try await pending(deployment, release: release, rule: stage?.approval, signedIn: signedIn)
+            panel.pending = try await pending(deployment, release: release, rule: stage?.approval, caller: caller)
             panel.decisions = []
         }
-        panel.waves = try rolloutPanel(deployment, signedIn: signedIn)
+        panel.waves = try rolloutPanel(deployment, signedIn: caller?.mayDeploy ?? false)
         if let tail = deployment.logTail {
             panel.failure = InstanceFailure(
                 instance: "The instance's last lines", message: deployment.message ?? "",

@@ -6,7 +6,8 @@ import PipelineFile
 import StateStore
 
 extension Pages {
-    func card(_ stage: StageOverview, project: String, signedIn: Bool) async throws -> StageCard {
+    func card(_ stage: StageOverview, project: String, caller: Caller?) async throws -> StageCard {
+        let signedIn = caller?.mayDeploy ?? false
         let host = stage.plan.hostName(project: project)
         var card = StageCard(
             stage: stage.plan.name, badge: StateBadge(state: stage.state), host: host,
@@ -15,7 +16,7 @@ extension Pages {
             card.current = line(release, since: live.finishedAt ?? live.createdAt)
         }
         if let waiting = stage.waiting, let release = stage.waitingRelease {
-            card.pending = try await pending(waiting, release: release, rule: stage.plan.approval, signedIn: signedIn)
+            card.pending = try await pending(waiting, release: release, rule: stage.plan.approval, caller: caller)
         }
         if let rollout = stage.rollout, let release = stage.rolloutRelease {
             card.rollout = RolloutLine(
@@ -37,6 +38,11 @@ extension Pages {
                 project: project, pipeline: stage.pipeline, stage: stage.plan.name, releaseID: "\(release.id)",
                 release: line(release, since: release.createdAt))
         }
+        let facts = try await parts.engine.facts(of: stage, project: project)
+        if facts.isBehind { card.why = facts.obstacle }
+        if stage.promotable != nil || stage.waiting != nil || stage.rollout?.phase == .queued {
+            card.planURL = PageURL.plan(for: stage.plan.name, of: project, pipeline: stage.pipeline)
+        }
         return card
     }
 
@@ -47,21 +53,35 @@ extension Pages {
     }
 
     func pending(
-        _ deployment: Deployment, release: Release, rule: ApprovalPlan?, signedIn: Bool
+        _ deployment: Deployment, release: Release, rule: ApprovalRule?, caller: Caller?
     ) async throws
         -> PendingApproval
     {
         let approvals = try await parts.store.approvals(of: deployment.id)
-        let given = approvals.filter { $0.approved && $0.digest == deployment.digest }.count
-        let mine = approvals.contains { $0.actor == Access.administrator }
+        let subject = try await parts.store.approvalSubject(of: deployment.id) ?? ApprovalSubject(digest: deployment.digest, configuration: "")
+        let request = deployment.approvalRequest(of: release, subject: subject, people: parts.engine.people)
+        let now = parts.access.clock()
+        let votes = approvals.map(\.vote)
         var rules = rule?.from.isEmpty == false ? ["from \(rule?.from.joined(separator: ", ") ?? "")"] : []
         if rule?.notAuthor == true { rules.append("not the author") }
+        var missing = 0
+        if case .waiting(let more, let people) = request.decision(votes, at: now) {
+            missing = more
+            if !people.isEmpty { rules.append("may come from \(people.prefix(10).joined(separator: ", "))") }
+        }
+        let refusal = caller.map { caller in
+            caller.mayDeploy
+                ? request.refusal(of: ApprovalVote(actor: caller.name, approved: true, subject: subject), after: votes, at: now)?.reason
+                : "Your token is for looking only."
+        }
         return PendingApproval(
             deployment: "\(deployment.id)", release: line(release, since: deployment.createdAt),
-            progress: "\(given) of \(deployment.approvalsNeeded) approvals", rule: rules.joined(separator: ", "),
+            progress: "\(max(0, deployment.approvalsNeeded - missing)) of \(deployment.approvalsNeeded) approvals",
+            rule: rules.joined(separator: ", "),
             expires: deployment.expiresAt.map { TimeText(until($0), machine: Date(timeIntervalSince1970: $0).ISO8601Format()) },
-            decisions: approvals.map(decision), canDecide: signedIn && !mine,
-            refusal: signedIn ? (mine ? "You have decided already." : nil) : "Sign in to decide.")
+            decisions: approvals.map(decision), canDecide: caller != nil && refusal == .some(.none),
+            refusal: caller == nil ? "Sign in to decide." : refusal ?? nil, digest: subject.digest.description,
+            configuration: subject.configuration)
     }
 
     func decision(_ approval: Approval) -> Decision {

@@ -12,10 +12,10 @@ struct Pages: Sendable {
 
     func shell(
         _ title: String, _ crumbs: [Crumb], _ request: Request, notice: Notice? = nil, isLive: Bool = false
-    ) -> Shell {
+    ) async throws -> Shell {
         let session = parts.access.session(of: request)
         return Shell(
-            title: title, crumbs: crumbs, user: session == nil ? nil : Access.administrator,
+            title: title, crumbs: crumbs, user: try await parts.access.caller(ofSession: session)?.name,
             csrf: parts.access.csrf(for: session), notice: notice ?? outcome(request), refreshSeconds: isLive ? 2 : nil)
     }
 
@@ -39,7 +39,7 @@ struct Pages: Sendable {
 
     /// Nobody reads without a token where the server asks for one: they are sent to the login page.
     func reader(_ request: Request, _ body: () async throws -> Response) async throws -> Response {
-        guard parts.access.mayRead(request) else { return redirect("/login?next=\(PageURL.segment(request.uri.path))") }
+        guard try await parts.access.mayRead(request) else { return redirect("/login?next=\(PageURL.segment(request.uri.path))") }
         return try await body()
     }
 
@@ -69,17 +69,18 @@ struct Pages: Sendable {
                             stage: $0.plan.name, badge: StateBadge(state: $0.state), commit: $0.liveRelease?.commit)
                     }))
         }
-        let shell = shell("Projects", [Crumb("Projects")], request, isLive: !cards.isEmpty)
+        let shell = try await shell("Projects", [Crumb("Projects")], request, isLive: !cards.isEmpty)
         return html(renderer.render(ProjectsPage(shell: shell, projects: cards)))
     }
 
     private func project(_ request: Request, _ context: WebContext) async throws -> Response {
         let name = try context.parameters.require("project")
         guard let project = try await parts.store.project(name) else { throw unknownProject(name) }
-        let signedIn = parts.access.session(of: request) != nil
+        let caller = try await parts.access.caller(of: request)
+        let signedIn = caller?.mayDeploy ?? false
         var rows: [PipelineRow] = []
         for stage in try await parts.engine.overview(project: name) {
-            let card = try await card(stage, project: name, signedIn: signedIn)
+            let card = try await card(stage, project: name, caller: caller)
             if rows.last?.pipeline == stage.pipeline {
                 rows[rows.count - 1].stages.append(card)
             } else {
@@ -87,7 +88,7 @@ struct Pages: Sendable {
             }
         }
         let runs = try await parts.store.runs(project: name, limit: 10)
-        let shell = shell(name, [Crumb("Projects", url: "/"), Crumb(name)], request, isLive: true)
+        let shell = try await shell(name, [Crumb("Projects", url: "/"), Crumb(name)], request, isLive: true)
         let page = ProjectPage(
             shell: shell, name: name, repository: project.url,
             hookURL: signedIn ? "\(parts.publicURL)/hooks/\(name)" : nil, pipelines: rows, runs: runs.map(row),
@@ -121,7 +122,7 @@ struct Pages: Sendable {
         let name = try context.parameters.require("project")
         guard try await parts.store.project(name) != nil else { throw unknownProject(name) }
         let runs = try await parts.store.runs(project: name, limit: 200)
-        let shell = shell(
+        let shell = try await shell(
             "Runs of \(name)",
             [Crumb("Projects", url: "/"), Crumb(name, url: PageURL.project(name)), Crumb("Runs")], request,
             isLive: runs.contains { !$0.state.isTerminal })

@@ -153,7 +153,7 @@ extension Prove {
         /// Deploys what a run made, and waits for the end.
         func deploy(_ run: Int64, isBad: Bool, _ load: LoadRun, limit: Double) async throws -> ProofReport.Deployment {
             let began = load.elapsed
-            let asked: DeploymentValue = try await client.post(try await place.path("promote", client, run: run))
+            let asked: DeploymentValue = try await client.post(try await place.path("promote", client, ["run": "\(run)"]))
             var turned: Double?
             while true {
                 let made: RunValue = try await client.get("/runs/\(run)")

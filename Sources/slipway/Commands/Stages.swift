@@ -48,7 +48,7 @@ struct Place: ParsableArguments {
     @Option(help: "The pipeline; may be left out when only one has such a stage.") var pipeline: String?
     @Flag(help: "Print one JSON document.") var json = false
 
-    func path(_ action: String, _ client: Client, comment: String? = nil, run: Int64? = nil) async throws -> String {
+    func path(_ action: String, _ client: Client, _ parameters: [String: String?] = [:]) async throws -> String {
         var name = project
         if name == nil {
             let projects: [ProjectValue] = try await client.get("/projects")
@@ -58,21 +58,22 @@ struct Place: ParsableArguments {
             }
             name = projects.first?.name
         }
-        let query = [("pipeline", pipeline), ("comment", comment), ("run", run.map(String.init))]
+        let query = ([("pipeline", pipeline)] + parameters.sorted { $0.key < $1.key })
             .compactMap { key, value in value.map { "\(key)=\(segment($0))" } }.joined(separator: "&")
         return "/projects/\(segment(name ?? ""))/stages/\(segment(stage))/\(action)" + (query.isEmpty ? "" : "?\(query)")
     }
 
-    func deploy(_ action: String, run: Int64? = nil) async throws {
+    func deploy(_ action: String, _ parameters: [String: String?] = [:]) async throws {
         let client = Client()
-        let deployment: DeploymentValue = try await client.post(try await path(action, client, run: run))
+        let deployment: DeploymentValue = try await client.post(try await path(action, client, parameters))
         if json { return try printJSON(deployment) }
         print("Deployment \(deployment.id): \(deployment.digest) to \(deployment.stage), \(deployment.state)")
     }
 
-    func decide(_ action: String, comment: String?) async throws {
+    func decide(_ action: String, comment: String?, digest: String?) async throws {
         let client = Client()
-        let decision: DecisionValue = try await client.post(try await path(action, client, comment: comment))
+        let decision: DecisionValue = try await client.post(
+            try await path(action, client, ["comment": comment, "digest": digest]))
         if json { return try printJSON(decision) }
         let missing = decision.remaining > 0 ? "; \(decision.remaining) more needed" : ""
         print("Deployment \(decision.deployment) \(decision.outcome)\(missing).")
@@ -82,10 +83,28 @@ struct Place: ParsableArguments {
 struct Promote: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring the digest that is healthy in the stage before into a stage.",
-        discussion: "Example: slipway promote prod --project gtin")
+        discussion: """
+            Example: slipway promote prod --project gtin
+
+            In a freeze the deployment waits for its end. --override-freeze lets it go ahead; who did so and why is kept in the ledger.
+            """)
     @OptionGroup var place: Place
     @Option(name: .customLong("run"), help: "The release of this run, by its number, instead of the newest.") var ofRun: Int64?
-    func run() async throws { try await place.deploy("promote", run: ofRun) }
+    @Option(help: "Go ahead in a freeze, for this reason.") var overrideFreeze: String?
+    func run() async throws { try await place.deploy("promote", ["override": overrideFreeze, "run": ofRun.map(String.init)]) }
+}
+
+struct Override: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Let the deployment that waits for a freeze to end go ahead.",
+        discussion: """
+            Example: slipway override prod --project gtin --reason "the shop is down"
+
+            Approvals are needed all the same. Who did it and why is kept in the ledger.
+            """)
+    @OptionGroup var place: Place
+    @Option(help: "Why it cannot wait.") var reason: String
+    func run() async throws { try await place.deploy("override", ["reason": reason]) }
 }
 
 struct Rollback: AsyncParsableCommand {
@@ -101,7 +120,8 @@ struct Approve: AsyncParsableCommand {
         discussion: "Example: slipway approve prod --project gtin")
     @OptionGroup var place: Place
     @Option(help: "Why, kept with the decision.") var comment: String?
-    func run() async throws { try await place.decide("approve", comment: comment) }
+    @Option(help: "Only if this is the digest that waits.") var digest: String?
+    func run() async throws { try await place.decide("approve", comment: comment, digest: digest) }
 }
 
 struct Reject: AsyncParsableCommand {
@@ -110,5 +130,6 @@ struct Reject: AsyncParsableCommand {
         discussion: "Example: slipway reject prod --project gtin")
     @OptionGroup var place: Place
     @Option(help: "Why, kept with the decision.") var comment: String?
-    func run() async throws { try await place.decide("reject", comment: comment) }
+    @Option(help: "Only if this is the digest that waits.") var digest: String?
+    func run() async throws { try await place.decide("reject", comment: comment, digest: digest) }
 }

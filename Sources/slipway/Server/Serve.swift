@@ -190,11 +190,13 @@ struct Server {
                 dataFolder: folder.path, holder: place.holder, isShared: settings.store.isShared, works: works,
                 admission: { try await belonging?.check() }, concurrentRuns: settings.concurrentRuns, diskReserve: settings.diskReserve,
                 keepWorkspace: settings.keepWorkspace, keepLogs: settings.keepLogs, publicURL: settings.publicURL,
-                reconcileInterval: settings.reconcileInterval, startLimit: settings.quarantineAfter), logger: logger)
+                reconcileInterval: settings.reconcileInterval, startLimit: settings.quarantineAfter, governance: settings.governance), logger: logger)
         declaration.set { try await engine.declaredOrders() }
         let web = WebParts(
             store: store, engine: engine, images: images, secrets: secrets,
-            access: Access(token: token, readersNeedToken: settings.readersNeedToken, clock: clock),
+            access: Access(
+                token: token, readersNeedToken: settings.readersNeedToken, people: settings.governance.people,
+                personalToken: { try await store.token(hash: $0) }, clock: clock),
             registry: RegistryParts(
                 tokenKey: secrets.derivedKey(for: "registry tokens"), anonymousPull: settings.registry.anonymousPull,
                 limits: settings.registry.limits, metrics: RegistryMetrics(), history: keeper.history,

@@ -1,6 +1,7 @@
 import Configuration
 import ContainerRuntime
 import Foundation
+import PipelineEngine
 import SystemPackage
 import TarArchive
 
@@ -37,6 +38,8 @@ struct ServerSettings {
     var dockerConfig: String?
     var registries: RegistryFile
     var targets: TargetSettings
+    /// People, and when nothing begins.
+    var governance: Governance
     /// Whether `ADD` of a Containerfile may fetch from this machine and private networks.
     var buildsReachPrivate: Bool
     var registry: EmbeddedRegistrySettings
@@ -99,6 +102,7 @@ struct ServerSettings {
             dockerConfig: reader.string(forKey: "registries.docker_config"),
             registries: try configuration.map { try RegistryFile(file: $0) } ?? .none,
             targets: try TargetSettings.read(reader, file: configuration, environment: ProcessInfo.processInfo.environment),
+            governance: try GovernanceFile.read(file: configuration, environment: ProcessInfo.processInfo.environment),
             buildsReachPrivate: reader.bool(forKey: "build.private_addresses", default: false),
             registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
