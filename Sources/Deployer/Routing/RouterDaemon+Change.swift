@@ -68,7 +68,9 @@ extension RouterDaemon {
     }
 
     /// The new table as it is in force now; nil when another process was faster.
-    private func putInForce(_ new: RouteTable, draft: String, insteadOf old: RouteTable, of master: Int32?, _ staysUp: Bool)
+    private func putInForce(
+        _ new: RouteTable, draft: String, insteadOf old: RouteTable, of master: Int32?, _ staysUp: Bool
+    )
         async throws -> RouteTable?
     {
         try await locked {
@@ -102,8 +104,27 @@ extension RouterDaemon {
             guard program.master() == nil else { return }
             try await locked { try writeCurrent(try RouteTable.load(routesFile)) }
             try await program.test(program.configuration)
+            let others = try retireOthers()
+            for _ in 0..<(others ? 100 : 0) {
+                do {
+                    return try await program.start()
+                } catch let error as DeployerError where error.code == .portTaken {
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+            }
             try await program.start()
         }
+    }
+
+    /// Ends routers of other kinds that were on this folder before; they finish the requests they have.
+    func retireOthers() throws -> Bool {
+        let settings = RouterSettings(listenPort: program.listenPort)
+        let all: [any RouterProgram] = [
+            NginxProcess(folder: folder, settings: settings), HAProxyProcess(folder: folder, settings: settings, queue: queue),
+        ]
+        let others = all.filter { $0.configuration != program.configuration }.compactMap { other in other.master().map { (other, $0) } }
+        for (other, master) in others { try other.quit(master) }
+        return !others.isEmpty
     }
 
     /// Makes a running program read the routes again: for changes whose signal never went out.
