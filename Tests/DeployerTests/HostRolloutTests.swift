@@ -83,7 +83,7 @@ import Testing
         try await target.start(first.instances[0], by: first.claim)
         #expect(try await target.observe(deployment: "d1").count == 2)
 
-        async let load = NginxRouterTests().load(port, keepAlive: true, seconds: 12, path: "/index.html")
+        async let load = RouterTests().load(port, keepAlive: true, seconds: 12, path: "/index.html")
         let second = try await carryOut(rollout, order("d2", previous: "d1", command: serve))
         #expect(second.next == .succeeded, "\(second.message) \(second.lastLogLines)")
         #expect(try await answer(port) == "two")

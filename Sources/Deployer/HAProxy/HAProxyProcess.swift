@@ -74,16 +74,17 @@ struct HAProxyProcess: RouterProgram {
             settings.program, ["-W", "-p", "haproxy.pid", "-S", "unix@master.sock,mode,600", "-f", configuration], in: folder,
             output: log, errors: errors)
         for _ in 0..<500 {
-            if master() != nil, (try? await ask(["show version"])) != nil { return }
+            if master() != nil, await masterListens() { return }
             let said = try await said(since: length)
-            if said.contains("[ALERT]") {
-                guard said.contains("cannot bind") else {
-                    throw DeployerError(.routerNotReady, "haproxy did not start: \(Self.reason(said))", hint: "see error.log in \(folder)")
-                }
+            if said.contains("cannot bind") {
                 throw DeployerError(
                     .portTaken,
                     "the router cannot listen on \(settings.listenAddress) port \(settings.listenPort): \(Self.reason(said))",
                     hint: "stop the program that uses the port, or set another router port")
+            }
+            // Alerts about instances are no reason not to start.
+            if said.contains("[haproxy.") || said.contains(": config :") {
+                throw DeployerError(.routerNotReady, "haproxy did not start: \(Self.reason(said))", hint: "see error.log in \(folder)")
             }
             try await Task.sleep(for: .milliseconds(10))
         }
@@ -120,11 +121,23 @@ struct HAProxyProcess: RouterProgram {
         }
     }
 
-    func reload(_ master: Int32) throws { try DaemonProcess.signal(master, SIGUSR2, "haproxy") }
+    /// A signal that comes while the master begins anew can be lost: who sends one lets it answer first.
+    func reload(_ master: Int32) async throws {
+        _ = await masterListens()
+        try DaemonProcess.signal(master, SIGUSR2, "haproxy")
+    }
 
-    func quit(_ master: Int32) throws { try DaemonProcess.signal(master, SIGUSR1, "haproxy") }
+    func quit(_ master: Int32) async throws {
+        _ = await masterListens()
+        try DaemonProcess.signal(master, SIGUSR1, "haproxy")
+    }
 
-    func rotateLogs(_ log: TrafficCounts) async throws { try await log.trim(limit: settings.logLimit) }
+    private func masterListens() async -> Bool {
+        let answer = await queue.value { [folder] in try HAProxySocket(folder: folder, name: "master.sock").ask(["show proc"]) }
+        return answer?.contains("worker") ?? false
+    }
+
+    func rotateLogs(_ log: TrafficCounts) async throws { try await log.trim(limit: settings.logLimit, also: "error.log") }
 
     private func ask(_ commands: [String]) async throws -> String {
         try await queue.run { [socket] _ in try socket.ask(commands) }
@@ -132,8 +145,12 @@ struct HAProxyProcess: RouterProgram {
 
     private func said(since length: Int64) async throws -> String {
         try await queue.run { [folder] _ in
-            let bytes = try AtomicFile.read(folder.appending("error.log"), limit: 64 << 20) ?? []
-            return String(decoding: bytes.dropFirst(Int(length)), as: UTF8.self)
+            let file = try FileDescriptor.open(folder.appending("error.log"), .readOnly, options: [.closeOnExec])
+            return try file.closeAfter {
+                var bytes = [UInt8](repeating: 0, count: 64 << 10)
+                let count = try bytes.withUnsafeMutableBytes { try file.read(fromAbsoluteOffset: length, into: $0) }
+                return String(decoding: bytes[..<count], as: UTF8.self)
+            }
         }
     }
 

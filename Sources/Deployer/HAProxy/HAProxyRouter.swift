@@ -17,6 +17,5 @@ public struct HAProxyRouter: DaemonRouter {
         daemon = try RouterDaemon(folder: folder, program: process, probe: probe, format: HAProxyTrafficLine())
     }
 
-    /// For `slipway doctor`: is haproxy there, and does ours serve.
     public func check() async -> DoctorFinding { await check(package: "haproxy") { try await process.version() } }
 }

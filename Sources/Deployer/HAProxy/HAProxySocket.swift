@@ -1,9 +1,10 @@
 import Glibc
 import SystemPackage
 
-/// The runtime API of the worker that takes requests: docs.haproxy.org/2.6/management.html#9.3. Blocks.
+/// The runtime API of the worker that takes requests, and that of the master: docs.haproxy.org/2.6/management.html#9.3 and 9.4. Blocks.
 struct HAProxySocket {
     let folder: FilePath
+    var name = "admin.sock"
 
     /// - Returns: the answers to all commands.
     func ask(_ commands: [String]) throws -> String {
@@ -13,7 +14,7 @@ struct HAProxySocket {
             let file = FileDescriptor(rawValue: socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0))
             guard file.rawValue >= 0 else { throw Errno(rawValue: errno) }
             return try file.closeAfter {
-                try connect(file, "/proc/self/fd/\(place.rawValue)/admin.sock")
+                try connect(file, "/proc/self/fd/\(place.rawValue)/\(name)")
                 try file.writeAll(Array((commands.joined(separator: ";") + "\n").utf8))
                 _ = shutdown(file.rawValue, Int32(SHUT_WR))
                 return try answer(of: file)

@@ -1,3 +1,4 @@
+public import ContainerRuntime
 public import DeliveryModel
 public import SystemPackage
 
@@ -13,12 +14,16 @@ public struct NoRouter: DaemonRouter {
 
     public func start() async throws {
         try await daemon.prepare()
-        _ = try daemon.retireOthers()
+        _ = try await daemon.retireOthers()
     }
 
     public func confirm(_ generation: RouterGeneration) async throws {}
 
     public func drained(before generation: RouterGeneration) async throws -> Bool { true }
+
+    public func check() async -> DoctorFinding {
+        DoctorFinding(name: "router", ok: true, message: "none: no host of a service is reachable")
+    }
 
     public func traffic(key: String, since mark: TrafficMark) async throws -> [VersionTraffic] { [] }
 }

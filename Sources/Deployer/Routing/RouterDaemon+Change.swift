@@ -39,7 +39,7 @@ extension RouterDaemon {
                     if try await !program.adjust(from: old, to: table) { try await converge() }
                 } else {
                     if program.handover > .zero { await program.askOver(generation: old.generation) }
-                    try program.reload(master)
+                    try await program.reload(master)
                 }
             } else {
                 try await ensureRunning()
@@ -104,7 +104,7 @@ extension RouterDaemon {
             guard program.master() == nil else { return }
             try await locked { try writeCurrent(try RouteTable.load(routesFile)) }
             try await program.test(program.configuration)
-            let others = try retireOthers()
+            let others = try await retireOthers()
             for _ in 0..<(others ? 100 : 0) {
                 do {
                     return try await program.start()
@@ -117,13 +117,13 @@ extension RouterDaemon {
     }
 
     /// Ends routers of other kinds that were on this folder before; they finish the requests they have.
-    func retireOthers() throws -> Bool {
+    func retireOthers() async throws -> Bool {
         let settings = RouterSettings(listenPort: program.listenPort)
         let all: [any RouterProgram] = [
             NginxProcess(folder: folder, settings: settings), HAProxyProcess(folder: folder, settings: settings, queue: queue),
         ]
         let others = all.filter { $0.configuration != program.configuration }.compactMap { other in other.master().map { (other, $0) } }
-        for (other, master) in others { try other.quit(master) }
+        for (other, master) in others { try await other.quit(master) }
         return !others.isEmpty
     }
 
@@ -135,7 +135,7 @@ extension RouterDaemon {
             table.replaced[table.generation, default: []] += program.workers(of: master).map(\.pid)
             try writeCurrent(table)
         }
-        try program.reload(master)
+        try await program.reload(master)
     }
 
     private func locked<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {

@@ -52,8 +52,10 @@ final class TrafficCounts: Sendable {
     /// Returns whether the router has to open its logs anew.
     func rotate(limit: Int64) async throws -> Bool { try await queue.run { [log] _ in try log.rotate(limit: limit) } }
 
-    /// See ``TrafficLog/trim(limit:)``.
-    func trim(limit: Int64) async throws { try await queue.run { [log] _ in try log.trim(limit: limit) } }
+    /// See ``TrafficLog/trim(limit:also:)``.
+    func trim(limit: Int64, also other: String? = nil) async throws {
+        try await queue.run { [log] _ in try log.trim(limit: limit, also: other) }
+    }
 
     /// - Parameter table: asked when the end of the log is known, so it knows every generation that wrote.
     func count(key: String, since mark: TrafficMark, table: @escaping @Sendable () throws -> RouteTable) async throws -> [VersionTraffic] {

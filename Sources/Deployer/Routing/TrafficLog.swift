@@ -53,18 +53,24 @@ struct TrafficLog {
 
     /// For a router that cannot open its log anew: gives back the room of all but the last `limit` bytes or so. The file keeps its
     /// length, so marks stay true; see fallocate(2), FALLOC_FL_PUNCH_HOLE.
-    func trim(limit: Int64) throws {
+    func trim(limit: Int64, also other: String? = nil) throws {
         try locked {
-            let path = path(try number(), current: try number())
-            var status = stat()
-            guard stat(path.string, &status) == 0, Int64(status.st_blocks) * 512 > 2 * limit else { return }
-            let end = (Int64(status.st_size) - limit) & ~4095
-            guard end > 0 else { return }
-            let file = try FileDescriptor.open(path, .writeOnly, options: [.closeOnExec])
-            try file.closeAfter {
-                guard fallocate(file.rawValue, clinux_FALLOC_FL_KEEP_SIZE | clinux_FALLOC_FL_PUNCH_HOLE, 0, off_t(end)) == 0 else {
-                    throw Errno(rawValue: errno)
-                }
+            let current = try number()
+            for path in [path(current, current: current)] + (other.map { [folder.appending($0)] } ?? []) {
+                try Self.trim(path, limit: limit)
+            }
+        }
+    }
+
+    private static func trim(_ path: FilePath, limit: Int64) throws {
+        var status = stat()
+        guard stat(path.string, &status) == 0, Int64(status.st_blocks) * 512 > 2 * limit else { return }
+        let end = (Int64(status.st_size) - limit) & ~4095
+        guard end > 0 else { return }
+        let file = try FileDescriptor.open(path, .writeOnly, options: [.closeOnExec])
+        try file.closeAfter {
+            guard fallocate(file.rawValue, clinux_FALLOC_FL_KEEP_SIZE | clinux_FALLOC_FL_PUNCH_HOLE, 0, off_t(end)) == 0 else {
+                throw Errno(rawValue: errno)
             }
         }
     }
