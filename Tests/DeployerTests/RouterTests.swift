@@ -55,10 +55,10 @@ import Testing
                 #expect(try await later.currentUpstreams(key: "shop/prod").map(\.address) == ["127.0.0.12"])
                 #expect(try await eventually { try await later.drained(before: second) })
 
-                let echoed = try await get(port, "shop.localhost", "/echo").1
-                #expect(echoed.contains("Host: shop.localhost"))
-                #expect(echoed.contains("X-Forwarded-For: 127.0.0.1"))
-                #expect(echoed.contains("X-Forwarded-Proto: http"))
+                let echoed = try await get(port, "shop.localhost", "/echo").1.lowercased()
+                #expect(echoed.contains("host: shop.localhost"))
+                #expect(echoed.contains("x-forwarded-for: 127.0.0.1"))
+                #expect(echoed.contains("x-forwarded-proto: http"))
 
                 try await later.remove(key: "shop/prod")
                 #expect(try await eventually { try await get(port, "shop.localhost").0 == 404 })
@@ -218,7 +218,7 @@ import Testing
     }
 
     @Test(arguments: RouterUnderTest.Kind.allCases)
-    func aKilledNginxComesBackWithItsRoutes(kind: RouterUnderTest.Kind) async throws {
+    func aKilledRouterComesBackWithItsRoutes(kind: RouterUnderTest.Kind) async throws {
         let backend = try freePort()
         try await withServers([("blue", "127.0.0.11")], port: backend) {
             try await withRouter(kind) { router, _, port in
@@ -247,7 +247,8 @@ import Testing
                     .name("curl"),
                     arguments: [
                         "-s", "--http1.1", "-H", "Host: shop.localhost", "-H", "Connection: Upgrade", "-H",
-                        "Upgrade: websocket", "http://127.0.0.1:\(port)/echo",
+                        "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                        "http://127.0.0.1:\(port)/echo",
                     ], output: .string(limit: 4096), error: .discarded)
                 #expect(result.standardOutput.lowercased().contains("connection: upgrade"))
                 #expect(result.standardOutput.lowercased().contains("upgrade: websocket"))

@@ -74,7 +74,7 @@ struct HAProxyProcess: RouterProgram {
             settings.program, ["-W", "-p", "haproxy.pid", "-S", "unix@master.sock,mode,600", "-f", configuration], in: folder,
             output: log, errors: errors)
         for _ in 0..<500 {
-            if master() != nil, await masterListens() { return }
+            if master() != nil, await reloads() != nil { return }
             let said = try await said(since: length)
             if said.contains("cannot bind") {
                 throw DeployerError(
@@ -121,20 +121,26 @@ struct HAProxyProcess: RouterProgram {
         }
     }
 
-    /// A signal that comes while the master begins anew can be lost: who sends one lets it answer first.
+    /// Returns when the master has begun anew: a signal that comes meanwhile would be forgotten.
     func reload(_ master: Int32) async throws {
-        _ = await masterListens()
+        let before = await reloads()
         try DaemonProcess.signal(master, SIGUSR2, "haproxy")
+        for _ in 0..<200 {
+            if let now = await reloads(), now != before { return }
+            try await Task.sleep(for: .milliseconds(10))
+        }
     }
 
     func quit(_ master: Int32) async throws {
-        _ = await masterListens()
+        _ = await reloads()
         try DaemonProcess.signal(master, SIGUSR1, "haproxy")
     }
 
-    private func masterListens() async -> Bool {
+    /// How often the master has begun anew, and failed to, as `show proc` says; nil while it does not listen.
+    private func reloads() async -> String? {
         let answer = await queue.value { [folder] in try HAProxySocket(folder: folder, name: "master.sock").ask(["show proc"]) }
-        return answer?.contains("worker") ?? false
+        guard let line = answer?.split(separator: "\n").first(where: { $0.contains(" master ") }) else { return nil }
+        return line.split(separator: " ").dropFirst(2).prefix(3).joined(separator: " ")
     }
 
     func rotateLogs(_ log: TrafficCounts) async throws { try await log.trim(limit: settings.logLimit, also: "error.log") }

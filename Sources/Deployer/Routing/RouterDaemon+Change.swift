@@ -27,6 +27,8 @@ extension RouterDaemon {
             try await queue.run { _ in
                 try makeFolders()
                 try write(text, draft)
+            }
+            try await locked {
                 for (name, text) in program.attachments(new) where !exists(name) { try write(Array(text.utf8), name) }
             }
             try await program.test(draft)
