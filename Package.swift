@@ -119,7 +119,7 @@ let package = Package(
         room(
             "Deployer",
             [
-                "BlockingQueue", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
+                "BlockingQueue", "CLinux", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
                 nioCore, nioHTTP1, nioSSL, serviceLifecycle, subprocess, system,
             ], tests: ["DockerDaemon", "ImageBuilder", "RegistryServer", hummingbird]),
         room("LoadGenerator", ["DeliveryModel", asyncHTTPClient, nioCore, nioHTTP1, nioPosix], tests: []),

@@ -14,6 +14,11 @@ extern int pipe2(int *fds, int flags);
 extern long syscall(long number, ...);
 /* malloc_trim(3) */
 extern int malloc_trim(size_t pad);
+/* fallocate(2), lseek(2) */
+extern int fallocate(int file, int mode, off_t offset, off_t length);
+static const int clinux_FALLOC_FL_KEEP_SIZE = 1;
+static const int clinux_FALLOC_FL_PUNCH_HOLE = 2;
+static const int clinux_SEEK_DATA = 3;
 /* memmem(3) */
 extern void *memmem(const void *text, size_t text_size, const void *word, size_t word_size);
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);

@@ -84,7 +84,7 @@ import Testing
         try await target.start(first.instances[0], by: first.claim)
         #expect(try await target.observe(deployment: "d1").count == 2)
 
-        async let load = NginxRouterTests().load(port, keepAlive: true, seconds: 12, path: "/index.html")
+        async let load = RouterTests().load(port, keepAlive: true, seconds: 12, path: "/index.html")
         let second = order("d2", previous: "d1", command: serve)
         #expect(try await carryOut(rollout, second, previous: first) == .succeeded)
         #expect(try await answer(port) == "two")

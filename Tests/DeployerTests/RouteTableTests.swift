@@ -72,4 +72,22 @@ struct RouteTableTests {
         #expect(weights(1000, new: [1, 1], old: [1, 3]) == [1, 3])
         #expect(weights(500, new: [1, 3], old: [2]) == [1, 3, 4])
     }
+
+    /// Where weights go up to 256 the share of a version is right to less than a hundredth, whatever the numbers of instances.
+    @Test func sharesFitWhatARouterCanDo() {
+        for (new, old) in [(1, 1), (3, 2), (10, 1), (1, 10), (100, 1), (1, 100), (60, 70)] {
+            for share in [1, 3, 50, 333, 500, 990, 999, 1000] {
+                let route = Route(
+                    key: "a", host: "a", upstreams: (0..<new).map { Upstream(address: "10.0.0.\($0)", port: 80) },
+                    previous: PreviousVersion(
+                        deployment: "1", upstreams: (0..<old).map { Upstream(address: "10.0.1.\($0)", port: 80, weight: 1 + $0 % 3) }, share: share))
+                let weights = RouteShares.weights(route, most: 256).map(\.weight)
+                #expect(weights.count == new + old && weights.allSatisfy { (0...256).contains($0) })
+                let total = weights.reduce(0, +)
+                let own = weights.prefix(new).reduce(0, +)
+                #expect(abs(Double(own) / Double(total) - Double(1000 - share) / 1000) < 0.005, "\(new) \(old) \(share): \(own) of \(total)")
+                #expect((own == 0) == (share == 1000) && own < total)
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ import Testing
 
 /// A router that is tested, with what it shows to its tests only.
 struct RouterUnderTest: Sendable {
-    enum Kind: CaseIterable { case nginx }
+    enum Kind: CaseIterable { case nginx, haproxy }
 
     let router: any Router
     let folder: FilePath
@@ -42,7 +42,8 @@ struct RouterUnderTest: Sendable {
                         if connection is None: connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
                         connection.request("GET", path, headers=headers)
                         answer = connection.getresponse()
-                        body = answer.read().decode() if answer.status == 200 else str(answer.status)
+                        body = answer.read().decode()
+                        if answer.status != 200: body = str(answer.status)
                         if answer.will_close or n % 50 == 49: connection.close(); connection = None
                     except Exception: body, connection = "", None
                     with lock: seen[body] += 1
@@ -66,6 +67,15 @@ func withRouter<R: Sendable>(
     try await withTemporaryFolder { folder in
         let port = try freePort()
         switch kind {
+        case .haproxy:
+            let settings = RouterSettings(listenPort: port, program: "haproxy", workerShutdown: workerShutdown, logLimit: logLimit)
+            let router = try HAProxyRouter(folder: folder.appending("router"), settings: settings, probe: testProbe)
+            let process = router.process
+            let tested = RouterUnderTest(
+                router: router, folder: folder.appending("router"), port: port, master: { process.master() },
+                workers: { process.master().map { process.workers(of: $0).map(\.pid) } ?? [] },
+                again: { try HAProxyRouter(folder: folder.appending("router"), settings: settings, probe: testProbe) })
+            return try await tested.run(body) { try await router.shutdown() }
         case .nginx:
             let settings = NginxSettings(listenPort: port, workerShutdown: workerShutdown, logLimit: logLimit)
             let router = try NginxRouter(folder: folder.appending("router"), settings: settings, probe: testProbe)

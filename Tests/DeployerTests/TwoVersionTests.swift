@@ -103,7 +103,7 @@ import Testing
                     first.drainSeconds = 4
                     try await router.put(first)
                     func echoed() -> Int { (try? String(contentsOfFile: state, encoding: .utf8)).flatMap { Int($0) } ?? 0 }
-                    #expect(try await eventually { echoed() > 3 })
+                    #expect(try await eventually(20) { echoed() > 3 })
                     var second = first
                     second.upstreams = [Upstream(address: Self.greens[0].address, port: backend)]
                     second.deployment = "next"
@@ -111,10 +111,10 @@ import Testing
                     try await router.router.confirm(generation)
                     #expect(try await router.get("shop.localhost").1 == "green")
                     let before = echoed()
-                    #expect(try await eventually { echoed() > before + 5 })
+                    #expect(try await eventually(20) { echoed() > before + 5 })
                     #expect(try await router.router.drained(before: generation) == false)
                     // Its end is what the drain time says, not what the settings say.
-                    #expect(try await eventually { echoed() < 0 })
+                    #expect(try await eventually(20) { echoed() < 0 })
                     #expect(try await eventually { try await router.router.drained(before: generation) })
                 }
             }
@@ -125,7 +125,7 @@ import Testing
     /// back, and -1 when the connection has ended.
     func withUpgrades(_ address: String, port: Int, through router: Int, state: String, _ body: @Sendable () async throws -> Void) async throws {
         let script = """
-            import sys, time, socket, threading, os
+            import sys, time, socket, threading, os, base64, hashlib
             address, port, router, state = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
             listener = socket.create_server((address, port))
             def serve(connection):
@@ -134,7 +134,10 @@ import Testing
                     more = connection.recv(4096)
                     if not more: return
                     data += more
-                connection.sendall(b"HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n")
+                key = [l.split(b":")[1].strip() for l in data.split(b"\\r\\n") if l.lower().startswith(b"sec-websocket-key")][0]
+                accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+                connection.sendall(b"HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n"
+                    b"Sec-WebSocket-Accept: " + accept + b"\\r\\n\\r\\n")
                 while True:
                     data = connection.recv(4096)
                     if not data: return
@@ -148,7 +151,8 @@ import Testing
                 while True:
                     try:
                         connection = socket.create_connection(("127.0.0.1", router))
-                        connection.sendall(b"GET / HTTP/1.1\\r\\nHost: shop.localhost\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n")
+                        connection.sendall(b"GET / HTTP/1.1\\r\\nHost: shop.localhost\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n"
+                            b"Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n")
                         if connection.recv(4096).startswith(b"HTTP/1.1 101"): break
                     except OSError: pass
                     time.sleep(0.1)
@@ -193,6 +197,102 @@ import Testing
             let first = try String(contentsOfFile: router.folder.appending("nginx.conf").string, encoding: .utf8)
             try await router.put(route(1, share: 300))
             #expect(try String(contentsOfFile: router.folder.appending("nginx.conf.previous").string, encoding: .utf8) == first)
+        }
+    }
+
+    /// Weights and the generation are told to the haproxy that runs.
+    @Test func haproxyChangesSharesWithoutAReload() async throws {
+        let backend = try freePort()
+        try await withServers([Self.blue] + Self.greens, port: backend) {
+            try await withRouter(.haproxy) { router in
+                try await router.put(route(backend, share: 900, greens: 2))
+                let workers = router.workers()
+                #expect(workers.count == 1)
+                for share in [750, 500, 1000, 40] {
+                    try await router.put(route(backend, share: share, greens: 2))
+                    #expect(try await router.get(GenerationPage.host).1 == "\(try await router.router.generation)\n")
+                    let seen = try await router.ask(400, "shop.localhost")
+                    #expect(abs(Double(seen["blue"] ?? 0) / 400 - Double(1000 - share) / 1000) <= 0.01, "\(share): \(seen)")
+                }
+                #expect(router.workers() == workers)
+                // What was told is also what a new worker starts with.
+                let master = try #require(router.master())
+                kill(master, SIGUSR2)
+                #expect(try await eventually { router.workers().count == 1 && router.workers() != workers })
+                let seen = try await router.ask(400, "shop.localhost")
+                #expect(abs(Double(seen["blue"] ?? 0) / 400 - 0.96) <= 0.01, "\(seen)")
+            }
+        }
+    }
+
+    /// An instance without a share has drained when its requests have ended.
+    @Test func haproxyDrainsInstancesWithoutAReload() async throws {
+        let backend = try freePort()
+        try await withServers([Self.blue] + Self.greens, port: backend) {
+            try await withRouter(.haproxy) { router in
+                try await router.put(route(backend, share: 500))
+                async let slow = router.ask(4, "shop.localhost", path: "/slow/3")
+                #expect(try await eventually { try await isBusy(Self.blue.address, backend) })
+                let back = route(backend, share: 1000)
+                let generation = try await router.router.apply(back, by: RouteFence(deployment: "new", number: 1, epoch: 1))
+                try await router.router.confirm(generation)
+                #expect(try await router.router.drained(before: generation) == false)
+                #expect(try await slow["blue"] == 2)
+                #expect(try await eventually { try await router.router.drained(before: generation) })
+            }
+        }
+    }
+
+    func isBusy(_ address: String, _ port: Int) async throws -> Bool {
+        let answer = try await testProbe.get(ProbeQuestion(address: address, port: port, path: "/busy", timeout: .seconds(1)))
+        return answer.body != [UInt8(ascii: "0")]
+    }
+
+    /// Whoever changes the kind of router keeps the routes; the one before finishes what it has.
+    @Test func anotherKindTakesTheRoutesOver() async throws {
+        let backend = try freePort()
+        try await withServers([Self.blue] + Self.greens, port: backend) {
+            try await withRouter(.nginx) { nginx in
+                try await nginx.put(route(backend, share: 1000))
+                let settings = RouterSettings(listenPort: nginx.port, program: "haproxy", workerShutdown: .seconds(5))
+                let haproxy = try HAProxyRouter(folder: nginx.folder, settings: settings, probe: testProbe)
+                try await haproxy.start()
+                #expect(haproxy.process.master() != nil)
+                #expect(try await eventually { nginx.master() == nil })
+                #expect(try await nginx.get("shop.localhost").1 == "green")
+                let none = try NoRouter(folder: nginx.folder, probe: testProbe)
+                try await none.start()
+                #expect(try await eventually { haproxy.process.master() == nil })
+                #expect(try await none.currentRoute(key: "shop/prod") == route(backend, share: 1000))
+            }
+        }
+    }
+
+    @Test func withoutARouterRoutesAreFencedAllTheSame() async throws {
+        try await withTemporaryFolder { folder in
+            let router = try NoRouter(folder: folder.appending("router"), probe: testProbe)
+            try await router.start()
+            let fence = RouteFence(deployment: "new", number: 2, epoch: 1)
+            let generation = try await router.apply(route(1, share: 500), by: fence)
+            try await router.confirm(generation)
+            #expect(try await router.drained(before: generation))
+            let stale = RouteFence(deployment: "old", number: 1, epoch: 9)
+            await #expect { try await router.apply(route(1, share: 400), by: stale) } throws: { error in
+                (error as? DeployerError)?.code == .staleHolder
+            }
+            #expect(try await router.routes() == [route(1, share: 500)])
+            #expect(try await router.traffic(key: "shop/prod", since: try await router.trafficMark()).isEmpty)
+            #expect(try await router.deployments() == ["new"])
+        }
+    }
+}
+
+extension Router {
+    /// What the router's table says.
+    fileprivate var generation: Int {
+        get async throws {
+            guard let daemon = self as? any DaemonRouter else { return 0 }
+            return try await daemon.currentGeneration().number
         }
     }
 }

@@ -116,7 +116,7 @@ struct NginxProcess: RouterProgram {
         try DaemonProcess.signal(pid, number, "nginx")
     }
 
-    private func run(_ arguments: [String]) async throws -> (succeeded: Bool, errors: String) {
+    private func run(_ arguments: [String]) async throws -> (succeeded: Bool, output: String, errors: String) {
         try await DaemonProcess.run(settings.program, arguments, in: folder, package: "nginx-light")
     }
 

@@ -19,6 +19,5 @@ public struct NginxRouter: DaemonRouter {
         daemon = try RouterDaemon(folder: folder, program: process, probe: probe, format: NginxTrafficLine())
     }
 
-    /// For `slipway doctor`: is nginx there, and does ours serve.
     public func check() async -> DoctorFinding { await check(package: "nginx-light") { try await process.version() } }
 }

@@ -26,32 +26,41 @@ struct DaemonProcess {
         return String(decoding: (bytes ?? []).map { $0 == 0 ? 32 : $0 }, as: UTF8.self)
     }
 
-    /// Runs a program in a folder. A daemon left behind outlives us: it has its own session and none of our open files.
-    /// - Parameters:
-    ///   - program: found along PATH, and where Debian keeps what only root's PATH looks for, unless it holds a slash.
-    ///   - output: where its standard output goes; nil: nowhere.
+    /// Runs a program in a folder until it ends. What it leaves behind outlives us: a daemon has its own session and none of our
+    /// open files.
+    /// - Parameter program: found along PATH, and where Debian keeps what only root's PATH looks for, unless it holds a slash.
     static func run(
-        _ program: String, _ arguments: [String], in folder: FilePath, package: String, output: FileDescriptor? = nil
-    ) async throws -> (succeeded: Bool, errors: String) {
-        let executable: Executable = program.contains("/") ? .path(FilePath(program)) : .name(program)
-        let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
-        let environment = Environment.custom(["PATH": path + ":/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"])
+        _ program: String, _ arguments: [String], in folder: FilePath, package: String
+    ) async throws -> (succeeded: Bool, output: String, errors: String) {
         do {
-            guard let output else {
-                let result = try await Subprocess.run(
-                    executable, arguments: Arguments(arguments), environment: environment, workingDirectory: folder,
-                    output: .discarded, error: .string(limit: 64 << 10))
-                return (result.terminationStatus.isSuccess, result.standardError)
-            }
             let result = try await Subprocess.run(
-                executable, arguments: Arguments(arguments), environment: environment, workingDirectory: folder,
-                output: .fileDescriptor(output, closeAfterSpawningProcess: false), error: .string(limit: 64 << 10))
-            return (result.terminationStatus.isSuccess, result.standardError)
+                executable(program), arguments: Arguments(arguments), environment: environment, workingDirectory: folder,
+                output: .string(limit: 64 << 10), error: .string(limit: 64 << 10))
+            return (result.terminationStatus.isSuccess, result.standardOutput, result.standardError)
         } catch let error as SubprocessError where error.code == .executableNotFound {
             throw DeployerError(
                 .routerMissing, "the program \(program) is not installed",
                 hint: "install the Debian package \(package), or set the path of the program")
         }
+    }
+
+    /// Starts a program that is no daemon by itself in a session of its own, by setsid(1); returns at once.
+    static func launch(
+        _ program: String, _ arguments: [String], in folder: FilePath, output: FileDescriptor, errors: FileDescriptor
+    ) async throws {
+        _ = try await Subprocess.run(
+            executable("setsid"), arguments: Arguments(["--fork", program] + arguments), environment: environment,
+            workingDirectory: folder, output: .fileDescriptor(output, closeAfterSpawningProcess: false),
+            error: .fileDescriptor(errors, closeAfterSpawningProcess: false))
+    }
+
+    private static func executable(_ program: String) -> Executable {
+        program.contains("/") ? .path(FilePath(program)) : .name(program)
+    }
+
+    private static var environment: Environment {
+        let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
+        return .custom(["PATH": path + ":/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"])
     }
 
     static func signal(_ pid: Int32, _ number: Int32, _ name: String) throws {

@@ -1,9 +1,12 @@
 import BlockingQueue
+public import ContainerRuntime
 public import DeliveryModel
 
 /// A router that is a program of its own with configuration files; see ``RouterDaemon``.
 public protocol DaemonRouter: Router {
     var daemon: RouterDaemon { get }
+    /// For `slipway doctor`: is the program there, and does ours serve.
+    func check() async -> DoctorFinding
 }
 
 extension DaemonRouter {
@@ -16,7 +19,7 @@ extension DaemonRouter {
     /// Ends the program after the requests it has. A server that merely restarts leaves it alone.
     public func shutdown() async throws {
         try await daemon.serially { daemon in
-            if let master = daemon.program.master() { try daemon.program.quit(master) }
+            if let master = daemon.program.master() { try await daemon.program.quit(master) }
         }
     }
 

@@ -47,6 +47,10 @@ enum RouteValidation {
             throw DeployerError(
                 .invalidValue, "the route \(key) has no instances", hint: "start instances first, or remove the route")
         }
+        guard Set(upstreams.map(\.endpoint)).count == upstreams.count else {
+            throw DeployerError(
+                .invalidValue, "an instance of \(key) is named twice", hint: "name each address and port once")
+        }
         for upstream in upstreams {
             guard isAddress(upstream.address), (1...65535).contains(upstream.port),
                 (1...1000).contains(upstream.weight)

@@ -27,6 +27,8 @@ extension RouterDaemon {
             try await queue.run { _ in
                 try makeFolders()
                 try write(text, draft)
+            }
+            try await locked {
                 for (name, text) in program.attachments(new) where !exists(name) { try write(Array(text.utf8), name) }
             }
             try await program.test(draft)
@@ -39,7 +41,7 @@ extension RouterDaemon {
                     if try await !program.adjust(from: old, to: table) { try await converge() }
                 } else {
                     if program.handover > .zero { await program.askOver(generation: old.generation) }
-                    try program.reload(master)
+                    try await program.reload(master)
                 }
             } else {
                 try await ensureRunning()
@@ -104,8 +106,27 @@ extension RouterDaemon {
             guard program.master() == nil else { return }
             try await locked { try writeCurrent(try RouteTable.load(routesFile)) }
             try await program.test(program.configuration)
+            let others = try await retireOthers()
+            for _ in 0..<(others ? 100 : 0) {
+                do {
+                    return try await program.start()
+                } catch let error as DeployerError where error.code == .portTaken {
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+            }
             try await program.start()
         }
+    }
+
+    /// Ends routers of other kinds that were on this folder before; they finish the requests they have.
+    func retireOthers() async throws -> Bool {
+        let settings = RouterSettings(listenPort: program.listenPort)
+        let all: [any RouterProgram] = [
+            NginxProcess(folder: folder, settings: settings), HAProxyProcess(folder: folder, settings: settings, queue: queue),
+        ]
+        let others = all.filter { $0.configuration != program.configuration }.compactMap { other in other.master().map { (other, $0) } }
+        for (other, master) in others { try await other.quit(master) }
+        return !others.isEmpty
     }
 
     /// Makes a running program read the routes again: for changes whose signal never went out.
@@ -116,7 +137,7 @@ extension RouterDaemon {
             table.replaced[table.generation, default: []] += program.workers(of: master).map(\.pid)
             try writeCurrent(table)
         }
-        try program.reload(master)
+        try await program.reload(master)
     }
 
     private func locked<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {

@@ -34,9 +34,9 @@ protocol RouterProgram: Sendable {
     func forget(generation: Int)
     /// Whether instances that are in force, but get no new requests, have none left.
     func areIdle(in table: RouteTable) async throws -> Bool
-    func reload(_ master: Int32) throws
+    func reload(_ master: Int32) async throws
     /// Asks for an end after the requests it has.
-    func quit(_ master: Int32) throws
+    func quit(_ master: Int32) async throws
     /// Begins new logs where they are larger than they may be.
     func rotateLogs(_ log: TrafficCounts) async throws
 }

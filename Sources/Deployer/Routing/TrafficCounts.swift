@@ -1,4 +1,5 @@
 import BlockingQueue
+import CLinux
 import DeliveryModel
 import Glibc
 import Synchronization
@@ -51,6 +52,11 @@ final class TrafficCounts: Sendable {
     /// Returns whether the router has to open its logs anew.
     func rotate(limit: Int64) async throws -> Bool { try await queue.run { [log] _ in try log.rotate(limit: limit) } }
 
+    /// See ``TrafficLog/trim(limit:also:)``.
+    func trim(limit: Int64, also other: String? = nil) async throws {
+        try await queue.run { [log] _ in try log.trim(limit: limit, also: other) }
+    }
+
     /// - Parameter table: asked when the end of the log is known, so it knows every generation that wrote.
     func count(key: String, since mark: TrafficMark, table: @escaping @Sendable () throws -> RouteTable) async throws -> [VersionTraffic] {
         try await queue.run { [self] cancellation in
@@ -83,7 +89,9 @@ final class TrafficCounts: Sendable {
     ) throws -> Int64 {
         var chunk = [UInt8](repeating: 0, count: 256 << 10)
         var kept = 0
-        var offset = start
+        // What was given back is passed over.
+        let data = lseek(file.rawValue, off_t(start), clinux_SEEK_DATA)
+        var offset = data < 0 ? start : max(start, Int64(data))
         while offset < end {
             let wanted = min(chunk.count - kept, Int(end - offset))
             let count = try chunk.withUnsafeMutableBytes { buffer in

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import SystemPackage
 
@@ -47,6 +48,30 @@ struct TrafficLog {
             guard rename(path(current, current: current).string, aside.string) == 0 else { throw Errno(rawValue: errno) }
             for old in try asides() where old < current { unlink(folder.appending("traffic.\(old).log").string) }
             return true
+        }
+    }
+
+    /// For a router that cannot open its log anew: gives back the room of all but the last `limit` bytes or so. The file keeps its
+    /// length, so marks stay true; see fallocate(2), FALLOC_FL_PUNCH_HOLE.
+    func trim(limit: Int64, also other: String? = nil) throws {
+        try locked {
+            let current = try number()
+            for path in [path(current, current: current)] + (other.map { [folder.appending($0)] } ?? []) {
+                try Self.trim(path, limit: limit)
+            }
+        }
+    }
+
+    private static func trim(_ path: FilePath, limit: Int64) throws {
+        var status = stat()
+        guard stat(path.string, &status) == 0, Int64(status.st_blocks) * 512 > 2 * limit else { return }
+        let end = (Int64(status.st_size) - limit) & ~4095
+        guard end > 0 else { return }
+        let file = try FileDescriptor.open(path, .writeOnly, options: [.closeOnExec])
+        try file.closeAfter {
+            guard fallocate(file.rawValue, clinux_FALLOC_FL_KEEP_SIZE | clinux_FALLOC_FL_PUNCH_HOLE, 0, off_t(end)) == 0 else {
+                throw Errno(rawValue: errno)
+            }
         }
     }
 

@@ -29,9 +29,7 @@ struct Doctor: AsyncParsableCommand {
         runtimeSettings.runtime = settings.runtime
         let runtime = ContainerRuntime(root: settings.data.appending("containers"), settings: runtimeSettings)
         var rows = await runtime.check().map { Row(name: $0.name, ok: $0.ok, message: $0.message, hint: $0.hint) }
-        let nginx = Self.find(settings.nginx)
-        rows.append(
-            Row(name: "nginx", ok: nginx != nil, message: nginx ?? "not found", hint: nginx == nil ? "apt-get install nginx-light" : nil))
+        rows.append(Self.routerRow(settings))
         rows.append(Self.dataRow(settings))
         if case .postgres = settings.store { rows.append(await Self.storeRow(settings.store)) }
         rows += try await Self.targetRows(settings.targets)
@@ -68,6 +66,19 @@ struct Doctor: AsyncParsableCommand {
         }
         try await client.shutdown()
         return rows
+    }
+
+    private static func routerRow(_ settings: ServerSettings) -> Row {
+        let name = "router"
+        guard let (program, package) = settings.routerProgram else {
+            return Row(name: name, ok: true, message: "none: no host of a service is reachable")
+        }
+        guard let path = find(program) else {
+            return Row(
+                name: name, ok: false, message: "\(program) not found",
+                hint: "apt-get install \(package), or set router.\(settings.routerKind)")
+        }
+        return Row(name: name, ok: true, message: "\(settings.routerKind), \(path)")
     }
 
     private static func storeRow(_ location: StoreLocation) async -> Row {

@@ -88,8 +88,9 @@ struct Serve: AsyncParsableCommand {
         for finding in await runtime.check() where !finding.ok {
             throw Failure("\(finding.name): \(finding.message)", hint: finding.hint ?? "see: slipway doctor")
         }
-        guard Doctor.find(settings.nginx) != nil else {
-            throw Failure("nginx is missing", hint: "apt-get install nginx-light, or set router.nginx")
+        if let (program, package) = settings.routerProgram, Doctor.find(program) == nil {
+            throw Failure(
+                "\(settings.routerKind) is missing", hint: "apt-get install \(package), or set router.\(settings.routerKind)")
         }
     }
 
@@ -147,11 +148,7 @@ struct Server {
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
         let client = HTTPClientService.makeProbeClient()
         let probe = HTTPClientProbe(client: client)
-        let router = try NginxRouter(
-            folder: folder.router,
-            settings: NginxSettings(
-                listenAddress: settings.routerHost, listenPort: settings.routerPort, program: settings.nginx),
-            probe: probe)
+        let router = try settings.makeRouter(folder: folder.router, probe: probe)
         let token = try folder.adminToken()
         let environment = ProcessInfo.processInfo.environment
         let connections = RegistryConnections(proxies: try ProxySettings(environment: environment))

@@ -18,7 +18,9 @@ struct ServerSettings {
     var publicURL: String
     var routerHost: String
     var routerPort: Int
+    var routerKind: RouterKind
     var nginx: String
+    var haproxy: String
     var runtime: String
     var bridge: String
     var subnet: String
@@ -87,7 +89,10 @@ struct ServerSettings {
             store: store ?? .file(path.appending("slipway.db")),
             storeConnections: min(max(reader.int(forKey: "store_connections", default: 8), 1), 64), host: host, port: port,
             publicURL: reader.string(forKey: "url", default: "http://\(host):\(port)"), routerHost: routerHost,
-            routerPort: routerPort ?? configuredPort, nginx: reader.string(forKey: "router.nginx", default: "nginx"),
+            routerPort: routerPort ?? configuredPort,
+            routerKind: try RouterKind(setting: reader.string(forKey: "router.kind", default: RouterKind.nginx.rawValue)),
+            nginx: reader.string(forKey: "router.nginx", default: "nginx"),
+            haproxy: reader.string(forKey: "router.haproxy", default: "haproxy"),
             runtime: reader.string(forKey: "runtime", default: "runc"),
             bridge: reader.string(forKey: "network.bridge", default: "slipway0"),
             subnet: reader.string(forKey: "network.subnet", default: "10.83.0.0/16"),

@@ -6,22 +6,15 @@ import Testing
 
 @testable import Deployer
 
-/// Runs a real nginx; needs the Debian package nginx-light, and python3 for the servers behind it.
-@Suite(.serialized) struct NginxRouterTests {
+/// Runs real routers; needs the Debian packages nginx-light and haproxy, and python3 for the servers behind them.
+@Suite(.serialized) struct RouterTests {
     let servers = [("blue", "127.0.0.11"), ("green", "127.0.0.12"), ("third", "127.0.0.13")]
 
     func withRouter<R: Sendable>(
-        workerShutdown: Duration = .seconds(5), _ body: @Sendable (NginxRouter, FilePath, Int) async throws -> R
+        _ kind: RouterUnderTest.Kind, _ body: @escaping @Sendable (any DaemonRouter, FilePath, Int) async throws -> R
     ) async throws -> R {
-        try await withTemporaryFolder { folder in
-            let settings = NginxSettings(listenPort: try freePort(), workerShutdown: workerShutdown)
-            let router = try NginxRouter(folder: folder.appending("router"), settings: settings, probe: testProbe)
-            let result: Result<R, any Error>
-            do { result = .success(try await body(router, folder, settings.listenPort)) } catch { result = .failure(error) }
-            try await router.shutdown()
-            let gone = try await eventually { router.process.master() == nil }
-            #expect(gone)
-            return try result.get()
+        try await DeployerTests.withRouter(kind) { tested in
+            try await body(try #require(tested.router as? any DaemonRouter), tested.folder.removingLastComponent(), tested.port)
         }
     }
 
@@ -35,10 +28,11 @@ import Testing
         Route(key: key, host: host, upstreams: [Upstream(address: address, port: port)], deployment: address)
     }
 
-    @Test func servesAndSwitchesAndIsFoundAgain() async throws {
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func servesAndSwitchesAndIsFoundAgain(kind: RouterUnderTest.Kind) async throws {
         let backend = try freePort()
         try await withServers(servers, port: backend) {
-            try await withRouter { router, folder, port in
+            try await withRouter(kind) { router, folder, port in
                 let first = try await router.apply(route("127.0.0.11", port: backend))
                 try await router.confirm(first)
                 #expect(try await get(port, "shop.localhost").1 == "blue")
@@ -50,7 +44,7 @@ import Testing
                 // Another value on the same folder, as after a restart of the server: same nginx.
                 let master = router.process.master()
                 #expect(master != nil)
-                let later = try NginxRouter(folder: router.folder, settings: router.settings, probe: testProbe)
+                let later = try router.again()
                 try await later.start()
                 #expect(later.process.master() == master)
                 let second = try await later.apply(route("127.0.0.12", port: backend))
@@ -61,10 +55,10 @@ import Testing
                 #expect(try await later.currentUpstreams(key: "shop/prod").map(\.address) == ["127.0.0.12"])
                 #expect(try await eventually { try await later.drained(before: second) })
 
-                let echoed = try await get(port, "shop.localhost", "/echo").1
-                #expect(echoed.contains("Host: shop.localhost"))
-                #expect(echoed.contains("X-Forwarded-For: 127.0.0.1"))
-                #expect(echoed.contains("X-Forwarded-Proto: http"))
+                let echoed = try await get(port, "shop.localhost", "/echo").1.lowercased()
+                #expect(echoed.contains("host: shop.localhost"))
+                #expect(echoed.contains("x-forwarded-for: 127.0.0.1"))
+                #expect(echoed.contains("x-forwarded-proto: http"))
 
                 try await later.remove(key: "shop/prod")
                 #expect(try await eventually { try await get(port, "shop.localhost").0 == 404 })
@@ -73,10 +67,11 @@ import Testing
         }
     }
 
-    @Test func drainsOnlyWhenRequestsEnded() async throws {
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func drainsOnlyWhenRequestsEnded(kind: RouterUnderTest.Kind) async throws {
         let backend = try freePort()
         try await withServers(servers, port: backend) {
-            try await withRouter { router, _, port in
+            try await withRouter(kind) { router, _, port in
                 try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
                 async let slow = get(port, "shop.localhost", "/slow/4")
                 let underWay = try await eventually {
@@ -95,10 +90,11 @@ import Testing
         }
     }
 
-    @Test func losesNoRequestWhileSwitching() async throws {
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func losesNoRequestWhileSwitching(kind: RouterUnderTest.Kind) async throws {
         let backend = try freePort()
         try await withServers(servers, port: backend) {
-            try await withRouter { router, _, port in
+            try await withRouter(kind) { router, _, port in
                 try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
                 async let fresh = load(port, keepAlive: false)
                 async let kept = load(port, keepAlive: true)
@@ -154,28 +150,33 @@ import Testing
         return load
     }
 
-    @Test func twoRoutersCannotShareAPort() async throws {
-        try await withRouter { router, folder, port in
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func twoRoutersCannotShareAPort(kind: RouterUnderTest.Kind) async throws {
+        try await withRouter(kind) { router, folder, port in
             try await router.start()
-            let other = try NginxRouter(folder: folder.appending("other"), settings: router.settings, probe: testProbe)
+            let other = try router.again(in: folder.appending("other"))
             await #expect { try await other.start() } throws: { error in
                 (error as? DeployerError)?.code == .portTaken && "\(error)".contains("Address already in use")
             }
         }
     }
 
-    @Test func namesThePackageWhenNginxIsMissing() async throws {
+    @Test func namesThePackageOfAMissingRouter() async throws {
         try await withTemporaryFolder { folder in
-            let settings = NginxSettings(listenPort: 1, program: "/nowhere/nginx")
-            let router = try NginxRouter(folder: folder.appending("router"), settings: settings, probe: testProbe)
-            await #expect { try await router.start() } throws: { error in
-                (error as? DeployerError)?.code == .routerMissing && "\(error)".contains("nginx-light")
+            let settings = RouterSettings(listenPort: 1, program: "/nowhere/router")
+            let nginx = try NginxRouter(folder: folder.appending("nginx"), settings: settings, probe: testProbe)
+            let haproxy = try HAProxyRouter(folder: folder.appending("haproxy"), settings: settings, probe: testProbe)
+            for (router, package) in [(nginx, "nginx-light"), (haproxy, "haproxy")] as [(any DaemonRouter, String)] {
+                await #expect { try await router.start() } throws: { error in
+                    (error as? DeployerError)?.code == .routerMissing && "\(error)".contains(package)
+                }
             }
         }
     }
 
-    @Test func keepsTheOldRoutesWhenTheNewOnesAreRefused() async throws {
-        try await withRouter { router, _, _ in
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func keepsTheOldRoutesWhenTheNewOnesAreRefused(kind: RouterUnderTest.Kind) async throws {
+        try await withRouter(kind) { router, _, _ in
             let first = try await router.apply(route("127.0.0.11", port: 1))
             await #expect { try await router.apply(route("127.0.0.12", port: 1, key: "other/prod")) } throws: { error in
                 (error as? DeployerError)?.code == .hostTaken && "\(error)".contains("shop/prod")
@@ -187,10 +188,11 @@ import Testing
         }
     }
 
-    @Test func aPidThatBelongsToAnotherProgramIsNotOurs() async throws {
-        try await withRouter { router, _, _ in
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func aPidThatBelongsToAnotherProgramIsNotOurs(kind: RouterUnderTest.Kind) async throws {
+        try await withRouter(kind) { router, _, _ in
             try await router.start()
-            let pidFile = router.folder.appending("nginx.pid").string
+            let pidFile = router.folder.appending(kind == .nginx ? "nginx.pid" : "haproxy.pid").string
             let real = try String(contentsOfFile: pidFile, encoding: .utf8)
             try "\(getpid())\n".write(toFile: pidFile, atomically: true, encoding: .utf8)
             #expect(router.process.master() == nil)
@@ -199,14 +201,15 @@ import Testing
         }
     }
 
-    @Test func aChangeCutOffByACrashIsCarriedOut() async throws {
-        try await withRouter { router, _, port in
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func aChangeCutOffByACrashIsCarriedOut(kind: RouterUnderTest.Kind) async throws {
+        try await withRouter(kind) { router, _, port in
             try await router.confirm(try await router.apply(route("127.0.0.11", port: 1)))
             // The routes were written, and the server was killed before nginx heard of it.
             let next = route("127.0.0.12", port: 1)
             let table = try await router.daemon.load().setting(next)
             try table.save(router.folder.appending("routes.json"))
-            let again = try NginxRouter(folder: router.folder, settings: router.settings, probe: testProbe)
+            let again = try router.again()
             let generation = try await again.apply(next)
             #expect(generation.number == table.generation)
             try await again.confirm(generation)
@@ -214,10 +217,11 @@ import Testing
         }
     }
 
-    @Test func aKilledNginxComesBackWithItsRoutes() async throws {
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func aKilledRouterComesBackWithItsRoutes(kind: RouterUnderTest.Kind) async throws {
         let backend = try freePort()
         try await withServers([("blue", "127.0.0.11")], port: backend) {
-            try await withRouter { router, _, port in
+            try await withRouter(kind) { router, _, port in
                 try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
                 let master = try #require(router.process.master())
                 let workers = router.process.workers(of: master).map(\.pid)
@@ -233,16 +237,18 @@ import Testing
         }
     }
 
-    @Test func passesWebSocketsThrough() async throws {
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func passesWebSocketsThrough(kind: RouterUnderTest.Kind) async throws {
         let backend = try freePort()
         try await withServers([("blue", "127.0.0.11")], port: backend) {
-            try await withRouter { router, _, port in
+            try await withRouter(kind) { router, _, port in
                 try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
                 let result = try await Subprocess.run(
                     .name("curl"),
                     arguments: [
                         "-s", "--http1.1", "-H", "Host: shop.localhost", "-H", "Connection: Upgrade", "-H",
-                        "Upgrade: websocket", "http://127.0.0.1:\(port)/echo",
+                        "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                        "http://127.0.0.1:\(port)/echo",
                     ], output: .string(limit: 4096), error: .discarded)
                 #expect(result.standardOutput.lowercased().contains("connection: upgrade"))
                 #expect(result.standardOutput.lowercased().contains("upgrade: websocket"))
@@ -252,11 +258,12 @@ import Testing
 
     func fence(_ number: Int64, _ epoch: Int64) -> RouteFence { RouteFence(deployment: "d\(number)", number: number, epoch: epoch) }
 
-    @Test func whoeverWasTakenOverWritesNothingAnyMore() async throws {
-        try await withRouter { router, _, _ in
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func whoeverWasTakenOverWritesNothingAnyMore(kind: RouterUnderTest.Kind) async throws {
+        try await withRouter(kind) { router, _, _ in
             let first = try await router.apply(route("127.0.0.11", port: 1), by: fence(7, 1))
             try await router.fence("shop/prod", by: fence(7, 2))
-            let later = try NginxRouter(folder: router.folder, settings: router.settings, probe: testProbe)
+            let later = try router.again()
             for stale in [fence(7, 1), fence(6, 9)] {
                 for write in [
                     { _ = try await later.apply(route("127.0.0.12", port: 1), by: stale) },
@@ -280,8 +287,9 @@ import Testing
         }
     }
 
-    @Test func aRouteIsFollowedOnlyFromWhatWasSeen() async throws {
-        try await withRouter { router, _, _ in
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func aRouteIsFollowedOnlyFromWhatWasSeen(kind: RouterUnderTest.Kind) async throws {
+        try await withRouter(kind) { router, _, _ in
             let seen = route("127.0.0.11", port: 1)
             _ = try await router.apply(seen)
             var moved = seen
@@ -293,9 +301,10 @@ import Testing
         }
     }
 
-    @Test func serversThatWriteAtTheSameTimeLoseNoRoute() async throws {
-        try await withRouter { router, _, port in
-            let other = try NginxRouter(folder: router.folder, settings: router.settings, probe: testProbe)
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func serversThatWriteAtTheSameTimeLoseNoRoute(kind: RouterUnderTest.Kind) async throws {
+        try await withRouter(kind) { router, _, port in
+            let other = try router.again()
             let both = [router, other]
             try await withThrowingTaskGroup(of: Void.self) { group in
                 // Also the first start of nginx.
@@ -315,5 +324,18 @@ import Testing
             try await router.confirm(generation)
             #expect(try await get(port, GenerationPage.host).1 == "12\n")
         }
+    }
+}
+
+extension DaemonRouter {
+    var process: any RouterProgram { daemon.program }
+    var folder: FilePath { daemon.folder }
+
+    /// Another value, as another server or a restarted one has it.
+    func again(in folder: FilePath? = nil) throws -> any DaemonRouter {
+        let folder = folder ?? daemon.folder
+        if let process = process as? HAProxyProcess { return try HAProxyRouter(folder: folder, settings: process.settings, probe: testProbe) }
+        guard let process = process as? NginxProcess else { throw Broken() }
+        return try NginxRouter(folder: folder, settings: process.settings, probe: testProbe)
     }
 }

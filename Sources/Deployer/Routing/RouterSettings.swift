@@ -1,15 +1,17 @@
-/// How the router's own nginx runs.
-public struct NginxSettings: Hashable, Sendable {
+public typealias NginxSettings = RouterSettings
+
+/// How the router's own program runs.
+public struct RouterSettings: Hashable, Sendable {
     /// Loopback by default: put a TLS proxy in front, or name a public address.
     public var listenAddress: String
     public var listenPort: Int
     /// The program; found along PATH when it holds no slash.
     public var program: String
-    /// Processes that serve requests.
+    /// Processes of nginx that serve requests, or threads of haproxy.
     public var workers: Int
     /// After this, old workers cut the connections they still hold (websockets, streams).
     public var workerShutdown: Duration
-    /// For how long answers ask clients to open a new connection before workers are replaced; see `NginxConfiguration`.
+    /// For how long answers ask clients to open a new connection before workers are replaced; see ``NginxConfiguration``.
     public var handover: Duration
     /// How long a reload may take until the new generation is the only one that answers.
     public var confirmTimeout: Duration
