@@ -205,15 +205,13 @@ private struct CivilDate {
     let weekday: Int
 
     init(day number: Int) {
-        // Years begin in March here, so that the leap day is the last; eras have 400 years.
-        let shifted = number + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let monthFromMarch = (5 * dayOfYear + 2) / 153
-        day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
-        month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-        weekday = ((number % 7) + 11) % 7
+        let parts = Self.calendar.dateComponents([.month, .day, .weekday], from: Date(timeIntervalSince1970: Double(number) * 86_400))
+        (month, day, weekday) = (parts.month ?? 0, parts.day ?? 0, (parts.weekday ?? 1) - 1)
     }
+
+    private static let calendar: Calendar = {
+        var calendar = Calendar(identifier: .gregorian)
+        calendar.timeZone = .gmt
+        return calendar
+    }()
 }
