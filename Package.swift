@@ -121,7 +121,7 @@ let package = Package(
             [
                 "BlockingQueue", "CLinux", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
                 nioCore, nioHTTP1, nioSSL, serviceLifecycle, subprocess, system,
-            ], tests: ["DockerDaemon", "ImageBuilder", "RegistryServer", hummingbird]),
+            ], tests: ["DockerDaemon", "ImageBuilder", "RegistryServer", httpTypes, hummingbird]),
         room("LoadGenerator", ["DeliveryModel", asyncHTTPClient, nioCore, nioHTTP1, nioPosix], tests: []),
         room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
         room("StatePostgres", ["BlockingQueue", "CPostgres", "DeliveryModel", "OCIModel", "StateStore"]),

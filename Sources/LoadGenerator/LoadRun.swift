@@ -48,8 +48,13 @@ public final class LoadRun: Sendable {
     public func run() async {
         await withDiscardingTaskGroup { group in
             var next = 0
-            while !Task.isCancelled, !state.withLock({ $0.stops }), started.duration(to: clock.now) < limit {
-                let due = schedule.count(after: elapsed)
+            let end = limit / .seconds(1)
+            var isOver = false
+            while !isOver, !Task.isCancelled {
+                let now = elapsed
+                isOver = now >= end || state.withLock { $0.stops }
+                // What was due before the end is sent, also when this comes late.
+                let due = schedule.count(after: min(now, end))
                 while next < due {
                     let number = next
                     next += 1
@@ -60,6 +65,7 @@ public final class LoadRun: Sendable {
                     }
                     group.addTask { await self.one(number) }
                 }
+                if isOver { return }
                 let wake = started + .seconds(schedule.due(next))
                 do { try await clock.sleep(until: max(wake, clock.now + .milliseconds(1))) } catch { return }
             }

@@ -174,6 +174,11 @@ func withDockerClient(_ body: (HTTPClient) async throws -> Void) async throws {
 func withRegistry(_ store: ImageStore, _ body: @escaping @Sendable (Int) async throws -> Void) async throws {
     let router = Hummingbird.Router(context: BasicRequestContext.self)
     addRegistryRoutes(to: router, store: store, authorize: { _, _, _ in true })
+    try await serve(router, body)
+}
+
+/// Serves a router on a loopback port while `body` runs.
+func serve(_ router: Hummingbird.Router<BasicRequestContext>, _ body: @escaping @Sendable (Int) async throws -> Void) async throws {
     let (ports, report) = AsyncStream<Int>.makeStream()
     let app = Application(
         router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),

@@ -5,10 +5,21 @@ import OCIModel
 
 extension DockerTarget {
     public func start(_ instance: InstanceSpec, by claim: Claim) async throws {
+        // Another one of that name may be about to go, and a name is free only some time after its container.
+        for _ in 0..<50 {
+            if try await tryToStart(instance, claim) { return }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+        throw DeployerError(
+            .busy, "a container with the name \(instance.id) has been about to be removed for 10 s",
+            hint: "it will be tried again; see the daemon's log on that host")
+    }
+
+    /// Whether it is there and was started; false when it is worth another look.
+    private func tryToStart(_ instance: InstanceSpec, _ claim: Claim) async throws -> Bool {
         let home = apis[instance.replica % apis.count]
         for (api, found) in try await onAnswering({ api in try await self.inspect(instance.id, api).map { (api, $0) } }).compactMap({ $0 }) {
-            guard try accept(found, of: instance, on: api.host) else { continue }
-            return try await run(found.id, of: instance, api, claim)
+            return try accept(found, of: instance, on: api.host) ? await run(found.id, of: instance, api, claim) : false
         }
         let image = try await image(of: instance, on: home)
         let body = try container(instance, image, on: home.host)
@@ -16,21 +27,15 @@ extension DockerTarget {
             try await home.ask(
                 .POST, "/containers/create", query: [("name", instance.id)], body: body, expecting: [409], notAfter: notAfter)
         }
-        guard answer.status == 409 else {
-            let made: DockerValues.Created = try home.decode(answer.body, "/containers/create")
-            // Made after the next holder had come, it never runs: nobody else knows of it.
-            do { try await check(claim, home) } catch let error as DeployerError where error.code == .staleHolder {
-                try await delete(made.id, home, notAfter: nil)
-                throw error
-            }
-            return try await run(made.id, of: instance, home, claim)
+        // Somebody was quicker.
+        if answer.status == 409 { return false }
+        let made: DockerValues.Created = try home.decode(answer.body, "/containers/create")
+        do { try await check(claim, home) } catch let error as DeployerError where error.code == .staleHolder {
+            // Made after the next holder had come, it never runs; unless that one found it, and has started it.
+            try await delete(made.id, home, force: false, notAfter: nil)
+            throw error
         }
-        // Somebody was quicker: the same deployment, or it is an accident.
-        guard let found = try await inspect(instance.id, home), try accept(found, of: instance, on: home.host) else {
-            throw DeployerError(
-                .busy, "the container \(instance.id) is being removed on \(home.host)", hint: "it will be tried again")
-        }
-        try await run(found.id, of: instance, home, claim)
+        return try await run(made.id, of: instance, home, claim)
     }
 
     /// Whether a container of that name is the instance; false when it is about to go.
@@ -47,16 +52,14 @@ extension DockerTarget {
         return found.state.status != "removing"
     }
 
-    /// Starts a container that was only made so far; by its id, so that it can only be the one that was seen.
-    private func run(_ id: String, of instance: InstanceSpec, _ api: DockerAPI, _ claim: Claim) async throws {
-        guard let found = try await inspect(id, api), ["created", "configured", "initialized"].contains(found.state.status) else { return }
+    /// Starts a container that was only made so far; by its id, so that it can only be the one that was seen. False when it is gone.
+    private func run(_ id: String, of instance: InstanceSpec, _ api: DockerAPI, _ claim: Claim) async throws -> Bool {
+        guard let found = try await inspect(id, api) else { return false }
+        guard ["created", "configured", "initialized"].contains(found.state.status) else { return true }
         let answer = try await acting(claim, api) { notAfter in
             try await api.ask(.POST, "/containers/\(id)/start", timeout: .seconds(60), expecting: [404], notAfter: notAfter)
         }
-        if answer.status == 404 {
-            throw DeployerError(
-                .instanceFailed, "the container \(instance.id) on \(api.host) was removed while it was started", hint: "deploy again")
-        }
+        return answer.status != 404
     }
 
     /// SIGTERM, SIGKILL after `grace`, and gone: container, log and anonymous volumes.
@@ -69,7 +72,7 @@ extension DockerTarget {
                     expecting: [404], notAfter: notAfter)
             }
         }
-        _ = try await acting(claim, api) { notAfter in try await self.delete(container.id, api, notAfter: notAfter) }
+        _ = try await acting(claim, api) { notAfter in try await self.delete(container.id, api, force: true, notAfter: notAfter) }
         // The daemon may answer before it is done when somebody else asked too.
         for _ in 0..<100 {
             guard try await inspect(container.id, api) != nil else { return }
@@ -81,10 +84,10 @@ extension DockerTarget {
     }
 
     @discardableResult
-    private func delete(_ id: String, _ api: DockerAPI, notAfter: ContinuousClock.Instant?) async throws -> Bool? {
-        // 409: somebody else is about it.
+    private func delete(_ id: String, _ api: DockerAPI, force: Bool, notAfter: ContinuousClock.Instant?) async throws -> Bool? {
+        // 409: somebody else is about it, or it runs and is not to be forced.
         try await api.ask(
-            .DELETE, "/containers/\(id)", query: [("force", "1"), ("v", "1")], timeout: .seconds(60), expecting: [404, 409],
+            .DELETE, "/containers/\(id)", query: [("force", force ? "1" : "0"), ("v", "1")], timeout: .seconds(60), expecting: [404, 409],
             notAfter: notAfter
         ).map { _ in true }
     }
