@@ -220,7 +220,8 @@ extension SQLiteStore {
                 state: deployment.finishedAt == nil ? nil : RolloutPhase.cancelled.rawValue, message: reason)
             if deployment.finishedAt != nil {
                 try announce(db, deployment: id)
-                try appendLedger(db, at: now, deployment.ledgerEntry(.cancelled, actor: actor, commit: try commit(of: deployment, db), remark: reason))
+                try appendLedger(
+                    db, at: now, deployment.ledgerEntry(.cancelled, actor: actor, commit: try commit(of: deployment, db), remark: reason))
             }
             return true
         }

@@ -124,7 +124,8 @@ import Testing
         let again = try #require(try await store.claimDeployment(holder: "b", leaseSeconds: 10_000))
         #expect(again.id == claimed.id && again.overriddenBy == "ann" && again.overrideReason == "the shop is down" && again.startedAt != nil)
         #expect(
-            try await store.advanceDeployment(again.id, epoch: again.epoch, by: DeploymentChange(from: .queued, to: .starting, message: nil, logTail: nil, followers: [])))
+            try await store.advanceDeployment(
+                again.id, epoch: again.epoch, by: DeploymentChange(from: .queued, to: .starting, message: nil, logTail: nil, followers: [])))
         #expect(try await store.hold(again, until: time, reason: "x") == false)
         #expect(try await store.overrideFreeze(deployment: 999, actor: "ann", reason: "x") == false)
         let entry = try #require(try await store.ledger(project: "gtin", after: 0, limit: 10).first { $0.entry.kind == .override }?.entry)
