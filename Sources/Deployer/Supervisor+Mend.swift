@@ -30,8 +30,7 @@ extension Supervisor {
             }
         }
         if !order.host.isEmpty, !serving.isEmpty, Set(serving) != Set(inForce) {
-            let route = Route(
-                key: order.routeKey, host: order.host, upstreams: serving, deployment: order.deployment)
+            let route = order.route(to: serving)
             guard try await mayAct(order) else { return actions }
             if try await router.replace(seen, with: route) != nil { actions.append(.routed(key: order.routeKey)) }
         }

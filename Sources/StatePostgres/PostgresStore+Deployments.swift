@@ -1,4 +1,4 @@
-public import DeliveryModel
+import DeliveryModel
 import OCIModel
 public import StateStore
 

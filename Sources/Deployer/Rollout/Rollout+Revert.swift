@@ -5,11 +5,11 @@ extension Rollout {
     /// then the new instances go.
     func revert(_ job: RolloutJob) async throws -> RolloutOutcome {
         let order = job.order
-        guard let previous = order.previous else { return try await withdraw(order) }
+        guard order.previous != nil else { return try await withdraw(order) }
         let seen = order.host.isEmpty ? nil : try await router.currentRoute(key: order.routeKey)
         let wasRouted = seen?.deployment == order.deployment
         var running = try await oldUpstreams(job)
-        if wasRouted, !running.isEmpty { try await giveBack(job, running, previous) }
+        if wasRouted, !running.isEmpty { try await giveBack(job, running) }
         var problem: String?
         if let old = try await job.wholePrevious(), try await countRunning(old) < old.service.replicas {
             problem = await bringBack(old, by: order.claim)
@@ -18,8 +18,9 @@ extension Rollout {
         if running.isEmpty {
             if wasRouted { return try await withdraw(order) }
         } else if seen != nil {
-            let generation = try await giveBack(job, running, previous)
-            if wasRouted { _ = try await waitUntilDrained(before: generation, seconds: order.drainSeconds) }
+            let generation = try await giveBack(job, running)
+            // Also when an earlier holder has written it: the new instances may have requests still.
+            _ = try await waitUntilDrained(before: generation, seconds: order.drainSeconds)
         }
         try await target(order).stop(deployment: order.deployment, grace: stopGrace, by: order.claim)
         var message =
@@ -42,18 +43,15 @@ extension Rollout {
     }
 
     @discardableResult
-    private func giveBack(_ job: RolloutJob, _ upstreams: [Upstream], _ previous: String) async throws -> RouterGeneration {
-        let generation = try await router.apply(
-            Route(key: job.order.routeKey, host: (job.previous ?? job.order).host, upstreams: upstreams, deployment: previous),
-            by: job.order.fence)
+    private func giveBack(_ job: RolloutJob, _ upstreams: [Upstream]) async throws -> RouterGeneration {
+        let generation = try await router.apply(job.before.route(to: upstreams), by: job.order.fence)
         try await router.confirm(generation)
         return generation
     }
 
     private func oldUpstreams(_ job: RolloutJob) async throws -> [Upstream] {
-        guard let previous = job.order.previous else { return [] }
-        let old = job.previous ?? job.order
-        return try await target(old).observe(deployment: previous).compactMap { $0.upstream(port: old.service.port) }
+        let old = job.before
+        return try await target(old).observe(deployment: old.deployment).compactMap { $0.upstream(port: old.service.port) }
     }
 
     private func countRunning(_ old: RolloutOrder) async throws -> Int {

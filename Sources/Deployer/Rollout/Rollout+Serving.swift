@@ -54,7 +54,7 @@ extension Rollout {
     func retire(_ job: RolloutJob, kept: Int) async throws -> RolloutOutcome {
         let order = job.order
         guard let previous = order.previous else { return RolloutOutcome(.retired, "the new instances serve") }
-        let target = try target(job.previous ?? order)
+        let target = try target(job.before)
         if kept > 0 {
             for old in try await target.observe(deployment: previous) where old.replica >= kept {
                 try await target.stop(instance: old.id, grace: stopGrace, by: order.claim)
@@ -71,15 +71,13 @@ extension Rollout {
     func wantedRoute(_ job: RolloutJob, _ shape: RolloutShape, _ observed: [InstanceObservation]) async throws -> Route {
         let order = job.order
         let new = upstreams(observed, below: shape.started, order)
-        guard shape.share < 1000, let previous = order.previous else {
-            return Route(key: order.routeKey, host: order.host, upstreams: new, deployment: order.deployment)
-        }
-        let old = upstreams(
-            try await target(job.previous ?? order).observe(deployment: previous), below: shape.kept, job.previous ?? order)
-        if new.isEmpty { return Route(key: order.routeKey, host: order.host, upstreams: old, deployment: previous) }
+        guard shape.share < 1000, order.previous != nil else { return order.route(to: new) }
+        let before = job.before
+        let old = upstreams(try await target(before).observe(deployment: before.deployment), below: shape.kept, before)
+        if new.isEmpty { return before.route(to: old) }
         // Nobody of the old ones is left to answer: the new ones are better than nothing.
-        let rest = old.isEmpty ? nil : PreviousVersion(deployment: previous, upstreams: old, share: 1000 - shape.share)
-        var route = Route(key: order.routeKey, host: order.host, upstreams: new, deployment: order.deployment, previous: rest)
+        let rest = old.isEmpty ? nil : PreviousVersion(deployment: before.deployment, upstreams: old, share: 1000 - shape.share)
+        var route = order.route(to: new, beside: rest)
         switch order.strategy {
         case .canary(let options): route.pins = options.pin
         case .blueGreen(let options): route.preview = options.preview

@@ -106,6 +106,16 @@ public struct RolloutJob: Sendable {
     }
 }
 
+extension RolloutJob {
+    /// What the deployment takes the place of. When nothing is known of it any more but its name: as the new one is.
+    var before: RolloutOrder {
+        if let previous { return previous }
+        var before = order
+        before.deployment = order.previous ?? order.deployment
+        return before
+    }
+}
+
 /// What a task came to, to be committed before the next one begins.
 public struct RolloutOutcome: Hashable, Sendable {
     public var event: RolloutEvent

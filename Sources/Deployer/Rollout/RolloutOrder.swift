@@ -51,6 +51,12 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     /// `project/pipeline/stage`: the pipelines of a project may name their stages alike.
     public var routeKey: String { "\(project)/\(pipeline)/\(stage)" }
 
+    /// The route to instances of the deployment.
+    func route(to upstreams: [Upstream], beside previous: PreviousVersion? = nil) -> Route {
+        Route(
+            key: routeKey, host: host, upstreams: upstreams, deployment: deployment, previous: previous, drainSeconds: drainSeconds)
+    }
+
     var fence: RouteFence { RouteFence(deployment: deployment, number: number, epoch: epoch) }
 
     var instances: [InstanceSpec] { (0..<max(1, service.replicas)).map { InstanceSpec(order: self, replica: $0) } }
