@@ -1,4 +1,4 @@
-public import DeliveryModel
+import DeliveryModel
 import GRDB
 import OCIModel
 public import StateStore
