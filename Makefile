@@ -67,7 +67,7 @@ torture-upload: setup ## 200 pushes through a proxy that breaks everything, with
 torture: release ## 1,000 kills of servers on SQLite and PostgreSQL, PostgreSQL away, disks full, servers frozen (KILLS=…)
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/torture --kills $(or $(KILLS),1000)
 
-simulate: setup ## a run's state machine through 1,000,000 seeds of crashes, frozen servers, failing stores (FIRST=…, COUNT=…)
+simulate: setup ## the state machines of runs and rollouts through 1,000,000 seeds of crashes, frozen servers, failing stores (FIRST=…, COUNT=…)
 	swift build -c release --product simulate && .build/release/simulate $(or $(FIRST),0) $(or $(COUNT),1000000)
 
 race-gc: setup ## 1,000 pushes and pulls while the store's garbage is collected

@@ -92,6 +92,44 @@ extension EndToEnd {
         }
     }
 
+    @Test("Killed in any phase of a canary the server goes on with it: it ends once, the right version serves, no request is lost")
+    func killedInEveryPhase() async throws {
+        try await ServerFixture.with { server in
+            let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+            let pipeline = Self.pipeline("{canary: {weights: [20, 50], every: 500ms}}, soak: 500ms")
+            let project = try await server.addProject(repository)
+            try await server.deliverToDev(try await repository.commit(version: "0", pipeline: pipeline), of: project)
+            let port = server.routerPort
+            var struck: Set<String> = []
+            for (number, phases) in [
+                ["starting", "warming"], ["weighting"], ["pausing"], ["switching", "confirming"], ["soaking"], ["draining", "retiring"],
+            ].enumerated() {
+                async let load = Self.load(port, seconds: 6)
+                let commit = try await repository.commit(version: "\(number + 1)", pipeline: pipeline)
+                try await server.push(commit, to: project)
+                var isStruck = false
+                try await until("version \(number + 1) is live", seconds: 60) {
+                    guard let stage = try await server.stage("dev") else { return false }
+                    if stage.state == "live", stage.commit == commit { return true }
+                    if !isStruck, phases.contains(stage.state) {
+                        isStruck = true
+                        struck.insert(stage.state)
+                        try await server.kill9()
+                        try await server.start()
+                    }
+                    return false
+                }
+                let answers = try await load
+                #expect(answers.keys.allSatisfy { $0.hasPrefix("version ") }, "\(phases): \(answers)")
+                #expect(server.containers.count == 2)
+                let run = try await server.finishedRun(of: commit)
+                #expect(run.deployments?.filter { $0.stage == "dev" }.map(\.state) == ["succeeded"])
+            }
+            // The short phases may be over before anybody looks.
+            #expect(struck.count >= 3, "\(struck)")
+        }
+    }
+
     /// Counts what is answered; whatever is not 200 counts under its status.
     private static func load(_ port: Int, seconds: Double) async throws -> [String: Int] {
         var answers: [String: Int] = [:]

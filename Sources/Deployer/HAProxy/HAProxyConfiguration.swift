@@ -80,6 +80,7 @@ struct HAProxyConfiguration {
             http-request set-header X-Forwarded-Host %[req.hdr(host)]
             http-request set-header X-Forwarded-Proto http\(settings.trustForwarded ? " unless { req.hdr(X-Forwarded-Proto) -m found }" : "")
             http-after-response set-header Connection close if { str(handover),map(\(Self.state)) -m str 1 }
+        \(named.map(naming).joined())\
         \(named.map(rules).joined())\
             default_backend slipway_none
         backend slipway_none
@@ -92,11 +93,17 @@ struct HAProxyConfiguration {
 
     private func isPinned(_ route: Route) -> Bool { route.pins == true && (route.previous?.share ?? 1000) < 1000 }
 
+    /// Of all routes before the ``rules(_:_:)`` of any: haproxy warns of a request rule after a `use_backend`.
+    private func naming(_ name: String, _ route: Route) -> String {
+        """
+            acl \(name)_host var(txn.slipway_host) -m str \(route.host)
+            http-request set-var(txn.slipway_route) str(\(route.key)) if \(name)_host
+
+        """
+    }
+
     private func rules(_ name: String, _ route: Route) -> String {
-        var rules = [
-            "acl \(name)_host var(txn.slipway_host) -m str \(route.host)",
-            "http-request set-var(txn.slipway_route) str(\(route.key)) if \(name)_host",
-        ]
+        var rules: [String] = []
         if isPinned(route) {
             for place in ["header", "cookie"] {
                 for version in ["new", "old"] {

@@ -82,8 +82,9 @@ struct HAProxyProcess: RouterProgram {
                     "the router cannot listen on \(settings.listenAddress) port \(settings.listenPort): \(Self.reason(said))",
                     hint: "stop the program that uses the port, or set another router port")
             }
-            // Alerts about instances are no reason not to start.
-            if said.contains("[haproxy.") || said.contains(": config :") {
+            // Neither warnings nor alerts about instances are a reason not to start.
+            let alerts = said.split(separator: "\n").filter { $0.hasPrefix("[ALERT]") }
+            if alerts.contains(where: { $0.contains("[haproxy.") || $0.contains(": config :") }) {
                 throw DeployerError(.routerNotReady, "haproxy did not start: \(Self.reason(said))", hint: "see error.log in \(folder)")
             }
             try await Task.sleep(for: .milliseconds(10))

@@ -56,13 +56,14 @@ struct Serve: AsyncParsableCommand {
         }
         GitLibrary.initialise()
         let server = try Server(settings: settings, folder: folder, place: place, socket: socket, logger: logger)
-        if predecessor == nil { try await Self.checkMachine(settings, server.runtime) }
         do {
+            if predecessor == nil { try await Self.checkMachine(settings, server.runtime) }
             try await server.belonging?.check()
         } catch let error as StateError where error.code == .unavailable {
             // Said, and asked again, by the engine.
-        } catch let error as StateError {
-            throw Failure(error)
+        } catch {
+            try await server.closeConnections()
+            throw (error as? StateError).map { Failure($0) } ?? error
         }
         logger.info(
             "listening on http://\(settings.host):\(settings.port)\(socket.isInherited ? " (taken over)" : ""), data in \(settings.data), store: \(settings.store), server \(place.number): \(settings.roles)"
@@ -132,6 +133,7 @@ struct Server {
     private(set) var services: [any Service]
     /// Nil: the store is of this data directory alone.
     let belonging: Belonging?
+    private let connections: ServerConnections
 
     init(settings: ServerSettings, folder: DataFolder, place: ServerPlace, socket: ListeningSocket, logger: Logger) throws {
         let time = ServerClock(logger: logger)
@@ -146,7 +148,7 @@ struct Server {
         let snapshots = Snapshots(root: folder.snapshots, store: images)
         let runtimeSettings = settings.containerRuntime
         let runtime = ContainerRuntime(root: folder.containers, settings: runtimeSettings)
-        let client = HTTPClientService.makeProbeClient()
+        let client = ServerConnections.makeProbeClient()
         let probe = HTTPClientProbe(client: client)
         let router = try settings.makeRouter(folder: folder.router, probe: probe)
         let token = try folder.adminToken()
@@ -205,10 +207,10 @@ struct Server {
             socket: socket.descriptor.rawValue, router: settings.roles.contains(.web) ? try makeRouter(web) : try makeWorkerRouter(web),
             logger: logger)
         self.runtime = runtime
+        self.connections = ServerConnections(probes: client, targets: targets.client, registries: connections)
         services = [
             // The last stops first: others go on with what the engine gives back while the last requests are answered.
-            HTTPClientService(client: client, connections: connections), TargetConnections(client: targets.client), listener, engine, IdleMemory(),
-            time,
+            self.connections, listener, engine, IdleMemory(), time,
         ]
         if works {
             services +=
@@ -220,8 +222,13 @@ struct Server {
     }
 }
 
+extension Server {
+    /// For a server that does not come to run.
+    func closeConnections() async throws { try await connections.close() }
+}
+
 /// Closes the connections when everything else has stopped.
-struct HTTPClientService: Service {
+struct ServerConnections: Service {
     /// For health probes and the router on this machine.
     static func makeProbeClient() -> HTTPClient {
         // A health path that redirects must not be judged by the page behind it.
@@ -231,13 +238,19 @@ struct HTTPClientService: Service {
         return HTTPClient(configuration: configuration)
     }
 
-    let client: HTTPClient
-    let connections: RegistryConnections
+    let probes: HTTPClient
+    let targets: HTTPClient
+    let registries: RegistryConnections
 
     func run() async throws {
         try? await gracefulShutdown()
-        try await connections.shutdown()
-        try await client.shutdown()
+        try await close()
+    }
+
+    func close() async throws {
+        try await registries.shutdown()
+        try await targets.shutdown()
+        try await probes.shutdown()
     }
 }
 

@@ -104,13 +104,3 @@ struct Targets {
         return isReachedByLoopback ? "127.0.0.1:\(port)" : "\(host):\(port)"
     }
 }
-
-/// Closes the connections when everything else has stopped.
-struct TargetConnections: Service {
-    let client: HTTPClient
-
-    func run() async throws {
-        try? await gracefulShutdown()
-        try await client.shutdown()
-    }
-}
