@@ -16,9 +16,13 @@ func listening(
     try await server.executeThenClose { connections in
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask {
-                // The loop below ends by itself then: a connection that nobody took over would end the process.
-                defer { server.channel.close(promise: nil) }
-                try await body(port)
+                let outcome = await Result { try await body(port) }
+                // The loop below ends by itself then. A connection that nobody took over would end the process: those that are being
+                // accepted come first.
+                try await server.channel.setOption(.autoRead, value: false).get()
+                try await Task.sleep(for: .milliseconds(50))
+                try await server.channel.close()
+                try outcome.get()
             }
             for try await connection in connections {
                 let handle = accept(connection)
@@ -34,4 +38,10 @@ func connect(to port: Int) async throws -> Connection {
         .connect(host: "127.0.0.1", port: port) { channel in
             channel.eventLoop.makeCompletedFuture { try Connection(wrappingChannelSynchronously: channel) }
         }
+}
+
+extension Result where Failure == any Error {
+    fileprivate init(_ body: () async throws -> Success) async {
+        do { self = .success(try await body()) } catch { self = .failure(error) }
+    }
 }
