@@ -40,6 +40,8 @@ public enum RolloutPhase: String, Codable, Hashable, Sendable, CaseIterable {
     /// Waits for the approvals its stage asks for.
     case awaitingApproval
     case queued, preparing, starting, warming
+    /// Its instances are warm, those of the others of its train not all; see ``Train``.
+    case joining
     /// The new version gets a share of the requests.
     case weighting
     /// Both versions serve for a time, or until a person says so.
@@ -50,6 +52,8 @@ public enum RolloutPhase: String, Codable, Hashable, Sendable, CaseIterable {
     case switching, confirming
     /// The old instances stay ready for a time.
     case soaking
+    /// It has switched, the others of its train not all.
+    case committing
     case draining, retiring, succeeded
     /// On the way back to the version before.
     case reverting, reverted
@@ -65,11 +69,14 @@ public enum RolloutPhase: String, Codable, Hashable, Sendable, CaseIterable {
     public var isTerminal: Bool {
         switch self {
         case .succeeded, .reverted, .failed, .cancelled, .rejected, .superseded: true
-        case .awaitingApproval, .queued, .preparing, .starting, .warming, .weighting, .pausing, .analysing, .switching, .confirming,
-            .soaking, .draining, .retiring, .reverting:
+        case .awaitingApproval, .queued, .preparing, .starting, .warming, .joining, .weighting, .pausing, .analysing, .switching, .confirming,
+            .soaking, .committing, .draining, .retiring, .reverting:
             false
         }
     }
+
+    /// It does not come to serve any more.
+    public var isLost: Bool { self == .reverting || (isTerminal && self != .succeeded) }
 
     /// Whether it has begun and is not over: at most one deployment of a stage is.
     public var isActive: Bool { !isTerminal && self != .awaitingApproval && self != .queued }
@@ -81,12 +88,14 @@ public enum RolloutPhase: String, Codable, Hashable, Sendable, CaseIterable {
         case .queued: [.preparing, .superseded, .cancelled, .failed]
         case .preparing: [.starting, .cancelled, .failed]
         case .starting: [.warming, .reverting]
-        case .warming: [.weighting, .switching, .reverting]
+        case .warming: [.joining, .weighting, .switching, .reverting]
+        case .joining: [.weighting, .switching, .reverting]
         case .weighting: [.pausing, .analysing, .draining, .starting, .reverting]
         case .pausing, .analysing: [.draining, .starting, .reverting]
         case .switching: [.confirming, .reverting]
-        case .confirming: [.soaking, .draining, .succeeded, .reverting]
-        case .soaking: [.draining, .succeeded, .reverting]
+        case .confirming: [.soaking, .committing, .draining, .succeeded, .reverting]
+        case .soaking: [.committing, .draining, .succeeded, .reverting]
+        case .committing: [.draining, .succeeded, .reverting]
         case .draining: [.retiring, .reverting]
         case .retiring: [.starting, .succeeded, .reverting]
         case .reverting: [.reverted, .cancelled]

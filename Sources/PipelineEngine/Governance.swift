@@ -42,7 +42,7 @@ extension PipelineEngine {
     /// started. Otherwise it is given back to wait, or ended.
     func mayBegin(_ deployment: Deployment) async throws -> Bool {
         guard deployment.phase == .queued else { return true }
-        guard try await isOpenAndApproved(deployment) else { return false }
+        guard try await isOpenAndApproved(deployment), try await hasItsTrain(deployment) else { return false }
         let versions = try await secretVersions(deployment.secretNames, project: deployment.project)
         if !versions.isEmpty { try await parts.store.noteSecrets(deployment, versions: versions) }
         return true
@@ -63,11 +63,13 @@ extension PipelineEngine {
         let now = deployment.leaseExpiresAt - settings.leaseSeconds
         switch freeze(of: deployment, try Self.stages(of: release), at: now) {
         case .open: break
+        // It was open when the train was made.
+        case .frozen where deployment.train != nil: break
         case .frozen(let until):
             // Looked at again now and then: the server's windows may be others after a restart.
             let again = min(until ?? .infinity, now + 60)
             let reason = until.map { "frozen until \(Moment.text($0))" } ?? "frozen, with no end to be seen"
-            guard try await parts.store.hold(deployment, until: again, reason: reason) else {
+            guard try await parts.store.hold(deployment, until: again, reason: reason, isFreeze: true) else {
                 let now = try await parts.store.deployment(deployment.id)
                 guard let now, now.epoch == deployment.epoch, now.overriddenBy != nil else { return false }
                 return try await isStillApproved(now, release)

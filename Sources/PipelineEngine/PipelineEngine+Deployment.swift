@@ -57,7 +57,11 @@ extension PipelineEngine {
                 try await parts.store.renewDeployment(
                     deployment.id, epoch: deployment.epoch, leaseSeconds: settings.leaseSeconds)
             } _: {
-                if try await mayBegin(deployment) { try await carryOut(deployment) }
+                guard try await mayBegin(deployment) else { return }
+                // It may have got a train.
+                if let deployment = try await untilAnswered({ try await parts.store.deployment(deployment.id) }) {
+                    try await carryOut(deployment)
+                }
             }
         } catch is LeaseLost {
             logger.warning("deployment \(deployment.id) is not ours any more: its lease is over, or another server has it")
@@ -73,7 +77,7 @@ extension PipelineEngine {
     private func carryOut(_ deployment: Deployment) async throws {
         var progress = try await untilAnswered { try await self.progress(of: deployment) }
         while let task = progress.task {
-            let outcome: RolloutOutcome
+            var outcome: RolloutOutcome
             do {
                 outcome = try await perform(task, deployment, progress)
             } catch let error as LeaseLost {
@@ -87,15 +91,22 @@ extension PipelineEngine {
                 guard !((error as? StateError)?.isOutage ?? false), after.apply(.unfit("\(error)"), at: parts.clock()) else { throw error }
                 outcome = RolloutOutcome(.unfit("\(error)"), "\(error)")
             }
-            let before = progress.phase
+            let before = progress
             guard progress.apply(outcome.event, at: parts.clock()) else { continue }
-            try await record(outcome, from: before, progress, of: deployment)
+            if progress.phase.isLost, before.phase != .reverting, try await leaveTrain(deployment, outcome.message) {
+                // The others have switched for good.
+                progress = before
+                outcome = RolloutOutcome(.waited(nil), "the train has gone: \(outcome.message)")
+                guard progress.apply(outcome.event, at: parts.clock()) else { continue }
+            }
+            try await record(outcome, from: before.phase, progress, of: deployment)
         }
     }
 
     private func record(_ outcome: RolloutOutcome, from before: RolloutPhase, _ progress: RolloutProgress, of deployment: Deployment) async throws {
         var message = outcome.message
         // What follows must not hide why it goes back.
+        if progress.waitsForTrain { message += "; waits for the others of its train" }
         if progress.phase.isTerminal, let ending = progress.ending, ending.reason != message { message = "\(ending.reason); \(message)" }
         var followers: [NewDeployment] = []
         if progress.phase == .succeeded, deployment.kind != "rollback" {
@@ -132,7 +143,7 @@ extension PipelineEngine {
         }
         return RolloutSchedule(
             strategy: strategy, wanted: order.service.replicas, serving: serving, isRouted: !order.host.isEmpty,
-            soak: deployment.kind == "rollback" ? 0 : try await soak(of: deployment))
+            soak: deployment.kind == "rollback" ? 0 : try await soak(of: deployment), isInTrain: deployment.train != nil)
     }
 
     private static func gone(_ deployment: Deployment) -> EngineError {
@@ -183,6 +194,9 @@ extension PipelineEngine {
                 if let reason = row.cancelReason { return RolloutOutcome(.cancelAsked(reason), reason) }
                 if progress.waitsForPerson, row.resumedWave == progress.wave, let actor = row.resumedBy {
                     return RolloutOutcome(.waited(actor), "\(actor) let it go on")
+                }
+                if let event = try await untilAnswered({ try await signal(to: row, progress) }) {
+                    return RolloutOutcome(event, event.reason ?? "the others of the train are there")
                 }
             }
             await bell.wait(after: heard, atMost: .milliseconds(500))

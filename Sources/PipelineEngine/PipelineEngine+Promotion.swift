@@ -55,6 +55,10 @@ extension PipelineEngine {
         }
         let succeeded = try await parts.store.deployments(project: project, limit: 500)
             .filter { place.contains($0) && $0.phase == .succeeded }
+        if wanted == nil, let live = succeeded.first, let train = try await rollbackTrain(of: live, by: actor) {
+            // The pipeline itself may have stayed as it was.
+            return train.first { place.contains($0) } ?? train[0]
+        }
         guard let live = succeeded.first,
             let target = succeeded.dropFirst().first(where: { deployment in
                 deployment.digest != live.digest && (wanted == nil || deployment.release == wanted)

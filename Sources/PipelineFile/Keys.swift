@@ -25,7 +25,7 @@ struct KeySet: Sendable {
     }
 
     static let pipeline = KeySet(
-        "pipeline", title: "the pipeline", ["when", "concurrency", "steps", "build", "service", "stages"],
+        "pipeline", title: "the pipeline", ["when", "concurrency", "steps", "build", "service", "stages", "train", "requires"],
         notYet: ["matrix", "cache", "services"])
     static let concurrency = KeySet("concurrency", ["group", "cancel"], required: ["group"])
     static let trigger = KeySet("trigger", title: "an entry of when", ["event", "branch", "path"])

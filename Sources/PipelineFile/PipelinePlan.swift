@@ -187,12 +187,16 @@ public struct StagePlan: Codable, Sendable, Equatable {
     public var freeze: [FreezeWindow]?
     /// When a release comes here; nil = at once.
     public var promote: PromotionRule?
+    /// The pipelines that name the same train switch together in this stage.
+    public var train: String?
+    /// Pipelines of the project that have to be live in the stage of this name before a deployment begins.
+    public var requires: [String]?
 
     public init(
         name: String, target: String = "local", host: String? = nil, after: String? = nil,
         approval: ApprovalRule? = nil, environment: [String: Value] = [:], replicas: Int? = nil,
         drain: Double? = nil, strategy: RolloutStrategy? = nil, soak: Double? = nil, freeze: [FreezeWindow]? = nil,
-        promote: PromotionRule? = nil
+        promote: PromotionRule? = nil, train: String? = nil, requires: [String]? = nil
     ) {
         self.name = name
         self.target = target
@@ -206,5 +210,7 @@ public struct StagePlan: Codable, Sendable, Equatable {
         self.soak = soak
         self.freeze = freeze
         self.promote = promote
+        self.train = train
+        self.requires = requires
     }
 }

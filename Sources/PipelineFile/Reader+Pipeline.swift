@@ -13,7 +13,14 @@ extension Reader {
         let steps = fields["steps"].map { self.steps($0) } ?? []
         let build = fields["build"].flatMap { self.build($0) }
         let service = fields["service"].flatMap { self.service($0) }
-        let stages = fields["stages"].map { self.stages($0) } ?? []
+        var stages = fields["stages"].map { self.stages($0) } ?? []
+        if let node = fields["train"], let train = name(node, "train") { for index in stages.indices { stages[index].train = train } }
+        if let node = fields["requires"], let pipelines = requires(node) {
+            for index in stages.indices { stages[index].requires = pipelines }
+        }
+        for key in ["train", "requires"] where fields[key] != nil && fields["stages"] == nil && !fields.refused.contains("stages") {
+            report(fields.key(key), "'\(key)' is about stages, and the file has none", "add stages: or remove \(key)")
+        }
         if fields["steps"] == nil, fields["build"] == nil, fields["stages"] == nil, fields.refused.isDisjoint(with: ["steps", "build"]) {
             report(root, "the pipeline does nothing: it has neither steps nor build", "add steps: or build:")
         }
@@ -26,9 +33,29 @@ extension Reader {
             concurrency: concurrency, steps: steps, build: build, service: service, stages: stages)
     }
 
-    private func pipelineName(_ root: Node) -> String {
+    /// Pipelines of the same project.
+    private func requires(_ node: Node) -> [String]? {
+        guard let names = texts(node, "requires", single: true) else { return nil }
+        if names.isEmpty { report(node, "'requires' has no entry", "remove the key, or name a pipeline") }
+        for name in names {
+            if !Names.isPipeline(name) {
+                report(node, "'\(name.prefix(80))' cannot name a pipeline", "write the names of pipeline files, without folder and .yaml")
+            } else if name == pipelineName {
+                report(node, "'requires' names the pipeline itself", "name the pipelines that have to be there before this one")
+            }
+        }
+        if Set(names).count != names.count { report(node, "'requires' names a pipeline twice") }
+        return names
+    }
+
+    private var pipelineName: String {
         var name = source.file.split(separator: "/").last.map(String.init) ?? ""
         for ending in [".yaml", ".yml"] where name.hasSuffix(ending) { name = String(name.dropLast(ending.count)) }
+        return name
+    }
+
+    private func pipelineName(_ root: Node) -> String {
+        let name = pipelineName
         if !Names.isPipeline(name) {
             report(
                 root, "'\(name.prefix(80))' cannot name a pipeline",

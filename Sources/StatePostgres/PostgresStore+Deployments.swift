@@ -86,7 +86,7 @@ extension PostgresStore {
             """
             UPDATE deployment SET phase = 'superseded', finishedAt = \(Statement.now), message = 'a newer release took its place'
             WHERE project = \(release.project) AND pipeline = \(release.pipeline) AND stage = \(deployment.stage)
-              AND phase IN ('awaitingApproval', 'queued')
+              AND phase IN ('awaitingApproval', 'queued') AND train IS NULL
             """)
         let phase: RolloutPhase = deployment.approvalsNeeded > 0 ? .awaitingApproval : .queued
         let rule = try deployment.rule.map { String(decoding: try OCIJSON.encode($0), as: UTF8.self) }

@@ -34,13 +34,14 @@ extension PostgresStore {
 
     public func time() async throws -> Double { try await read { try $0.time() } }
 
-    public func hold(_ deployment: Deployment, until time: Double, reason: String) async throws -> Bool {
+    public func hold(_ deployment: Deployment, until time: Double, reason: String, isFreeze: Bool) async throws -> Bool {
         try await write { session in
             let held: Deployment? = try session.run(
                 """
                 UPDATE deployment SET heldUntil = \(time), heldFor = \(reason), leaseExpiresAt = 0, holder = NULL, startedAt = NULL,
                     previous = NULL
-                WHERE id = \(deployment.id) AND epoch = \(deployment.epoch) AND phase = 'queued' AND overriddenBy IS NULL RETURNING *
+                WHERE id = \(deployment.id) AND epoch = \(deployment.epoch) AND phase = 'queued' AND train IS NULL
+                  AND (overriddenBy IS NULL OR NOT \(isFreeze)) RETURNING *
                 """
             ).record()
             guard let held else { return false }

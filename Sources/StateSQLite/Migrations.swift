@@ -74,6 +74,19 @@ enum Migrations {
         migrator.registerMigration("0009-governance") { db in
             try db.execute(sql: governance)
         }
+        migrator.registerMigration("0012-trains") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE train (
+                        id INTEGER PRIMARY KEY AUTOINCREMENT,
+                        project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+                        name TEXT NOT NULL, stage TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, createdAt DOUBLE NOT NULL
+                    );
+                    ALTER TABLE deployment ADD COLUMN train INTEGER;
+                    CREATE INDEX deploymentOfTrain ON deployment(train) WHERE train IS NOT NULL;
+                    CREATE INDEX runOfCommit ON run(project, "commit", id);
+                    """)
+        }
         return migrator
     }
 

@@ -91,7 +91,7 @@ extension SQLiteStore {
         try db.execute(
             sql: """
                 UPDATE deployment SET phase = 'superseded', finishedAt = ?, message = 'a newer release took its place'
-                WHERE project = ? AND pipeline = ? AND stage = ? AND phase IN ('awaitingApproval', 'queued')
+                WHERE project = ? AND pipeline = ? AND stage = ? AND phase IN ('awaitingApproval', 'queued') AND train IS NULL
                 """, arguments: [now, release.project, release.pipeline, deployment.stage])
         let phase: RolloutPhase = deployment.approvalsNeeded > 0 ? .awaitingApproval : .queued
         try db.execute(

@@ -32,15 +32,15 @@ extension SQLiteStore {
 
     public func time() async throws -> Double { clock() }
 
-    public func hold(_ deployment: Deployment, until time: Double, reason: String) async throws -> Bool {
+    public func hold(_ deployment: Deployment, until time: Double, reason: String, isFreeze: Bool) async throws -> Bool {
         let now = clock()
         return try await write { db in
             let held = try Deployment.fetchOne(
                 db,
                 sql: """
                     UPDATE deployment SET heldUntil = ?, heldFor = ?, leaseExpiresAt = 0, holder = NULL, startedAt = NULL, previous = NULL
-                    WHERE id = ? AND epoch = ? AND phase = 'queued' AND overriddenBy IS NULL RETURNING *
-                    """, arguments: [time, reason, deployment.id, deployment.epoch])
+                    WHERE id = ? AND epoch = ? AND phase = 'queued' AND train IS NULL AND (overriddenBy IS NULL OR NOT ?) RETURNING *
+                    """, arguments: [time, reason, deployment.id, deployment.epoch, isFreeze])
             guard let held else { return false }
             if deployment.heldFor == reason { return true }
             try recordEvent(db, at: now, project: held.project, deployment: held.id, actor: "slipway", message: reason)

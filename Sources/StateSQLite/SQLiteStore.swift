@@ -1,4 +1,5 @@
 import FoundationEssentials
+public import struct DeliveryModel.Train
 public import GRDB
 public import OCIModel
 public import StateStore
@@ -18,6 +19,7 @@ extension Run: FetchableRecord {}
 extension Step: FetchableRecord {}
 extension Release: FetchableRecord {}
 extension Deployment: FetchableRecord {}
+extension Train: FetchableRecord {}
 extension Approval: FetchableRecord {}
 extension RecordedEvent: FetchableRecord {}
 extension OutboxTarget: FetchableRecord {}

@@ -317,6 +317,8 @@ public struct Deployment: Codable, Hashable, Sendable {
     /// The wave of the rollout that somebody let go on, and who.
     public var resumedWave: Int?
     public var resumedBy: String?
+    /// The id of the `Train` it belongs to.
+    public var train: Int64?
 
     public var phase: RolloutPhase { ended ?? storedPhase }
 
@@ -324,7 +326,7 @@ public struct Deployment: Codable, Hashable, Sendable {
         case storedPhase = "phase"
         case id, project, pipeline, stage, release, digest, ended, previous, message, logTail, kind, requestedBy, approvalsNeeded, expiresAt
         case rule, configuration, secretNames, secretVersions, heldUntil, heldFor, overriddenBy, overrideReason
-        case epoch, holder, leaseExpiresAt, createdAt, startedAt, finishedAt, rollout, report, cancelReason, resumedWave, resumedBy
+        case epoch, holder, leaseExpiresAt, createdAt, startedAt, finishedAt, rollout, report, cancelReason, resumedWave, resumedBy, train
     }
 
     /// The deployment's name on targets.

@@ -52,6 +52,8 @@ public protocol StateStore: Sendable {
     func createRun(_ run: NewRun, actor: String) async throws -> CreationOutcome
     func run(_ id: Int64) async throws -> Run?
     func runs(project: String?, limit: Int) async throws -> [Run]
+    /// The newest run of each pipeline for a commit; those of pull requests do not count.
+    func runs(project: String, commit: String) async throws -> [Run]
     func steps(of run: Int64) async throws -> [Step]
     /// The runs that repeat `run`, oldest first.
     func reruns(of run: Int64) async throws -> [Run]
@@ -121,14 +123,25 @@ public protocol StateStore: Sendable {
     /// What an approval of the deployment is bound to now; nil when there is no such deployment.
     func approvalSubject(of deployment: Int64) async throws -> ApprovalSubject?
     /// Gives a deployment back that was claimed and is queued, not to be claimed before `time`. The reason is told once.
-    /// False when it is not claimed any more, or when somebody has set the freeze aside meanwhile.
-    func hold(_ deployment: Deployment, until time: Double, reason: String) async throws -> Bool
+    /// False when it is not claimed any more, when it belongs to a train by now, or when it is held for a freeze that somebody has
+    /// set aside meanwhile.
+    func hold(_ deployment: Deployment, until time: Double, reason: String, isFreeze: Bool) async throws -> Bool
     /// Notes which versions of its secrets a claimed deployment begins with.
     func noteSecrets(_ deployment: Deployment, versions: [String: String]) async throws
     /// Sets a freeze aside for a deployment that has not begun. False when it has, or when it was done before.
     func overrideFreeze(deployment: Int64, actor: String, reason: String) async throws -> Bool
     /// The tags that deliveries told of for a commit.
     func tags(project: String, commit: String) async throws -> [String]
+
+    // Trains
+    /// Makes one train of deployments that are queued and belong to none. Returns its id; nil when that is not so any more.
+    func formTrain(_ name: String, of deployments: [Int64]) async throws -> Int64?
+    /// Creates deployments, each of a release, and makes them one train. Returns their ids, in the same order.
+    func createTrain(_ name: String, _ deployments: [(deployment: NewDeployment, release: Int64)]) async throws -> [Int64]
+    func train(_ id: Int64) async throws -> Train?
+    func deployments(ofTrain train: Int64) async throws -> [Deployment]
+    /// Decides about a train that is open; whoever comes later is told what was decided. Nil when there is none with this id.
+    func settleTrain(_ id: Int64, _ decision: Train.State, reason: String?) async throws -> Train?
 
     // Ledger: written by the transactions that do what it tells of.
     /// In the order of the chain, after the entry with this number.

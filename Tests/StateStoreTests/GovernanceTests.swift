@@ -108,25 +108,25 @@ import Testing
         let claimed = try #require(try await store.claimDeployment(holder: "a", leaseSeconds: 10_000))
         let time = try await store.time()
         #expect(abs(claimed.leaseExpiresAt - 10_000 - time) < 100)
-        #expect(try await store.hold(claimed, until: time + 5_000, reason: "frozen"))
-        #expect(try await store.hold(claimed, until: time + 5_000, reason: "frozen"))
+        #expect(try await store.hold(claimed, until: time + 5_000, reason: "frozen", isFreeze: true))
+        #expect(try await store.hold(claimed, until: time + 5_000, reason: "frozen", isFreeze: true))
         let held = try #require(try await store.deployment(claimed.id))
         #expect(held.heldFor == "frozen" && held.startedAt == nil && held.holder == nil && held.phase == .queued)
         #expect(try await store.claimDeployment(holder: "b", leaseSeconds: 10) == nil)
         // What began does not wait any more.
         var stale = claimed
         stale.epoch -= 1
-        #expect(try await store.hold(stale, until: time, reason: "x") == false)
+        #expect(try await store.hold(stale, until: time, reason: "x", isFreeze: true) == false)
         #expect(try await store.overrideFreeze(deployment: claimed.id, actor: "ann", reason: "the shop is down"))
         #expect(try await store.overrideFreeze(deployment: claimed.id, actor: "bob", reason: "again") == false)
         // Who looked before that has nothing to hold any more.
-        #expect(try await store.hold(claimed, until: time + 5_000, reason: "frozen") == false)
+        #expect(try await store.hold(claimed, until: time + 5_000, reason: "frozen", isFreeze: true) == false)
         let again = try #require(try await store.claimDeployment(holder: "b", leaseSeconds: 10_000))
         #expect(again.id == claimed.id && again.overriddenBy == "ann" && again.overrideReason == "the shop is down" && again.startedAt != nil)
         #expect(
             try await store.advanceDeployment(
                 again.id, epoch: again.epoch, by: DeploymentChange(from: .queued, to: .starting, message: nil, logTail: nil, followers: [])))
-        #expect(try await store.hold(again, until: time, reason: "x") == false)
+        #expect(try await store.hold(again, until: time, reason: "x", isFreeze: true) == false)
         #expect(try await store.overrideFreeze(deployment: 999, actor: "ann", reason: "x") == false)
         let entry = try #require(try await store.ledger(project: "gtin", after: 0, limit: 10).first { $0.entry.kind == .override }?.entry)
         #expect(entry.actor == "ann" && entry.remark == "the shop is down" && entry.deployment == claimed.id)

@@ -14,6 +14,14 @@ public enum RolloutEvent: Hashable, Sendable {
     /// A person wants it to end.
     case cancelAsked(String)
     case reverted(String)
+
+    /// Why it goes back, when it does.
+    public var reason: String? {
+        switch self {
+        case .unfit(let reason), .cancelAsked(let reason): reason
+        case .begun, .prepared, .started, .warm, .routed, .confirmed, .waited, .drained, .retired, .reverted: nil
+        }
+    }
 }
 
 /// What is to be done in a phase. All of it looks first at what is there, and may be repeated after it was cut off anywhere.

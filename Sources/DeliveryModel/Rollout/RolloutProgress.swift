@@ -17,6 +17,8 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
     public private(set) var mark: String?
     /// Why it goes back, and what it comes to then.
     public private(set) var ending: Ending?
+    /// Set in a ``Train``.
+    private var inTrain: Bool?
 
     public struct Ending: Codable, Hashable, Sendable {
         public var phase: RolloutPhase
@@ -50,8 +52,11 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         case .weighting, .switching: .route(shape)
         case .confirming: .confirm(shape)
         case .pausing, .analysing: current.hold.map { .hold(shape, $0, isJudged: phase == .analysing) }
+        // The new instances get nothing yet.
+        case .joining: .hold(RolloutShape(started: current.started, kept: kept, share: 0), .manual, isJudged: false)
         // The old instances get nothing, and stay ready.
-        case .soaking: current.hold.map { .hold(RolloutShape(started: current.started, kept: kept, share: 1000), $0, isJudged: false) }
+        case .soaking: current.hold.map { .hold(switched, $0, isJudged: false) }
+        case .committing: .hold(switched, .manual, isJudged: false)
         case .draining: .drain(shape)
         case .retiring: .retire(kept: current.kept)
         case .reverting: .revert
@@ -67,6 +72,11 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
     /// Old instances that the wave is going to stop get nothing any more.
     private var shape: RolloutShape { RolloutShape(started: current.started, kept: current.kept, share: current.share) }
 
+    private var switched: RolloutShape { RolloutShape(started: current.started, kept: kept, share: 1000) }
+
+    /// Whether the others of its train are waited for.
+    public var waitsForTrain: Bool { phase == .joining || phase == .committing }
+
     /// Until when the present hold lasts; nil when there is none, or a person ends it.
     public var heldUntil: Double? {
         guard case .hold(_, .seconds(let seconds), _) = task else { return nil }
@@ -75,7 +85,7 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
 
     /// Whether a person is waited for.
     public var waitsForPerson: Bool {
-        if case .hold(_, .manual, _) = task { return true }
+        if case .hold(_, .manual, _) = task { return !waitsForTrain }
         return false
     }
 
@@ -90,10 +100,12 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         case (.queued, .begun(let schedule)):
             waves = schedule.waves
             kept = schedule.serving
+            inTrain = schedule.isInTrain ? true : nil
             phase = .preparing
         case (.preparing, .prepared): phase = .starting
         case (.starting, .started): phase = .warming
-        case (.warming, .warm): phase = current.share == 1000 ? .switching : .weighting
+        case (.warming, .warm): if inTrain == true, wave == 0 { phase = .joining } else { giveShare() }
+        case (.joining, .waited): giveShare()
         case (.weighting, .routed(let mark)):
             share = current.share
             self.mark = mark
@@ -101,13 +113,14 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         case (.switching, .routed): phase = .confirming
         case (.confirming, .confirmed):
             share = 1000
-            if current.hold == nil { goOn() } else { phase = .soaking }
-        case (.pausing, .waited), (.analysing, .waited), (.soaking, .waited): goOn()
+            if current.hold == nil { commit() } else { phase = .soaking }
+        case (.soaking, .waited): commit()
+        case (.pausing, .waited), (.analysing, .waited), (.committing, .waited): goOn()
         case (.draining, .drained): phase = .retiring
         case (.retiring, .retired):
             kept = current.kept
             next()
-        case (.preparing, .unfit(let reason)): end(Ending(.failed, reason))
+        case (.queued, .unfit(let reason)), (.preparing, .unfit(let reason)): end(Ending(.failed, reason))
         case (_, .unfit(let reason)) where canGoBack: revert(Ending(.reverted, reason))
         case (.queued, .cancelAsked(let reason)), (.preparing, .cancelAsked(let reason)): end(Ending(.cancelled, reason))
         case (_, .cancelAsked(let reason)) where canGoBack: revert(Ending(.cancelled, reason))
@@ -121,11 +134,19 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
     /// Whether the version before is still there to go back to, and something was begun that would have to go.
     public var canGoBack: Bool {
         switch phase {
-        case .starting, .warming, .weighting, .pausing, .analysing, .switching, .confirming, .soaking, .draining: true
+        case .starting, .warming, .joining, .weighting, .pausing, .analysing, .switching, .confirming, .soaking, .committing: true
+        // A train that has committed does not turn round.
+        case .draining: inTrain != true || current.kept > 0
         // Between waves there are others left; in the last one they are being stopped.
         case .retiring: current.kept > 0
         case .awaitingApproval, .queued, .preparing, .reverting, .succeeded, .reverted, .failed, .cancelled, .rejected, .superseded: false
         }
+    }
+
+    private mutating func giveShare() { phase = current.share == 1000 ? .switching : .weighting }
+
+    private mutating func commit() {
+        if inTrain == true { phase = .committing } else { goOn() }
     }
 
     private mutating func goOn() {

@@ -31,13 +31,19 @@ public struct RolloutSchedule: Hashable, Sendable {
     public var isRouted: Bool
     /// Seconds after the switch for which the old instances stay ready.
     public var soak: Double
+    /// Whether it waits for others; see ``Train``.
+    public var isInTrain: Bool
 
-    public init(strategy: RolloutStrategy = .blueGreen(.init()), wanted: Int, serving: Int, isRouted: Bool = true, soak: Double = 0) {
+    public init(
+        strategy: RolloutStrategy = .blueGreen(.init()), wanted: Int, serving: Int, isRouted: Bool = true, soak: Double = 0,
+        isInTrain: Bool = false
+    ) {
         self.strategy = strategy
         self.wanted = wanted
         self.serving = serving
         self.isRouted = isRouted
         self.soak = soak
+        self.isInTrain = isInTrain
     }
 
     /// The waves, the last of which has everything switched and no old instance left.
