@@ -59,11 +59,10 @@ extension PipelineEngine {
         var missing: [String] = []
     }
 
-    /// The deployments of a commit that belong to the train of a stage. What is live already needs no other.
+    /// The deployments of a commit that belong to the train of a stage and have not begun.
     private func gather(_ stage: StagePlan, _ release: Release, at now: Double) async throws -> Gathered {
         var gathered = Gathered()
         guard let name = stage.train else { return gathered }
-        let live = Set(try await parts.store.liveDeployments(project: release.project).map(\.id))
         let known = try await parts.store.newestReleases(project: release.project)
         for run in try await parts.store.runs(project: release.project, commit: release.commit) {
             let plan = try run.plan.map { try OCIJSON.decode(PipelinePlan.self, from: Array($0.utf8)) }
@@ -84,7 +83,8 @@ extension PipelineEngine {
                     gathered.missing.append("waits for \(who): deployment \(newest.id) is frozen")
                 }
                 gathered.members.append((run.pipeline, newest.id, Set(own.requires ?? [])))
-            case let newest? where live.contains(newest.id): continue
+            // It has been here.
+            case let newest? where newest.phase == .succeeded: continue
             case let newest?: gathered.missing.append("waits for \(who): deployment \(newest.id) is \(newest.phase.rawValue)")
             }
         }

@@ -128,7 +128,8 @@ extension PostgresStore {
                   AND (d.phase <> 'queued' OR d.heldUntil IS NULL OR d.heldUntil <= \(Statement.now))
                   AND NOT EXISTS (SELECT 1 FROM deployment o WHERE o.project = d.project
                       AND o.pipeline = d.pipeline AND o.stage = d.stage AND o.id <> d.id
-                      AND o.phase NOT IN ('awaitingApproval', 'queued', 'succeeded', 'failed', 'rejected', 'superseded'))
+                      AND (o.phase NOT IN ('awaitingApproval', 'queued', 'succeeded', 'failed', 'rejected', 'superseded')
+                           OR (o.phase = 'queued' AND o.train IS NOT NULL AND o.id < d.id)))
                 ORDER BY d.id LIMIT 1 FOR UPDATE OF d SKIP LOCKED)
             UPDATE deployment SET epoch = epoch + 1, holder = \(holder), leaseExpiresAt = \(Statement.now) + \(leaseSeconds),
                 startedAt = coalesce(startedAt, \(Statement.now)),

@@ -144,7 +144,8 @@ extension SQLiteStore {
                           AND NOT EXISTS (SELECT 1 FROM deployment o WHERE o.project = d.project
                               AND o.pipeline = d.pipeline AND o.stage = d.stage AND o.id <> d.id
                               AND o.phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded')
-                              AND o.phase NOT IN ('awaitingApproval', 'queued'))
+                              AND (o.phase NOT IN ('awaitingApproval', 'queued')
+                                   OR (o.phase = 'queued' AND o.train IS NOT NULL AND o.id < d.id)))
                         ORDER BY d.id LIMIT 1)
                     RETURNING *
                     """, arguments: ["holder": holder, "expires": now + leaseSeconds, "now": now])

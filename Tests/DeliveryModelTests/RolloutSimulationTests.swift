@@ -20,6 +20,18 @@ import Testing
     }
 }
 
+/// `make simulate` is the longer form.
+@Suite struct TrainSimulationTests {
+    @Test func allOfATrainComeToServeOrNone() async throws {
+        var committed = 0
+        for seed in 0..<1500 as Range<UInt64> {
+            if try TrainSimulation.run(seed: seed) { committed += 1 }
+            if seed % 50 == 0 { await Task.yield() }
+        }
+        #expect(committed > 100 && committed < 1400)
+    }
+}
+
 @Suite struct RolloutProgressTests {
     @Test(arguments: [
         (RolloutSchedule(wanted: 3, serving: 0), ["3@1000-0"]),

@@ -54,4 +54,28 @@ struct StrategyTests {
             #expect("\(error)".contains(message), "\(error)")
         }
     }
+
+    private static func file(_ head: String) -> String { "\(head)\n" + text("rolling") }
+
+    @Test func aTrainAndWhatIsRequiredStandInEveryStage() throws {
+        let plan = try PipelineParser.parse(Self.file("train: shop\nrequires: [api, db.main]"), file: "p.yaml")
+        #expect(plan.stages[0].train == "shop" && plan.stages[0].requires == ["api", "db.main"])
+        #expect(try PipelineParser.parse(Self.file("requires: api"), file: "p.yaml").stages[0].requires == ["api"])
+        let without = try PipelineParser.parse(Self.text("rolling"), file: "p.yaml")
+        #expect(without.stages[0].train == nil && without.stages[0].requires == nil)
+    }
+
+    @Test(arguments: [
+        ("train: Shop Floor", "'Shop Floor'"), ("train: [a]", "train"), ("requires: p", "names the pipeline itself"),
+        ("requires: []", "has no entry"), ("requires: [a, a]", "twice"), ("requires: ['a/b']", "cannot name a pipeline"),
+    ])
+    func trainsThatAreRefused(head: String, message: String) throws {
+        let summary = try DiagnosticTests.summary(Self.file(head))
+        #expect(summary.count == 1 && summary[0].contains(message), "\(summary)")
+    }
+
+    @Test func aTrainIsAboutStages() throws {
+        let summary = try DiagnosticTests.summary("train: shop\nsteps: [{name: a, image: i, commands: [x]}]")
+        #expect(summary == ["1:1 'train' is about stages, and the file has none = add stages: or remove train"])
+    }
 }

@@ -4,7 +4,7 @@ import Simulation
 import Glibc
 #endif
 
-/// `simulate FIRST COUNT`: runs that many seeds of runs and of rollouts, on every processor, and says what they came to.
+/// `simulate FIRST COUNT`: runs that many seeds of runs, of rollouts and of trains, on every processor, and says what they came to.
 @main
 struct Simulate {
     static func main() async {
@@ -36,6 +36,7 @@ struct Simulate {
 struct Tally: Sendable {
     var ends: [String: Int] = [:]
     var rolloutEnds: [String: Int] = [:]
+    var trains: [Bool: Int] = [:]
     var takeOvers = 0, things = 0, lostSteps = 0, refusals = 0, seeds = 0
     var violations: [String] = []
 
@@ -53,6 +54,7 @@ struct Tally: Sendable {
             takeOvers += rollout.takeOvers
             things += rollout.things
             refusals += rollout.refusals
+            trains[try TrainSimulation.run(seed: seed), default: 0] += 1
         } catch {
             if violations.count < 3 { violations.append("\(error)") }
         }
@@ -61,6 +63,7 @@ struct Tally: Sendable {
     mutating func add(_ other: Tally) {
         ends.merge(other.ends, uniquingKeysWith: +)
         rolloutEnds.merge(other.rolloutEnds, uniquingKeysWith: +)
+        trains.merge(other.trains, uniquingKeysWith: +)
         takeOvers += other.takeOvers
         things += other.things
         lostSteps += other.lostSteps
@@ -73,7 +76,7 @@ struct Tally: Sendable {
         func list(_ ends: [String: Int]) -> String { ends.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ") }
         return
             (violations + [
-                "\(seeds) seeds: runs: \(list(ends)); deployments: \(list(rolloutEnds)); \(takeOvers) take-overs, "
+                "\(seeds) seeds: runs: \(list(ends)); deployments: \(list(rolloutEnds)); trains: \(trains[true] ?? 0) committed, \(trains[false] ?? 0) went back; \(takeOvers) take-overs, "
                     + "\(refusals) stale holders refused, \(lostSteps) steps lost, \(things) small things checked"
             ]).joined(separator: "\n")
     }

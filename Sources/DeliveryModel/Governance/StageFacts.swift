@@ -31,10 +31,12 @@ public struct StageFacts: Codable, Hashable, Sendable {
         public var freeze: Freeze?
         /// Another deployment of the stage that is under way.
         public var behind: Int64?
+        /// What else it waits for while it is queued.
+        public var waitsFor: String?
 
         public init(
             deployment: Int64, phase: RolloutPhase, version: Version, message: String? = nil, approvals: Approvals? = nil, freeze: Freeze? = nil,
-            behind: Int64? = nil
+            behind: Int64? = nil, waitsFor: String? = nil
         ) {
             self.deployment = deployment
             self.phase = phase
@@ -43,6 +45,7 @@ public struct StageFacts: Codable, Hashable, Sendable {
             self.approvals = approvals
             self.freeze = freeze
             self.behind = behind
+            self.waitsFor = waitsFor
         }
     }
 
@@ -166,6 +169,7 @@ public struct StageFacts: Codable, Hashable, Sendable {
             return "\(what) waits for the freeze to end" + (freeze.until.map { ", at \(Moment.text($0))" } ?? ", with no end to be seen")
         }
         if let behind = queued.behind { return "\(what) waits for deployment \(behind) to be over" }
+        if let reason = queued.waitsFor { return "\(what) does not begin: it \(reason)" }
         return "\(what) is about to begin"
     }
 

@@ -68,17 +68,18 @@ public struct RolloutSchedule: Hashable, Sendable {
         RolloutWave(started: wanted, share: 1000, hold: soak > 0 && serving > 0 ? .seconds(soak) : nil, kept: 0)
     }
 
-    /// At least one instance serves at any moment, whatever the options say.
+    /// At least one instance serves at any moment, whatever the options say; in a train an old one stays until it commits.
     private func rolling(_ options: RolloutStrategy.Rolling) -> [RolloutWave] {
         var waves: [RolloutWave] = []
         var (new, old) = (0, serving)
+        func least(_ new: Int) -> Int { new == 0 || (isInTrain && new < wanted) ? 1 : 0 }
         while true {
             var added = min(wanted - new, max(0, wanted + options.maxSurge - new - old))
-            var kept = min(old, max(new + added == 0 ? 1 : 0, wanted - options.maxUnavailable - new - added))
+            var kept = min(old, max(least(new + added), wanted - options.maxUnavailable - new - added))
             if added == 0, kept == old {
                 // Nothing may go and nothing may come: one more than wanted it is.
                 added = 1
-                kept = min(old, max(0, wanted - options.maxUnavailable - new - added))
+                kept = min(old, max(least(new + added), wanted - options.maxUnavailable - new - added))
             }
             (new, old) = (new + added, kept)
             if new == wanted, old == 0 { return waves + [last] }

@@ -171,6 +171,8 @@ public struct StageValue: Codable, Sendable {
 
     public var pipeline: String
     public var stage: String
+    /// The train that its deployments go in.
+    public var train: String?
     /// `empty`, `live`, `awaitingApproval`, a rollout phase, or `failed`.
     public var state: String
     /// What is live.
@@ -190,6 +192,7 @@ extension StageValue {
     init(_ stage: StageOverview, project: String, routerPort: Int) {
         pipeline = stage.pipeline
         self.stage = stage.plan.name
+        train = stage.plan.train
         state = stage.state
         digest = stage.live?.digest.description
         commit = stage.liveRelease?.commit

@@ -49,35 +49,89 @@ struct Place: ParsableArguments {
     @Flag(help: "Print one JSON document.") var json = false
 
     func path(_ action: String, _ client: Client, _ parameters: [String: String?] = [:]) async throws -> String {
-        var name = project
-        if name == nil {
-            let projects: [ProjectValue] = try await client.get("/projects")
-            guard projects.count == 1 else {
-                throw Failure(
-                    "there are \(projects.count) projects", hint: "say which one with --project", status: Failure.usage)
-            }
-            name = projects.first?.name
+        path(action, project: try await projectName(client), pipeline: pipeline, parameters)
+    }
+
+    fileprivate func projectName(_ client: Client) async throws -> String {
+        if let project { return project }
+        let projects: [ProjectValue] = try await client.get("/projects")
+        guard projects.count == 1, let only = projects.first else {
+            throw Failure("there are \(projects.count) projects", hint: "say which one with --project", status: Failure.usage)
         }
+        return only.name
+    }
+
+    fileprivate func path(_ action: String, project: String, pipeline: String?, _ parameters: [String: String?]) -> String {
         let query = ([("pipeline", pipeline)] + parameters.sorted { $0.key < $1.key })
             .compactMap { key, value in value.map { "\(key)=\(segment($0))" } }.joined(separator: "&")
-        return "/projects/\(segment(name ?? ""))/stages/\(segment(stage))/\(action)" + (query.isEmpty ? "" : "?\(query)")
+        return "/projects/\(segment(project))/stages/\(segment(stage))/\(action)" + (query.isEmpty ? "" : "?\(query)")
     }
 
     func deploy(_ action: String, _ parameters: [String: String?] = [:]) async throws {
         let client = Client()
         let deployment: DeploymentValue = try await client.post(try await path(action, client, parameters))
         if json { return try printJSON(deployment) }
-        print("Deployment \(deployment.id): \(deployment.digest) to \(deployment.stage), \(deployment.state)")
+        print(deployment.line)
+    }
+}
+
+/// The stage of a command, of one pipeline or of every pipeline in a train.
+struct Places: ParsableArguments {
+    @OptionGroup var place: Place
+    @Option(help: "Every pipeline that goes in this train, instead of one.") var train: String?
+
+    func validate() throws {
+        if train != nil, place.pipeline != nil { throw ValidationError("--train and --pipeline exclude each other: name one of them") }
+    }
+
+    func deploy(_ action: String, _ parameters: [String: String?] = [:]) async throws {
+        try await each(action, parameters) { (deployment: DeploymentValue) in deployment.line }
     }
 
     func decide(_ action: String, comment: String?, digest: String?) async throws {
-        let client = Client()
-        let decision: DecisionValue = try await client.post(
-            try await path(action, client, ["comment": comment, "digest": digest]))
-        if json { return try printJSON(decision) }
-        let missing = decision.remaining > 0 ? "; \(decision.remaining) more needed" : ""
-        print("Deployment \(decision.deployment) \(decision.outcome)\(missing).")
+        try await each(action, ["comment": comment, "digest": digest]) { (decision: DecisionValue) in
+            let missing = decision.remaining > 0 ? "; \(decision.remaining) more needed" : ""
+            return "Deployment \(decision.deployment) \(decision.outcome)\(missing)."
+        }
     }
+
+    /// Asks for one pipeline after the other. What is refused for one is told, and does not keep the others from being asked.
+    private func each<Answer: Codable>(_ action: String, _ parameters: [String: String?], _ line: (Answer) -> String) async throws {
+        let client = Client()
+        let project = try await place.projectName(client)
+        var answers: [Answer] = []
+        var failures: [(pipeline: String?, failure: Failure)] = []
+        for pipeline in try await pipelines(client, project) {
+            do {
+                let answer: Answer = try await client.post(place.path(action, project: project, pipeline: pipeline, parameters))
+                answers.append(answer)
+                if !place.json { print(line(answer)) }
+            } catch let failure as Failure {
+                failures.append((pipeline, failure))
+            }
+        }
+        if place.json { if train == nil, let only = answers.first { try printJSON(only) } else if train != nil { try printJSON(answers) } }
+        guard let last = failures.last else { return }
+        for other in failures.dropLast() { writeError("slipway: \(other.pipeline ?? place.stage): \(other.failure.message)") }
+        throw last.failure
+    }
+
+    private func pipelines(_ client: Client, _ project: String) async throws -> [String?] {
+        guard let train else { return [place.pipeline] }
+        let status: StatusValue = try await client.get("/projects/\(segment(project))/status")
+        let members = status.stages.filter { $0.stage == place.stage && $0.train == train }.map(\.pipeline)
+        guard !members.isEmpty else {
+            let known = Set(status.stages.compactMap(\.train)).sorted().joined(separator: ", ")
+            throw Failure(
+                "no pipeline of '\(project)' has a stage '\(place.stage)' in a train '\(train)'",
+                hint: known.isEmpty ? "a train is named with train: in pipeline files" : "its trains: \(known)", status: Failure.usage)
+        }
+        return members
+    }
+}
+
+extension DeploymentValue {
+    fileprivate var line: String { "Deployment \(id): \(digest) to \(stage), \(state)" }
 }
 
 struct Promote: AsyncParsableCommand {
@@ -88,10 +142,10 @@ struct Promote: AsyncParsableCommand {
 
             In a freeze the deployment waits for its end. --override-freeze lets it go ahead; who did so and why is kept in the ledger.
             """)
-    @OptionGroup var place: Place
+    @OptionGroup var places: Places
     @Option(name: .customLong("run"), help: "The release of this run, by its number, instead of the newest.") var ofRun: Int64?
     @Option(help: "Go ahead in a freeze, for this reason.") var overrideFreeze: String?
-    func run() async throws { try await place.deploy("promote", ["override": overrideFreeze, "run": ofRun.map(String.init)]) }
+    func run() async throws { try await places.deploy("promote", ["override": overrideFreeze, "run": ofRun.map(String.init)]) }
 }
 
 struct Override: AsyncParsableCommand {
@@ -118,18 +172,18 @@ struct Approve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Agree to the deployment that waits in a stage.",
         discussion: "Example: slipway approve prod --project gtin")
-    @OptionGroup var place: Place
+    @OptionGroup var places: Places
     @Option(help: "Why, kept with the decision.") var comment: String?
     @Option(help: "Only if this is the digest that waits.") var digest: String?
-    func run() async throws { try await place.decide("approve", comment: comment, digest: digest) }
+    func run() async throws { try await places.decide("approve", comment: comment, digest: digest) }
 }
 
 struct Reject: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Refuse the deployment that waits in a stage.",
         discussion: "Example: slipway reject prod --project gtin")
-    @OptionGroup var place: Place
+    @OptionGroup var places: Places
     @Option(help: "Why, kept with the decision.") var comment: String?
     @Option(help: "Only if this is the digest that waits.") var digest: String?
-    func run() async throws { try await place.decide("reject", comment: comment, digest: digest) }
+    func run() async throws { try await places.decide("reject", comment: comment, digest: digest) }
 }

@@ -57,9 +57,14 @@ public struct RolloutSimulation {
     private var isCalm = false
     private var things = 0
     private var refusals = 0
+    /// The first of the two deployments goes in it.
+    private let train: SimulatedTrain?
+    private let pipeline: String
 
-    private init(seed: UInt64, isTracing: Bool) {
+    init(seed: UInt64, isTracing: Bool, train: SimulatedTrain? = nil, pipeline: String = "") {
         self.isTracing = isTracing
+        self.train = train
+        self.pipeline = pipeline
         chance = Chance(seed: seed)
         rows = []
         holders = Array(repeating: Holder(), count: 1 + chance.below(3))
@@ -74,10 +79,19 @@ public struct RolloutSimulation {
         for _ in 0..<2 {
             let schedule = RolloutSchedule(
                 strategy: Self.strategy(&chance), wanted: 1 + chance.below(4), serving: 0, soak: chance.oneIn(3) ? 5 : 0)
-            let badness: Badness = chance.oneIn(3) ? (chance.oneIn(2) ? .neverHealthy : .crashes) : .none
+            let badness: Badness = chance.oneIn(train == nil ? 3 : 8) ? (chance.oneIn(2) ? .neverHealthy : .crashes) : .none
             rows.append(Row(schedule: schedule, badness: badness))
         }
         rows[rows.count - 1].isCreated = false
+        if train != nil { rows[rows.count - 2].schedule.isInTrain = true }
+        tellTrain()
+    }
+
+    /// The number of the deployment that goes in the train.
+    private var member: Int? { train == nil ? nil : rows.count - 2 }
+
+    private func tellTrain() {
+        if let member { train?.members[pipeline] = rows[member].progress }
     }
 
     private static func strategy(_ chance: inout Chance) -> RolloutStrategy {
@@ -101,23 +115,34 @@ public struct RolloutSimulation {
     }
 
     private mutating func run() throws(Violation) -> Summary {
-        for _ in 0..<60 + chance.below(160) {
-            chaos()
-            try anything()
-        }
-        isCalm = true
-        for index in holders.indices { holders[index].isFrozen = false }
+        for _ in 0..<60 + chance.below(160) { try shake() }
+        calmDown()
         for number in 0..<6000 {
             if number % 16 == 0, isQuiet { break }
             try anything()
         }
+        return try end()
+    }
+
+    mutating func shake() throws(Violation) {
+        chaos()
+        try anything()
+    }
+
+    /// From now on nothing breaks.
+    mutating func calmDown() {
+        isCalm = true
+        for index in holders.indices { holders[index].isFrozen = false }
+    }
+
+    func end() throws(Violation) -> Summary {
         try checkEnd()
         return Summary(
             ends: rows.dropFirst(rows.count - 2).map(\.progress.phase.rawValue), takeOvers: rows.map { max(0, $0.epoch - 1) }.reduce(0, +),
             things: things, refusals: refusals)
     }
 
-    private var isQuiet: Bool {
+    var isQuiet: Bool {
         rows.allSatisfy(\.progress.phase.isTerminal) && holders.allSatisfy { $0.work == nil } && isWhole
     }
 
@@ -178,7 +203,7 @@ public struct RolloutSimulation {
         }
     }
 
-    private mutating func anything() throws(Violation) {
+    mutating func anything() throws(Violation) {
         things += 1
         now += chance.between(0...0.5)
         if chance.oneIn(20), let bad = site.instances.keys.filter({ rows[$0.deployment].badness == .crashes }).min(by: { $0.replica < $1.replica }) {
@@ -188,7 +213,7 @@ public struct RolloutSimulation {
         if let last = rows.indices.last, !rows[last].isCreated, isCalm || chance.oneIn(40) {
             note("deployment \(last) is created")
             rows[last].isCreated = true
-            for index in rows.indices where index != last && rows[index].progress.phase == .queued {
+            for index in rows.indices where index != last && index != member && rows[index].progress.phase == .queued {
                 rows[index].progress = RolloutProgress(phase: .superseded)
                 rows[index].leaseEnds = 0
             }
@@ -237,6 +262,7 @@ public struct RolloutSimulation {
                 if isCalm || chance.oneIn(6) { rows[work.row].resumedWave = work.progress.wave }
                 if rows[work.row].resumedWave == work.progress.wave { return try finish(.waited("ann"), index) }
             }
+            if work.row == member, let event = train?.signal(to: pipeline, work.progress) { return try finish(event, index) }
         }
         guard let task = work.progress.task else { return drop(index) }
         try perform(task, index, work)
@@ -246,7 +272,9 @@ public struct RolloutSimulation {
         let due = rows.indices.first { number in
             let row = rows[number]
             return row.isCreated && !row.progress.phase.isTerminal && row.leaseEnds <= now
-                && !rows.indices.contains { $0 != number && rows[$0].progress.phase.isActive }
+                && !rows.indices.contains {
+                    $0 != number && (rows[$0].progress.phase.isActive || ($0 == member && $0 < number && rows[$0].progress.phase == .queued))
+                }
         }
         guard let due else { return }
         rows[due].epoch += 1
@@ -265,9 +293,18 @@ public struct RolloutSimulation {
         let before = work.progress.phase
         work.stage = 0
         work.route = nil
+        let started = work.progress
         guard work.progress.apply(event, at: now) else {
             holders[index].work = work
             return
+        }
+        if let train, work.row == member, work.progress.phase.isLost, before != .reverting {
+            if train.settle(.aborted) == .committed {
+                work.progress = started
+                guard work.progress.apply(.waited(nil), at: now) else { throw Violation("\(before) cannot go on after the train has committed") }
+            }
+            // Dies before it says so.
+            if !isCalm, chance.oneIn(10) { return drop(index) }
         }
         if !before.next.contains(work.progress.phase) { throw Violation("\(before) became \(work.progress.phase) by \(event)") }
         guard rows[work.row].epoch == work.epoch, rows[work.row].progress.phase == before else { return refuse(index) }
@@ -275,6 +312,7 @@ public struct RolloutSimulation {
         rows[work.row].progress = work.progress
         if work.progress.phase.isTerminal { rows[work.row].leaseEnds = 0 }
         holders[index].work = work
+        tellTrain()
     }
 
     private mutating func drop(_ index: Int) { holders[index].work = nil }
@@ -355,6 +393,7 @@ public struct RolloutSimulation {
             guard let previous = rows[row].previous else { return try finish(.retired, index) }
             let going = site.instances.keys.filter { $0.deployment == previous && $0.replica >= kept }.min { $0.replica < $1.replica }
             guard let going else { return try finish(.retired, index) }
+            if kept == 0, row == member, train?.state != .committed { throw Violation("the last old instances go before the train has committed") }
             if kept == 0 { site.epochs[previous] = .max }
             note("holder \(index) stops \(going)")
             try site.stop(going, isRetiring: true)
