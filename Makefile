@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover bench-pages prove torture torture-upload simulate race-gc clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover bench-pages prove shop torture torture-upload simulate race-gc clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -60,6 +60,9 @@ bench-pages: release ## pages, API and statements with 10,000 runs and a log of 
 
 prove: release ## good and bad deployments under load, by strategy, target and router (ARGS='--good 1 --bad 1 --rate 100')
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/prove $(ARGS)
+
+shop: release ## deliver examples/shop, three services as a train, from a push to prod, and break it
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/shop
 
 torture-upload: setup ## 200 pushes through a proxy that breaks everything, with kills of the client
 	SLIPWAY_TORTURE_ROUNDS=200 swift test --filter TortureTests

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own, in a temporary folder, on loopback; stopped and removed at the end."""
+"""A PostgreSQL server of its own, in a temporary folder; stopped and removed at the end."""
 import glob
 import shutil
 import subprocess
@@ -9,6 +9,10 @@ from serving import free_port
 
 
 class Postgres:
+    def __init__(self, address: str = "127.0.0.1", network: str | None = None) -> None:
+        """On loopback unless another address is given; with `network`, who comes from there needs a password."""
+        self.address, self.network = address, network
+
     def __enter__(self) -> "Postgres":
         tools = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[4]))
         if not tools:
@@ -19,6 +23,9 @@ class Postgres:
         self.session = None
         shutil.chown(self.folder, "postgres", "postgres")
         self.control("initdb", "-D", f"{self.folder}/data", "-U", "slipway", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8")
+        if self.network:
+            with open(f"{self.folder}/data/pg_hba.conf", "a") as file:
+                file.write(f"host all all {self.network} scram-sha-256\n")
         self.start()
         return self
 
@@ -31,7 +38,7 @@ class Postgres:
 
     def start(self) -> None:
         self.control("pg_ctl", "-D", f"{self.folder}/data", "-w", "-s", "-l", f"{self.folder}/log", "-o",
-                     f"-k {self.folder} -p {self.port} -c listen_addresses=127.0.0.1", "start")
+                     f"-k {self.folder} -p {self.port} -c listen_addresses={self.address}", "start")
 
     def stop(self, how: str = "fast") -> None:
         """As `pg_ctl -m` has it; `immediate` is a crash."""

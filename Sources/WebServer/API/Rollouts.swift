@@ -3,8 +3,17 @@ import Hummingbird
 import PipelineEngine
 import StateStore
 
-/// `/api/v1/projects/<project>/stages/<stage>/resume` and `…/abort`: what may be done with a deployment under way.
+/// `/api/v1/deployments/<number>`, and what may be done with one under way: `/api/v1/projects/<project>/stages/<stage>/resume` and `…/abort`.
 func addRolloutAPI(to router: Router<WebContext>, _ parts: WebParts) {
+    router.get("/api/v1/deployments/:deployment") { request, context -> Response in
+        try await parts.access.requireReader(request)
+        guard let id = context.parameters.get("deployment", as: Int64.self), let deployment = try await parts.store.deployment(id) else {
+            throw RequestProblem.unknown("deployment", context.parameters.get("deployment") ?? "", hint: "see: slipway status")
+        }
+        var value = try DeploymentValue(deployment)
+        value.events = try await parts.store.events(project: nil, run: nil, deployment: id, limit: 200).reversed().map(EventValue.init)
+        return try json(value)
+    }
     let base = "/api/v1/projects/:project/stages/:stage"
     router.post("\(base)/resume") { request, context -> Response in
         let actor = try await parts.access.requireActor(request)

@@ -129,6 +129,7 @@ public struct StepValue: Codable, Sendable {
 
 public struct DeploymentValue: Codable, Sendable {
     public var id: Int64
+    public var pipeline: String
     public var stage: String
     public var state: String
     public var digest: String
@@ -138,11 +139,17 @@ public struct DeploymentValue: Codable, Sendable {
     public var logTail: String?
     public var createdAt: Double
     public var finishedAt: Double?
+    /// The number of the train it goes in.
+    public var train: Int64?
     /// Nil until it begins.
     public var rollout: RolloutValue?
+    /// Oldest first; only where one deployment is asked for.
+    public var events: [EventValue]?
 
     init(_ deployment: Deployment) throws {
         id = deployment.id
+        pipeline = deployment.pipeline
+        train = deployment.train
         stage = deployment.stage
         state = deployment.phase.rawValue
         digest = deployment.digest.description

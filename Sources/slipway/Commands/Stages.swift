@@ -131,7 +131,9 @@ struct Places: ParsableArguments {
 }
 
 extension DeploymentValue {
-    fileprivate var line: String { "Deployment \(id): \(digest) to \(stage), \(state)" }
+    fileprivate var line: String {
+        "Deployment \(id): \(digest) to \(stage), \(state)" + (train.map { " (\(pipeline), with the others of train \($0))" } ?? "")
+    }
 }
 
 struct Promote: AsyncParsableCommand {
