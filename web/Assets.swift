@@ -8,6 +8,39 @@ public enum WebAssets {
 <span class="badge {{tone}}">{{>*icon}}<span>{{word}}</span></span>
 
 """###,
+        "board": ###"""
+{{>top}}
+<div class="head"><div><h1>Board</h1><p class="sub">What is live in every stage, and what keeps anything newer from it.</p></div><a href="/ledger">Ledger</a></div>
+<section id="board" data-live>
+{{^rows}}
+<div class="empty"><h2>No stages yet</h2><p>A service appears here when a run has made its first release.</p></div>
+{{/rows}}
+<div class="scroll">
+<table class="board">
+<thead><tr><th scope="col">Service</th>{{#stages}}<th scope="col"><bdi>{{.}}</bdi></th>{{/stages}}</tr></thead>
+<tbody>
+{{#rows}}
+<tr>
+<th scope="row"><a class="title" href="{{url}}"><bdi>{{pipeline}}</bdi></a><div class="sub"><bdi>{{project}}</bdi>{{#.train}} · train <bdi>{{.}}</bdi>{{/.train}}</div></th>
+{{#cells}}
+{{#.place}}
+<td class="{{badge.tone}}"><div class="ask"><span class="kicker at"><bdi>{{stage}}</bdi></span>{{#badge}}{{>badge}}{{/badge}}{{#.share}}<span class="num">{{.}}</span>{{/.share}}</div>
+{{#.current}}<div class="release"><a class="title" href="{{runURL}}"><bdi>{{subject}}</bdi></a><div class="sub"><code>{{commit}}</code> · {{#since}}{{>time}}{{/since}}</div></div>{{/.current}}
+{{#.why}}<p class="sub why"><bdi>{{.}}</bdi></p>{{/.why}}
+{{#.planURL}}<p class="sub"><a href="{{.}}">What would change</a></p>{{/.planURL}}
+</td>
+{{/.place}}
+{{^.place}}<td class="no"><span class="sr">no stage {{stage}}</span></td>{{/.place}}
+{{/cells}}
+</tr>
+{{/rows}}
+</tbody>
+</table>
+</div>
+</section>
+{{>bottom}}
+
+"""###,
         "bottom": ###"""
 </main>
 <footer class="foot">Slipway: the same digest, from commit to production</footer>
@@ -235,7 +268,7 @@ public enum WebAssets {
 </section>
 <section id="stages" data-live aria-label="What is where">
 {{#pipelines}}
-<h2 class="kicker"><bdi>{{pipeline}}</bdi></h2>
+<h2 class="kicker"><bdi>{{pipeline}}</bdi>{{#.train}} · train <bdi>{{.}}</bdi>{{/.train}}</h2>
 <ol class="lane">
 {{#stages}}
 <li class="stage {{badge.tone}}">
@@ -295,7 +328,7 @@ public enum WebAssets {
 """###,
         "projects": ###"""
 {{>top}}
-<div class="head"><h1>Projects</h1><a href="/ledger">Ledger</a></div>
+<div class="head"><h1>Projects</h1><span><a href="/board">Board</a> · <a href="/ledger">Ledger</a></span></div>
 {{^projects}}
 <section class="empty">{{>logo}}<h2>Nothing on the slipway yet</h2><p>Register a git repository; its pipelines are in <code>pipelines/*.yaml</code>.</p><pre class="cmd"><code>slipway project add shop https://git.example/shop.git</code></pre></section>
 {{/projects}}
@@ -674,6 +707,21 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .decisions q { display: block; quotes: none; color: var(--muted); overflow-wrap: anywhere; }
 .hook { margin-top: 1.8rem; }
 
+/* board */
+.scroll { overflow-x: auto; }
+.board { border-collapse: separate; border-spacing: 0; width: 100%; table-layout: fixed; background: var(--surface); border: 1px solid var(--line); border-radius: 11px; box-shadow: var(--shadow); }
+.board:not(:has(td)) { display: none; }
+.board th, .board td { text-align: left; vertical-align: top; padding: .7rem 1rem; border-bottom: 1px solid var(--line); font-weight: inherit; overflow-wrap: anywhere; }
+.board thead th { width: 17rem; } .board thead th:first-child { width: 13rem; }
+.board tr:last-child > * { border-bottom: 0; }
+.board thead th { color: var(--muted); font: 600 .8rem var(--mono); padding-block: .5rem; }
+.board td + td { border-left: 1px solid var(--line); } .board tbody th + td { border-left: 1px solid var(--line); }
+.board td.failure, .board td.waiting { background: color-mix(in srgb, var(--soft) 45%, var(--surface)); }
+.board td .ask { margin-bottom: .3rem; justify-content: flex-start; align-items: center; } .board .at { display: none; margin: 0; }
+.board .release .title { display: -webkit-box; -webkit-line-clamp: 1; -webkit-box-orient: vertical; overflow: hidden; }
+.board .why { margin-top: .35rem; }
+.board .no { background: var(--sunken); }
+
 /* run */
 .state { display: flex; align-items: center; gap: .7rem; margin-bottom: .15rem; }
 .meta { display: flex; flex-wrap: wrap; gap: .5rem 1.9rem; margin-bottom: 1.3rem; }
@@ -756,6 +804,9 @@ main > .panel { padding: .8rem 1rem 1rem; display: grid; gap: .5rem; margin: 0 0
   main { padding-top: 1.1rem; }
   .bar { flex-wrap: wrap; gap: .2rem .8rem; } .who { margin-left: auto; } .who .muted { display: none; }
   .crumbs { order: 3; flex-basis: 100%; } .crumbs:not(:has(li)) { display: none; } .crumbs li:first-child::before { display: none; }
+  .board, .board tbody, .board tr, .board th, .board td { display: block; min-width: 0; } .board thead, .board .no { display: none; }
+  .board tbody th { background: var(--sunken); } .board tr:first-child > th { border-radius: 11px 11px 0 0; }
+  .board td + td, .board tbody th + td { border-left: 0; } .board .at { display: inline; } .board tr:last-child > *:not(:last-child) { border-bottom: 1px solid var(--line); }
   .run { grid-template-columns: minmax(0, 1fr) auto; } .run .c-what { grid-column: 1 / -1; grid-row: 1; } .run .title { -webkit-line-clamp: 2; }
   .run .c-state { grid-row: 2; } .run .c-when { grid-row: 2; display: flex; gap: .6rem; align-items: baseline; } .run .c-where { grid-column: 1 / -1; display: flex; gap: .6rem; align-items: baseline; }
   .project { grid-template-columns: minmax(0, 1fr); }

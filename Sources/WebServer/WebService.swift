@@ -72,6 +72,7 @@ public func makeRouter(_ parts: WebParts) throws -> Router<WebContext> {
     pages.addActionRoutes(to: router)
     pages.addRolloutRoutes(to: router)
     pages.addOutboxRoutes(to: router)
+    pages.addBoardRoutes(to: router)
     pages.addLedgerRoutes(to: router)
     pages.addPlanRoutes(to: router)
     addLogStream(to: router, parts)

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 import WebAssets
-import WebServer
+
+@testable import WebServer
 
 @Suite("Pages")
 struct PageRendererTests {
@@ -147,5 +148,16 @@ struct PageRendererTests {
         }
         let levels = [luminance(one), luminance(other)].sorted()
         return (levels[1] + 0.05) / (levels[0] + 0.05)
+    }
+
+    @Test(
+        "the stages of all pipelines in one order",
+        arguments: [
+            ([["dev", "prod"], ["dev", "staging", "prod"]], ["dev", "staging", "prod"]),
+            ([["dev", "prod"], ["test"], ["dev", "prod", "mirror"]], ["test", "dev", "prod", "mirror"]),
+            ([["a", "b"], ["b", "a"]], ["a", "b"]), ([], []),
+        ])
+    func columns(lists: [[String]], columns: [String]) {
+        #expect(Pages.columns(lists) == columns)
     }
 }

@@ -46,7 +46,7 @@ struct SamplePages {
         stage.planURL = PageURL.plan(for: text, of: text, pipeline: text)
         return ProjectPage(
             shell: shell, name: text, repository: text, hookURL: text,
-            pipelines: [PipelineRow(pipeline: text, stages: [stage, StageCard(stage: text, badge: badge)])], runs: [row],
+            pipelines: [PipelineRow(pipeline: text, train: text, stages: [stage, StageCard(stage: text, badge: badge)])], runs: [row],
             warnings: [ProjectWarning(text, detail: text, linkLabel: text, url: PageURL.outbox(of: text))])
     }
     var outbox: OutboxPage {
@@ -56,6 +56,17 @@ struct SamplePages {
                 MessageRow(
                     id: text, isDead: true, event: text, project: text, run: text, target: text, problem: text, attempts: 3,
                     when: time)
+            ])
+    }
+    var board: BoardPage {
+        let place = BoardCell.Place(
+            badge: badge, current: release, share: text, why: text, planURL: PageURL.plan(for: text, of: text, pipeline: text))
+        return BoardPage(
+            shell: shell, stages: [text, text],
+            rows: [
+                BoardRow(
+                    project: text, pipeline: text, train: text,
+                    cells: [BoardCell(stage: text, place: place), BoardCell(stage: text, place: nil)])
             ])
     }
     var ledger: LedgerPage {
@@ -117,7 +128,7 @@ struct SamplePages {
             "projects": renderer.render(projects), "project": renderer.render(project), "runs": renderer.render(runs),
             "run": renderer.render(run), "log": renderer.render(stepLog), "login": renderer.render(login),
             "error": renderer.render(error), "outbox": renderer.render(outbox),
-            "ledger": renderer.render(ledger), "plan": renderer.render(plan),
+            "ledger": renderer.render(ledger), "board": renderer.render(board), "plan": renderer.render(plan),
         ]
     }
 }

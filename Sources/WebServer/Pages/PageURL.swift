@@ -1,6 +1,7 @@
 /// The addresses of the pages, with every name percent-encoded as one path segment (RFC 3986, section 3.3).
 public enum PageURL {
     public static let projects = "/"
+    public static let board = "/board"
     public static func project(_ name: String) -> String { "/projects/\(segment(name))" }
     public static func runs(of project: String) -> String { "\(self.project(project))/runs" }
     public static func ledger(of project: String) -> String { "/ledger?project=\(segment(project))" }

@@ -46,10 +46,13 @@ public struct ProjectWarning: Sendable {
 /// A pipeline and its stages in promotion order.
 public struct PipelineRow: Sendable {
     public var pipeline: String
+    /// The train it goes in.
+    public var train: String?
     public var stages: [StageCard]
 
-    public init(pipeline: String, stages: [StageCard]) {
+    public init(pipeline: String, train: String? = nil, stages: [StageCard]) {
         self.pipeline = pipeline
+        self.train = train
         self.stages = stages
     }
 }

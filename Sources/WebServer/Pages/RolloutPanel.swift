@@ -100,6 +100,7 @@ public struct RolloutPanel: Sendable {
 }
 
 /// Thousandths as people read them.
-private func percentText(_ share: Int) -> String { share % 10 == 0 ? "\(share / 10) %" : "\(Double(share) / 10) %" }
+/// - Parameter share: in thousandths.
+func percentText(_ share: Int) -> String { share % 10 == 0 ? "\(share / 10) %" : "\(Double(share) / 10) %" }
 
 private func oneDecimal(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }

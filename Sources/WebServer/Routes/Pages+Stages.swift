@@ -39,7 +39,8 @@ extension Pages {
                 release: line(release, since: release.createdAt))
         }
         let facts = try await parts.engine.facts(of: stage, project: project)
-        if facts.isBehind { card.why = facts.obstacle }
+        // A deployment that has begun, failed or waits for somebody speaks for itself.
+        if facts.isBehind, card.pending == nil, card.rollout == nil || stage.rollout?.phase == .queued { card.why = facts.obstacle }
         if stage.promotable != nil || stage.waiting != nil || stage.rollout?.phase == .queued {
             card.planURL = PageURL.plan(for: stage.plan.name, of: project, pipeline: stage.pipeline)
         }

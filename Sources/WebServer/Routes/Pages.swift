@@ -84,7 +84,7 @@ struct Pages: Sendable {
             if rows.last?.pipeline == stage.pipeline {
                 rows[rows.count - 1].stages.append(card)
             } else {
-                rows.append(PipelineRow(pipeline: stage.pipeline, stages: [card]))
+                rows.append(PipelineRow(pipeline: stage.pipeline, train: stage.plan.train, stages: [card]))
             }
         }
         let runs = try await parts.store.runs(project: name, limit: 10)
