@@ -278,6 +278,7 @@ public enum WebAssets {
 {{>release}}
 {{/.current}}
 {{^.current}}<p class="muted none">Nothing has been deployed here yet.</p>{{/.current}}
+{{#.scale}}<p class="sub">{{.}}</p>{{/.scale}}
 {{#.health}}<p class="health">{{>badge}}</p>{{/.health}}
 {{#.rollout}}
 <div class="rollout"><p class="ask">{{#badge}}{{>badge}}{{/badge}} <span class="sub">{{message}}</span></p>

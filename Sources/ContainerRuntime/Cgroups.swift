@@ -19,6 +19,16 @@ enum Cgroups {
         return 0
     }
 
+    /// The processor time that `cgroup` has used, in seconds; nil when the group is gone.
+    static func processorSeconds(_ cgroup: String) -> Double? {
+        guard unified else {
+            return Files.text(FilePath("\(mountPoint)/cpuacct\(cgroup)/cpuacct.usage"))
+                .flatMap { Double($0.prefix { $0 != "\n" }) }.map { $0 / 1e9 }
+        }
+        let line = Files.text(FilePath("\(mountPoint)\(cgroup)/cpu.stat"))?.split(separator: "\n").first { $0.hasPrefix("usage_usec ") }
+        return line.flatMap { Double($0.dropFirst("usage_usec ".count)) }.map { $0 / 1e6 }
+    }
+
     /// Every process below `cgroup`, by any hierarchy that knows it.
     static func processes(_ cgroup: String) -> [Int32] {
         for folder in unified ? [""] : ["/pids", "/memory", "/freezer", "/systemd"] {

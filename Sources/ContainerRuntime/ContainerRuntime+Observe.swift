@@ -66,3 +66,10 @@ extension ContainerRuntime {
         ProcessRecord.pid(in: paths.conmonPIDFile).map { Conmon.isAlive($0, folder: paths.folder) } ?? false
     }
 }
+
+extension ContainerRuntime {
+    /// The processor time that the container has used, in seconds; nil when it does not run.
+    public func processorSeconds(_ id: String) async throws -> Double? {
+        try await readers.run { _ in Cgroups.processorSeconds(cgroup(id)) }
+    }
+}

@@ -8,11 +8,6 @@ extension Supervisor {
         let observed = try await target.observe(deployment: order.deployment)
         let wanted = order.instances
         var actions: [Action] = []
-        for extra in observed where !wanted.contains(where: { $0.id == extra.id }) {
-            guard try await mayAct(order) else { return actions }
-            try await target.stop(instance: extra.id, grace: settings.stopGrace, by: order.claim)
-            actions.append(.stoppedSurplus(instance: extra.id))
-        }
         var problems: [String: String] = [:]
         for (id, problem) in await health.examine(observed, service: order.service, host: order.host) {
             problems[id] = problem
@@ -32,9 +27,28 @@ extension Supervisor {
         if !order.host.isEmpty, !serving.isEmpty, Set(serving) != Set(inForce) {
             let route = order.route(to: serving)
             guard try await mayAct(order) else { return actions }
-            if try await router.replace(seen, with: route) != nil { actions.append(.routed(key: order.routeKey)) }
+            guard let generation = try await router.replace(seen, with: route) else { return actions }
+            actions.append(.routed(key: order.routeKey))
+            for extra in observed where extra.replica >= wanted.count { leaving[extra.id] = Leaving(generation: generation, since: now()) }
+        }
+        for extra in observed where !wanted.contains(where: { $0.id == extra.id }) {
+            guard try await mayGo(extra, order), try await mayAct(order) else { continue }
+            leaving[extra.id] = nil
+            try await target.stop(instance: extra.id, grace: settings.stopGrace, by: order.claim)
+            actions.append(.stoppedSurplus(instance: extra.id))
         }
         return actions
+    }
+
+    /// Whether nothing is sent to a surplus instance any more, and what it was sent is answered or has had its time.
+    private func mayGo(_ extra: InstanceObservation, _ order: RolloutOrder) async throws -> Bool {
+        guard !order.host.isEmpty, extra.state == .running, let upstream = extra.upstream(port: order.service.port) else { return true }
+        guard let route = try await router.currentRoute(key: order.routeKey) else { return true }
+        if route.upstreams.contains(upstream) { return false }
+        guard let left = leaving[extra.id] else { return true }
+        try await router.confirm(left.generation)
+        if try await router.drained(before: left.generation) { return true }
+        return now() - left.since >= order.drainSeconds
     }
 
     private func reasonToRestart(

@@ -49,6 +49,13 @@ public actor Supervisor: Service {
     let journal: RestartJournal
     /// Failed health questions in a row; lost with the process, which then only takes longer to judge.
     var failures: [String: Int] = [:]
+    /// Instances that are not wanted any more, out of the route since this generation and time.
+    var leaving: [String: Leaving] = [:]
+
+    struct Leaving {
+        var generation: RouterGeneration
+        var since: Double
+    }
 
     /// - Parameters:
     ///   - stateFile: remembers when instances were restarted, over restarts of the server.

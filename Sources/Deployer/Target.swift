@@ -30,10 +30,13 @@ public protocol Target: Sendable {
     func stop(instance: String, grace: Duration, by claim: Claim?) async throws
     /// The last lines an instance wrote, oldest first.
     func logTail(instance: String, lines: Int) async throws -> [String]
+    /// The processor time that the running instances of a deployment have used since they started, in seconds by id.
+    func processorSeconds(deployment: String) async throws -> [String: Double]
 }
 
 extension Target {
     public func prepare(_ order: RolloutOrder) async throws {}
+    public func processorSeconds(deployment: String) async throws -> [String: Double] { [:] }
 }
 
 /// One replica of a deployment as it should be.

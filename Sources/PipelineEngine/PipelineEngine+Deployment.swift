@@ -233,6 +233,12 @@ extension PipelineEngine {
         else { return nil }
         var service = release.service
         if let replicas = stage.replicas { service.replicas = replicas }
+        if let rule = stage.autoscale {
+            let scale = try await parts.store.scales().first {
+                $0.project == deployment.project && $0.pipeline == deployment.pipeline && $0.stage == deployment.stage
+            }
+            service.replicas = rule.clamp(scale?.replicas ?? service.replicas)
+        }
         var environment = withSecrets ? try await resolve(stage.environment, project: deployment.project) : [:]
         environment["SLIPWAY_STAGE"] = stage.name
         return RolloutOrder(
@@ -241,7 +247,7 @@ extension PipelineEngine {
             strategy: stage.strategy ?? .blueGreen(.init()), environment: environment,
             host: stage.hostName(project: deployment.project),
             drainSeconds: stage.drain ?? 10, previous: deployment.previous.map(Deployment.name), number: deployment.id,
-            epoch: deployment.epoch)
+            epoch: deployment.epoch, autoscale: stage.autoscale)
     }
 
     /// Repeats what another process is in the middle of.

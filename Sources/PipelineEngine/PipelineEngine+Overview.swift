@@ -1,4 +1,4 @@
-import DeliveryModel
+public import DeliveryModel
 public import PipelineFile
 public import StateStore
 
@@ -20,6 +20,8 @@ public struct StageOverview: Sendable {
     public var promotable: Release?
     /// What was live before.
     public var previous: Release?
+    /// How many instances it has now, when that follows what they have to do.
+    public var scale: Scale?
 
     /// One word for the stage: `empty`, `live`, `awaitingApproval`, or the phase of the deployment that is under way or came to nothing.
     public var state: String {
@@ -36,12 +38,14 @@ extension PipelineEngine {
         let releases = try await parts.store.newestReleases(project: project)
         let deployments = try await parts.store.deployments(project: project, limit: 500)
         let live = try await parts.store.liveDeployments(project: project)
+        let scales = try await parts.store.scales().filter { $0.project == project }
         var overview: [StageOverview] = []
         for release in releases.sorted(by: { $0.pipeline < $1.pipeline }) {
             let mine = deployments.filter { $0.pipeline == release.pipeline }
             for plan in try Self.stages(of: release) {
-                overview.append(
-                    try await stage(plan, pipeline: release.pipeline, newest: release, live: live, deployments: mine))
+                var stage = try await stage(plan, pipeline: release.pipeline, newest: release, live: live, deployments: mine)
+                if plan.autoscale != nil { stage.scale = scales.first { $0.pipeline == release.pipeline && $0.stage == plan.name } }
+                overview.append(stage)
             }
         }
         return overview

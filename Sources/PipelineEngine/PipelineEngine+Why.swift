@@ -17,9 +17,13 @@ extension PipelineEngine {
             if deployment.phase == .awaitingApproval { attempt.approvals = try await approvals(deployment, at: now) }
             if deployment.phase == .queued {
                 attempt.behind = moving?.id
-                if case .frozen(let until) = freeze(of: deployment, [stage.plan], at: now) { attempt.freeze = .init(until: until) }
+                if case .frozen(let until) = freeze(of: deployment, [stage.plan], at: now) {
+                    attempt.freeze = .init(until: until)
+                }
                 // Said of the freeze, it is told by the freeze itself.
-                else if deployment.train == nil, let reason = deployment.heldFor, !reason.hasPrefix("frozen") { attempt.waitsFor = reason }
+                else if deployment.train == nil, let reason = deployment.heldFor, !reason.hasPrefix("frozen") {
+                    attempt.waitsFor = reason
+                }
             }
             facts.attempts.append(attempt)
         }

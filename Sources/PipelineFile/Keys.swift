@@ -55,8 +55,10 @@ struct KeySet: Sendable {
         "stage",
         [
             "name", "target", "host", "after", "approval", "environment", "replicas", "drain", "strategy", "soak", "freeze", "promote",
+            "autoscale",
         ],
         required: ["name"], synonyms: ["env": "environment"])
+    static let autoscale = KeySet("autoscale", ["min", "max", "requests", "cpu", "cooldown"], required: ["max"])
     static let approval = KeySet("approval", ["count", "from", "not_author", "expires"])
 
     static let strategy = KeySet("strategy", ["blue_green", "rolling", "canary"])
@@ -70,6 +72,6 @@ struct KeySet: Sendable {
 
     static let all: [KeySet] = [
         pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval, strategy,
-        blueGreen, rolling, canary, abortIf, freeze, promote,
+        blueGreen, rolling, canary, abortIf, freeze, promote, autoscale,
     ]
 }

@@ -191,12 +191,14 @@ public struct StagePlan: Codable, Sendable, Equatable {
     public var train: String?
     /// Pipelines of the project that have to be live in the stage of this name before a deployment begins.
     public var requires: [String]?
+    /// Nil = always so many replicas.
+    public var autoscale: AutoscaleRule?
 
     public init(
         name: String, target: String = "local", host: String? = nil, after: String? = nil,
         approval: ApprovalRule? = nil, environment: [String: Value] = [:], replicas: Int? = nil,
         drain: Double? = nil, strategy: RolloutStrategy? = nil, soak: Double? = nil, freeze: [FreezeWindow]? = nil,
-        promote: PromotionRule? = nil, train: String? = nil, requires: [String]? = nil
+        promote: PromotionRule? = nil, train: String? = nil, requires: [String]? = nil, autoscale: AutoscaleRule? = nil
     ) {
         self.name = name
         self.target = target
@@ -212,5 +214,6 @@ public struct StagePlan: Codable, Sendable, Equatable {
         self.promote = promote
         self.train = train
         self.requires = requires
+        self.autoscale = autoscale
     }
 }

@@ -72,6 +72,7 @@ extension Reader {
             stage.soak = fields["soak"].flatMap { duration($0, "soak", 0...86400) }
             stage.freeze = fields["freeze"].flatMap { freeze($0) }
             stage.promote = fields["promote"].flatMap { promotion($0) }
+            stage.autoscale = fields["autoscale"].flatMap { autoscale($0) }
             stages.append(stage)
         }
         graph.check(self)
@@ -89,6 +90,30 @@ extension Reader {
             return nil
         }
         return text
+    }
+
+    private func autoscale(_ node: Node) -> AutoscaleRule? {
+        guard let fields = fields(node, .autoscale) else { return nil }
+        var rule = AutoscaleRule(min: 1, max: fields["max"].flatMap { integer($0, "max", 1...100) } ?? 1)
+        if let node = fields["min"] { rule.min = integer(node, "min", 1...100) ?? 1 }
+        if let node = fields["requests"] { rule.requests = integer(node, "requests", 1...100_000).map(Double.init) }
+        if let node = fields["cpu"] { rule.cpu = wholePercent(node, "cpu") }
+        if let node = fields["cooldown"] { rule.cooldown = duration(node, "cooldown", 5...3600) ?? rule.cooldown }
+        if fields["max"] != nil, rule.min > rule.max { report(node, "min is more than max", "write the smaller number as min") }
+        if fields["requests"] == nil, fields["cpu"] == nil {
+            report(node, "autoscale looks at nothing", "add requests: 20 (in flight, for each instance), or cpu: 70%")
+        }
+        return rule
+    }
+
+    /// `70%` as 0.7.
+    private func wholePercent(_ node: Node, _ what: String) -> Double? {
+        guard let text = text(node, what) else { return nil }
+        guard text.hasSuffix("%"), let number = Int(text.dropLast()), (1...100).contains(number) else {
+            report(node, "\(what) is a part of the processors from 1% to 100%, this is '\(text.prefix(40))'", "write 70%")
+            return nil
+        }
+        return Double(number) / 100
     }
 
     private func approval(_ node: Node) -> ApprovalRule? {

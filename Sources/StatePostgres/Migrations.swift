@@ -20,6 +20,7 @@ enum Migrations {
         Migration(number: 6, name: "rollouts", script: rollouts),
         Migration(number: 7, name: "governance", script: governance),
         Migration(number: 10, name: "trains", script: trains),
+        Migration(number: 11, name: "scale", script: scale),
     ]
 
     /// Holds back whoever else makes or fills the tables at the same moment, for the length of a transaction.
@@ -252,5 +253,13 @@ enum Migrations {
         ALTER TABLE deployment ADD COLUMN train BIGINT;
         CREATE INDEX deploymentOfTrain ON deployment(train) WHERE train IS NOT NULL;
         CREATE INDEX runOfCommit ON run(project, commit, id);
+        """
+
+    private static let scale: StaticString = """
+        CREATE TABLE scale (
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+            pipeline TEXT NOT NULL, stage TEXT NOT NULL, replicas BIGINT NOT NULL, reason TEXT NOT NULL, at DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (project, pipeline, stage)
+        );
         """
 }

@@ -87,6 +87,16 @@ enum Migrations {
                     CREATE INDEX runOfCommit ON run(project, "commit", id);
                     """)
         }
+        migrator.registerMigration("0013-scale") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE scale (
+                        project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+                        pipeline TEXT NOT NULL, stage TEXT NOT NULL, replicas INTEGER NOT NULL, reason TEXT NOT NULL, at DOUBLE NOT NULL,
+                        PRIMARY KEY (project, pipeline, stage)
+                    );
+                    """)
+        }
         return migrator
     }
 

@@ -1,9 +1,11 @@
 import FoundationEssentials
-public import struct DeliveryModel.Train
 public import GRDB
 public import OCIModel
 public import StateStore
 public import SystemPackage
+
+public import struct DeliveryModel.Scale
+public import struct DeliveryModel.Train
 
 extension Digest: DatabaseValueConvertible {
     public var databaseValue: DatabaseValue { description.databaseValue }
@@ -20,6 +22,7 @@ extension Step: FetchableRecord {}
 extension Release: FetchableRecord {}
 extension Deployment: FetchableRecord {}
 extension Train: FetchableRecord {}
+extension Scale: FetchableRecord {}
 extension Approval: FetchableRecord {}
 extension RecordedEvent: FetchableRecord {}
 extension OutboxTarget: FetchableRecord {}

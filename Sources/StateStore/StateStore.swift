@@ -143,6 +143,12 @@ public protocol StateStore: Sendable {
     /// Decides about a train that is open; whoever comes later is told what was decided. Nil when there is none with this id.
     func settleTrain(_ id: Int64, _ decision: Train.State, reason: String?) async throws -> Train?
 
+    // Scale
+    /// How many instances the stages have that are scaled.
+    func scales() async throws -> [Scale]
+    /// Keeps a scale and records the reason; false when a deployment of the stage is under way.
+    func save(_ scale: Scale) async throws -> Bool
+
     // Ledger: written by the transactions that do what it tells of.
     /// In the order of the chain, after the entry with this number.
     func ledger(project: String?, after number: Int64, limit: Int) async throws -> [LedgerRecord]

@@ -47,7 +47,9 @@ import Testing
                 #expect(reason.contains("api") && reason.contains(phase.rawValue))
             }
         }
-        #expect(signal(member("web", .joining), [member("api", .joining)], .aborted, reason: "api: exits") == .goBack("the train 'all' goes back: api: exits"))
+        #expect(
+            signal(member("web", .joining), [member("api", .joining)], .aborted, reason: "api: exits")
+                == .goBack("the train 'all' goes back: api: exits"))
         #expect(signal(member("web", .committing), [member("api", .retiring)], .committed) == .go)
     }
 
@@ -62,10 +64,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ([:], []), (["a": []], []), (["a": ["b"], "b": []], []), (["a": ["x"]], []), (["a": ["a"]], ["a", "a"]),
-        (["a": ["b"], "b": ["a"]], ["a", "b", "a"]), (["a": ["b"], "b": ["c"], "c": ["b"]], ["b", "c", "b"]),
-    ] as [([String: Set<String>], [String])])
+    @Test(
+        arguments: [
+            ([:], []), (["a": []], []), (["a": ["b"], "b": []], []), (["a": ["x"]], []), (["a": ["a"]], ["a", "a"]),
+            (["a": ["b"], "b": ["a"]], ["a", "b", "a"]), (["a": ["b"], "b": ["c"], "c": ["b"]], ["b", "c", "b"]),
+        ] as [([String: Set<String>], [String])])
     func circles(requires: [String: Set<String>], circle: [String]) {
         #expect(Train.circle(in: requires) == circle)
     }

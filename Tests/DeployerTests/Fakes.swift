@@ -30,6 +30,7 @@ struct Broken: Error {}
 /// Instances in a dictionary; addresses are 10.0.0.<n>.
 final class FakeTarget: Target {
     struct State {
+        var processorSeconds: [String: Double] = [:]
         var instances: [String: InstanceObservation] = [:]
         var starts: [String] = []
         var stops: [String] = []
@@ -95,6 +96,8 @@ final class FakeTarget: Target {
     }
 
     func logTail(instance: String, lines: Int) async throws -> [String] { ["last words of \(instance)"] }
+
+    func processorSeconds(deployment: String) async throws -> [String: Double] { state.withLock { $0.processorSeconds } }
 
     func end(_ id: String, code: Int32) {
         state.withLock { $0.instances[id]?.state = .exited(code: code, outOfMemory: false) }

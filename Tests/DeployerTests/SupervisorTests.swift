@@ -73,6 +73,35 @@ struct SupervisorTests {
         }
     }
 
+    /// Nothing is stopped that requests still go to, or that has some.
+    @Test func surplusGoesWhenItsRequestsHaveEnded() async throws {
+        try await withTemporaryFolder { folder in
+            let live = order("one")
+            let many = supervisor(folder, [live])
+            try await many.tick()
+            try await many.tick()
+            var fewer = live
+            fewer.service.replicas = 1
+            router.state.withLock { $0.neverDrains = true }
+            let few = supervisor(folder, [fewer])
+            #expect(try await few.tick() == [.routed(key: "shop/web/prod")])
+            #expect(target.running("one") == 2)
+            try await wait(1)
+            #expect(try await few.tick().isEmpty && target.running("one") == 2)
+            router.state.withLock { $0.neverDrains = false }
+            #expect(try await few.tick() == [.stoppedSurplus(instance: live.instances[1].id)])
+            // Those that never end have the drain time.
+            router.state.withLock { $0.neverDrains = true }
+            try await wait(6)
+            try await many.tick()
+            try await many.tick()
+            #expect(target.running("one") == 2)
+            try await few.tick()
+            try await wait(Int(live.drainSeconds))
+            #expect(try await few.tick() == [.stoppedSurplus(instance: live.instances[1].id)])
+        }
+    }
+
     @Test func toleratesSomeBadAnswers() async throws {
         try await withTemporaryFolder { folder in
             let live = order("one", replicas: 1)

@@ -55,6 +55,23 @@ struct StrategyTests {
         }
     }
 
+    @Test func autoscaleArrives() throws {
+        let plan = try PipelineParser.parse(
+            Self.text("rolling", ", autoscale: {min: 2, max: 8, requests: 20, cpu: 70%, cooldown: 30s}"), file: "p.yaml")
+        #expect(plan.stages[0].autoscale == AutoscaleRule(min: 2, max: 8, requests: 20, cpu: 0.7, cooldown: 30))
+        let least = try PipelineParser.parse(Self.text("rolling", ", autoscale: {max: 3, cpu: 100%}"), file: "p.yaml")
+        #expect(least.stages[0].autoscale == AutoscaleRule(min: 1, max: 3, cpu: 1))
+    }
+
+    @Test(arguments: [
+        ("{max: 3}", "looks at nothing"), ("{min: 4, max: 3, cpu: 50%}", "min is more than max"), ("{max: 3, cpu: 0.5}", "1% to 100%"),
+        ("{max: 3, cpu: 120%}", "1% to 100%"), ("{requests: 5}", "has no 'max'"), ("{max: 3, requests: 5, cooldown: 1s}", "cooldown"),
+    ])
+    func autoscaleThatIsRefused(text: String, message: String) throws {
+        let summary = try DiagnosticTests.summary(Self.text("rolling", ", autoscale: \(text)"))
+        #expect(summary.count == 1 && summary[0].contains(message), "\(summary)")
+    }
+
     private static func file(_ head: String) -> String { "\(head)\n" + text("rolling") }
 
     @Test func aTrainAndWhatIsRequiredStandInEveryStage() throws {

@@ -43,6 +43,7 @@ struct SamplePages {
             promote: PromoteForm(project: text, pipeline: text, stage: text, releaseID: text, release: release),
             rollback: RollbackForm(project: text, pipeline: text, stage: text, releaseID: text, release: release))
         stage.why = text
+        stage.scale = text
         stage.planURL = PageURL.plan(for: text, of: text, pipeline: text)
         return ProjectPage(
             shell: shell, name: text, repository: text, hookURL: text,

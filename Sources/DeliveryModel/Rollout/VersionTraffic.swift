@@ -27,6 +27,9 @@ public struct LatencyHistogram: Codable, Hashable, Sendable {
 
     public var count: Int { counts.values.reduce(0, +) }
 
+    /// What all of them took together, in seconds; at most a twentieth too much.
+    public var seconds: Double { counts.reduce(0) { $0 + Self.upperBound(of: $1.key) * Double($1.value) } }
+
     public mutating func add(seconds: Double, times: Int = 1) { counts[Self.bucket(of: seconds), default: 0] += times }
 
     public mutating func add(_ other: LatencyHistogram) { counts.merge(other.counts, uniquingKeysWith: +) }

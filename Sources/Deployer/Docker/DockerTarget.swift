@@ -124,6 +124,22 @@ public struct DockerTarget: Target {
         return []
     }
 
+    public func processorSeconds(deployment: String) async throws -> [String: Double] {
+        let parts = try await onAnswering { api in
+            var used: [(String, Double)] = []
+            for listed in try await self.list(api, deployment: deployment) {
+                // With one-shot the daemon does not wait for a second look of its own.
+                let path = "/containers/\(DockerHost.escape(listed.id))/stats"
+                guard let stats: DockerValues.Stats = try await api.get(path, query: [("stream", "false"), ("one-shot", "true")]),
+                    let name = stats.name, let nanoseconds = stats.cpu?.usage?.total, nanoseconds > 0
+                else { continue }
+                used.append((String(name.drop { $0 == "/" }), nanoseconds / 1e9))
+            }
+            return used
+        }
+        return Dictionary(parts.flatMap { $0 }, uniquingKeysWith: { first, _ in first })
+    }
+
     // MARK: Containers
 
     func inspect(_ container: String, _ api: DockerAPI) async throws -> DockerValues.Container? {

@@ -29,6 +29,24 @@ enum DockerValues {
 
     struct Empty: Codable, Sendable {}
 
+    /// `GET /containers/{id}/stats`: what is used, in nanoseconds since the start.
+    struct Stats: Decodable, Sendable {
+        struct Processors: Decodable, Sendable {
+            struct Usage: Decodable, Sendable {
+                var total: Double?
+                enum CodingKeys: String, CodingKey { case total = "total_usage" }
+            }
+            var usage: Usage?
+            enum CodingKeys: String, CodingKey { case usage = "cpu_usage" }
+        }
+        var name: String?
+        var cpu: Processors?
+        enum CodingKeys: String, CodingKey {
+            case name
+            case cpu = "cpu_stats"
+        }
+    }
+
     struct Healthcheck: Encodable, Sendable {
         var test = ["NONE"]
         enum CodingKeys: String, CodingKey { case test = "Test" }

@@ -109,6 +109,14 @@ public struct HostTarget: Target {
         try await LogReader(file: runtime.logFile(instance)).tail(lines).map(\.text)
     }
 
+    public func processorSeconds(deployment: String) async throws -> [String: Double] {
+        var used: [String: Double] = [:]
+        for container in try await containers(deployment) where container.state == .running {
+            used[container.id] = try await runtime.processorSeconds(container.id)
+        }
+        return used
+    }
+
     private func containers(_ deployment: String) async throws -> [ContainerObservation] {
         try await runtime.list().filter { $0.labels[InstanceSpec.deploymentLabel] == deployment }
     }

@@ -25,12 +25,14 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     public var number: Int64
     /// Grows whenever another server takes the deployment over; what an older holder still asks for is refused.
     public var epoch: Int64
+    /// How the number of its instances follows what they have to do; nil: it does not.
+    public var autoscale: AutoscaleRule?
 
     public init(
         deployment: String, project: String, pipeline: String, stage: String, image: Digest,
         service: ServiceDefinition, target: String = "local", strategy: RolloutStrategy = .blueGreen(.init()),
         environment: [String: String] = [:], host: String, drainSeconds: Double = 30, previous: String? = nil, number: Int64 = 0,
-        epoch: Int64 = 0
+        epoch: Int64 = 0, autoscale: AutoscaleRule? = nil
     ) {
         self.deployment = deployment
         self.project = project
@@ -46,6 +48,7 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
         self.previous = previous
         self.number = number
         self.epoch = epoch
+        self.autoscale = autoscale
     }
 
     /// `project/pipeline/stage`: the pipelines of a project may name their stages alike.

@@ -193,6 +193,15 @@ public struct StageValue: Codable, Sendable {
     public var waiting: Waiting?
     /// Why the last deployment failed.
     public var problem: String?
+    /// How many instances it has, and why, where that follows what they have to do; nil until it was changed.
+    public var scale: Scale?
+
+    public struct Scale: Codable, Sendable {
+        public var replicas: Int
+        public var reason: String
+        /// Seconds since 1970.
+        public var at: Double
+    }
 }
 
 extension StageValue {
@@ -214,6 +223,7 @@ extension StageValue {
                 approvalsNeeded: $0.approvalsNeeded)
         }
         problem = stage.failed?.message
+        scale = stage.scale.map { Scale(replicas: $0.replicas, reason: $0.reason, at: $0.at) }
     }
 }
 

@@ -67,6 +67,8 @@ public struct StageCard: Sendable {
     public var current: ReleaseLine?
     /// "2 of 2 healthy"
     public var health: StateBadge?
+    /// "4 instances: 31 requests in flight, 10 for each instance"
+    public var scale: String?
     /// A deployment that waits for someone to decide.
     public var pending: PendingApproval?
     /// A deployment under way.

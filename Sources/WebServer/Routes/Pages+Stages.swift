@@ -15,6 +15,7 @@ extension Pages {
         if let live = stage.live, let release = stage.liveRelease {
             card.current = line(release, since: live.finishedAt ?? live.createdAt)
         }
+        card.scale = stage.scale?.sentence
         if let waiting = stage.waiting, let release = stage.waitingRelease {
             card.pending = try await pending(waiting, release: release, rule: stage.plan.approval, caller: caller)
         }

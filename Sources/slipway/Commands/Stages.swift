@@ -30,6 +30,9 @@ struct Status: AsyncParsableCommand {
         printTable(rows)
         for status in all {
             for stage in status.stages {
+                if let scale = stage.scale {
+                    print("\(status.project)/\(stage.stage): \(scale.replicas) instances since \(ageText(scale.at)): \(scale.reason)")
+                }
                 if let problem = stage.problem { print("\(status.project)/\(stage.stage): \(problem)") }
                 if let waiting = stage.waiting {
                     print(

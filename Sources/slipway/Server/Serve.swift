@@ -166,6 +166,9 @@ struct Server {
         let supervisor = Supervisor(
             targets: targets.byName, router: router, probe: probe, stateFile: folder.path.appending("restarts.json"),
             now: clock, logger: logger, declared: { try await declaration.orders() })
+        let scaling = Scaling(
+            targets: targets.byName, router: router, now: clock, logger: logger, declared: { try await declaration.orders() },
+            save: { try await store.save($0) })
         let keeper = StoreKeeper(
             images: images, store: store, snapshots: snapshots, containers: folder.containers,
             policy: settings.registry.policy, every: settings.registry.collectEvery, history: CollectionHistory(), logger: logger)
@@ -181,7 +184,7 @@ struct Server {
                 },
                 runtime: runtime,
                 rollout: Rollout(targets: targets.byName, router: router, probe: probe, now: clock),
-                led: [supervisor, keeper, TargetKeeper(targets: targets.docker, store: store, logger: logger)],
+                led: [supervisor, scaling, keeper, TargetKeeper(targets: targets.docker, store: store, logger: logger)],
                 registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections,
                 clock: clock),
             settings: .init(

@@ -61,7 +61,9 @@ public struct TrainSimulation {
         guard succeeded.isEmpty || succeeded.count == names.count else {
             throw Violation("of a train only \(succeeded.keys.sorted()) came to serve: \(train.members.mapValues(\.phase))")
         }
-        guard succeeded.isEmpty == (train.state != .committed) else { throw Violation("the train is \(train.state), and \(succeeded.keys.sorted()) serve") }
+        guard succeeded.isEmpty == (train.state != .committed) else {
+            throw Violation("the train is \(train.state), and \(succeeded.keys.sorted()) serve")
+        }
         return !succeeded.isEmpty
     }
 }
