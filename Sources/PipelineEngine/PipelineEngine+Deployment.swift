@@ -304,6 +304,6 @@ private struct RolloutReports: Sendable {
 }
 
 extension StagePlan {
-    /// The host the router answers for; `<stage>.<project>.localhost` when the file names none.
+    /// The host the router answers for; `<stage>.<project>.localhost` when the file names none, empty for a worker.
     public func hostName(project: String) -> String { host ?? "\(name).\(project).localhost" }
 }

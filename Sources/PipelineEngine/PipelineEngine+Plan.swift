@@ -119,8 +119,8 @@ extension PipelineEngine {
         let limits = service.limits
         var facts: [StageSnapshot.Fact] = [
             .init("host", stage.hostName(project: project)), .init("target", stage.target),
-            .init("replicas", "\(stage.replicas ?? service.replicas)"), .init("port", "\(service.port)"),
-            .init("health", "GET \(service.health.path), \(service.health.healthy) in a row, \(service.health.grace) s"),
+            .init("replicas", "\(stage.replicas ?? service.replicas)"), .init("port", service.port.map(String.init) ?? "none"),
+            .init("health", "\(service.health.probe), \(service.health.healthy) in a row, \(service.health.grace) s"),
             .init("strategy", stage.strategy?.name ?? "blue-green"),
         ]
         if let command = service.command { facts.append(.init("command", command.joined(separator: " "))) }

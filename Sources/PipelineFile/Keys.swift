@@ -48,9 +48,11 @@ struct KeySet: Sendable {
     static let withContainerfile = ["target", "arguments", "secrets"]
     static let copy = KeySet("copy", title: "an entry of copy", ["from", "to", "mode"], required: ["from", "to"])
     static let service = KeySet(
-        "service", ["command", "environment", "port", "health", "limits", "replicas"], required: ["port"],
+        "service", ["command", "environment", "port", "health", "limits", "replicas"],
         synonyms: ["env": "environment"], notYet: ["cron"])
-    static let health = KeySet("health", ["path", "interval", "timeout", "healthy", "grace"])
+    static let health = KeySet(
+        "health",
+        ["path", "status", "body", "headers", "tcp", "command", "interval", "timeout", "healthy", "unhealthy", "grace"])
     static let stage = KeySet(
         "stage",
         [

@@ -168,7 +168,8 @@ public struct StagePlan: Codable, Sendable, Equatable {
     public var name: String
     /// The name of a target in the server's configuration.
     public var target: String
-    /// The host name the router answers for; nil = `<stage>.<project>.localhost`.
+    /// The host name the router answers for; nil = `<stage>.<project>.localhost`, empty = none, as the service
+    /// has no port.
     public var host: String?
     /// The stage that must have succeeded with the same digest; nil = directly after the build.
     public var after: String?

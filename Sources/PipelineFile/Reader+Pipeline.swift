@@ -13,7 +13,7 @@ extension Reader {
         let steps = fields["steps"].map { self.steps($0) } ?? []
         let build = fields["build"].flatMap { self.build($0) }
         let service = fields["service"].flatMap { self.service($0) }
-        let stages = fields["stages"].map { self.stages($0) } ?? []
+        let stages = fields["stages"].map { self.stages($0, isWorker: service.map { $0.port == nil } ?? false) } ?? []
         if fields["steps"] == nil, fields["build"] == nil, fields["stages"] == nil, fields.refused.isDisjoint(with: ["steps", "build"]) {
             report(root, "the pipeline does nothing: it has neither steps nor build", "add steps: or build:")
         }

@@ -179,6 +179,7 @@ public struct StageValue: Codable, Sendable {
     public var message: String?
     public var deployment: Int64?
     public var since: Double?
+    /// Both are empty when no request reaches the stage.
     public var host: String
     public var url: String
     public var waiting: Waiting?
@@ -197,7 +198,7 @@ extension StageValue {
         deployment = stage.live?.id
         since = stage.live?.finishedAt
         host = stage.plan.hostName(project: project)
-        url = "http://\(host):\(routerPort)/"
+        url = host.isEmpty ? "" : "http://\(host):\(routerPort)/"
         waiting = stage.waiting.map {
             Waiting(
                 deployment: $0.id, digest: $0.digest.description, commit: stage.waitingRelease?.commit,
