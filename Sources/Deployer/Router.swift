@@ -78,12 +78,14 @@ public struct RouteFence: Codable, Hashable, Sendable, Comparable {
     public static func < (left: RouteFence, right: RouteFence) -> Bool { (left.number, left.epoch) < (right.number, right.epoch) }
 }
 
-/// The requests for one host name, and the instances that answer them.
+/// The requests for one host name, or for some of its paths, and the instances that answer them.
 public struct Route: Codable, Hashable, Sendable {
     /// See ``RolloutOrder/routeKey``.
     public var key: String
     /// DNS name in lower case, without port.
     public var host: String
+    /// Nil: every path of the host.
+    public var scope: RouteScope?
     public var upstreams: [Upstream]
     /// The deployment the upstreams belong to.
     public var deployment: String
@@ -98,11 +100,12 @@ public struct Route: Codable, Hashable, Sendable {
     public var drainSeconds: Double?
 
     public init(
-        key: String, host: String, upstreams: [Upstream], deployment: String = "", previous: PreviousVersion? = nil,
+        key: String, host: String, scope: RouteScope? = nil, upstreams: [Upstream], deployment: String = "", previous: PreviousVersion? = nil,
         preview: String? = nil, pins: Bool? = nil, drainSeconds: Double? = nil
     ) {
         self.key = key
         self.host = host
+        self.scope = scope
         self.upstreams = upstreams
         self.deployment = deployment
         self.previous = previous
@@ -110,9 +113,6 @@ public struct Route: Codable, Hashable, Sendable {
         self.pins = pins
         self.drainSeconds = drainSeconds
     }
-
-    /// Its host names.
-    var hosts: [String] { [host] + (preview.map { [$0] } ?? []) }
 }
 
 /// The instances that answer beside those of a route's own deployment.

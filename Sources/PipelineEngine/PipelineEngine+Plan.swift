@@ -127,6 +127,8 @@ extension PipelineEngine {
         if let memory = limits.memoryBytes { facts.append(.init("memory", "\(memory >> 20) MiB")) }
         if let cpus = limits.cpus { facts.append(.init("cpus", "\(cpus)")) }
         if let pids = limits.pids { facts.append(.init("pids", "\(pids)")) }
+        if let paths = stage.paths { facts.append(.init("paths", paths.joined(separator: ", ") + (stage.stripPrefix == true ? ", stripped" : ""))) }
+        if let legacy = stage.legacy { facts.append(.init("legacy", "\(legacy.address) port \(legacy.port)")) }
         if let drain = stage.drain { facts.append(.init("drain", "\(drain) s")) }
         return StageSnapshot(facts: facts, environment: environment)
     }

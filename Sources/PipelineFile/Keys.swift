@@ -56,9 +56,10 @@ struct KeySet: Sendable {
     static let stage = KeySet(
         "stage",
         [
-            "name", "target", "host", "after", "approval", "environment", "replicas", "drain", "strategy", "soak", "freeze", "promote",
+            "name", "target", "host", "paths", "strip_prefix", "legacy", "after", "approval", "environment", "replicas", "drain", "strategy", "soak",
+            "freeze", "promote",
         ],
-        required: ["name"], synonyms: ["env": "environment"])
+        required: ["name"], synonyms: ["env": "environment", "path": "paths"])
     static let approval = KeySet("approval", ["count", "from", "not_author", "expires"])
 
     static let strategy = KeySet("strategy", ["blue_green", "rolling", "canary"])

@@ -171,6 +171,12 @@ public struct StagePlan: Codable, Sendable, Equatable {
     /// The host name the router answers for; nil = `<stage>.<project>.localhost`, empty = none, as the service
     /// has no port.
     public var host: String?
+    /// Prefixes of the host's paths, as in `/api`; nil = all.
+    public var paths: [String]?
+    /// Whether instances get the path without its prefix; nil = with it.
+    public var stripPrefix: Bool?
+    /// Where the other paths of the host go; nil = nowhere.
+    public var legacy: LegacyPlan?
     /// The stage that must have succeeded with the same digest; nil = directly after the build.
     public var after: String?
     public var approval: ApprovalRule?
@@ -190,7 +196,8 @@ public struct StagePlan: Codable, Sendable, Equatable {
     public var promote: PromotionRule?
 
     public init(
-        name: String, target: String = "local", host: String? = nil, after: String? = nil,
+        name: String, target: String = "local", host: String? = nil, paths: [String]? = nil, stripPrefix: Bool? = nil,
+        legacy: LegacyPlan? = nil, after: String? = nil,
         approval: ApprovalRule? = nil, environment: [String: Value] = [:], replicas: Int? = nil,
         drain: Double? = nil, strategy: RolloutStrategy? = nil, soak: Double? = nil, freeze: [FreezeWindow]? = nil,
         promote: PromotionRule? = nil
@@ -198,6 +205,9 @@ public struct StagePlan: Codable, Sendable, Equatable {
         self.name = name
         self.target = target
         self.host = host
+        self.paths = paths
+        self.stripPrefix = stripPrefix
+        self.legacy = legacy
         self.after = after
         self.approval = approval
         self.environment = environment
@@ -207,5 +217,17 @@ public struct StagePlan: Codable, Sendable, Equatable {
         self.soak = soak
         self.freeze = freeze
         self.promote = promote
+    }
+}
+
+/// An application from before, from which a service takes a host over path by path. It is spoken to by HTTP.
+public struct LegacyPlan: Codable, Sendable, Equatable {
+    /// IPv4 or IPv6.
+    public var address: String
+    public var port: Int
+
+    public init(address: String, port: Int) {
+        self.address = address
+        self.port = port
     }
 }

@@ -27,7 +27,7 @@ extension Reader {
         }
         var stages: [StagePlan] = []
         var graph = DependencyGraph(what: "stage")
-        var hosts: [String: String] = [:]
+        var places: [String: String] = [:]
         for item in items {
             guard let fields = fields(item, .stage) else { continue }
             var stage = StagePlan(name: fields["name"].flatMap { name($0, "stage name") } ?? "")
@@ -39,13 +39,14 @@ extension Reader {
             if let node = fields["target"] { stage.target = name(node, "target name") ?? stage.target }
             if isWorker {
                 stage.host = ""
-                if fields["host"] != nil {
-                    report(fields.key("host"), "no request reaches a service without a port", "add `port` to service, or remove 'host'")
+                for key in ["host", "paths", "strip_prefix", "legacy"] where fields[key] != nil {
+                    report(fields.key(key), "no request reaches a service without a port", "add `port` to service, or remove '\(key)'")
                 }
-            } else if let node = fields["host"], let host = host(node) {
-                stage.host = host
-                if let other = hosts.updateValue(stage.name, forKey: host) {
-                    report(node, "stage '\(other)' has the same host", "give every stage its own host")
+            } else {
+                scope(of: &stage, fields)
+                if let node = fields["host"], let host = host(node) {
+                    stage.host = host
+                    claim(host, of: stage, at: node, &places)
                 }
             }
             stage.approval = fields["approval"].flatMap { approval($0) }
@@ -54,8 +55,10 @@ extension Reader {
             stage.drain = fields["drain"].flatMap { duration($0, "drain", 0...3600) }
             stage.strategy = fields["strategy"].flatMap { strategy($0) }
             if case .blueGreen(let options) = stage.strategy, let preview = options.preview, let node = fields["strategy"] {
-                if preview == stage.host || hosts.updateValue(stage.name, forKey: preview) != nil {
+                if preview == stage.host {
                     report(node, "the host \(preview) is used twice", "give the preview a host of its own")
+                } else {
+                    claim(preview, of: stage, at: node, &places)
                 }
             }
             stage.soak = fields["soak"].flatMap { duration($0, "soak", 0...86400) }

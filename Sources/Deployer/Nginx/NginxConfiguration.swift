@@ -17,7 +17,6 @@ struct NginxConfiguration {
     func render() -> String {
         let routes = table.routes.values.sorted { $0.key < $1.key }
         let groups = routes.enumerated().map { self.groups($0.element, name: "slipway_\($0.offset)") }
-        let servers = routes.enumerated().map { self.servers($0.element, name: "slipway_\($0.offset)") }
         return """
             # Written by slipway, generation \(table.generation). Changes made here are lost.
             \(user.map { "user \($0);" } ?? "# workers run as the server's account")
@@ -64,7 +63,7 @@ struct NginxConfiguration {
                     add_header \(GenerationPage.header) "\(table.generation)";
                     return 200 "\(table.generation)\\n";
                 }
-            \(servers.joined())}
+            \(sites(routes))}
 
             """
     }

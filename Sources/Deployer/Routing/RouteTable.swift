@@ -70,11 +70,13 @@ struct RouteTable: Codable, Hashable {
     func setting(_ route: Route) throws(DeployerError) -> RouteTable {
         try RouteValidation.check(route)
         if routes[route.key] == route { return self }
+        let places = Set(route.claims.map(\.place))
         for other in routes.values.sorted(by: { $0.key < $1.key }) where other.key != route.key {
-            guard let taken = route.hosts.first(where: other.hosts.contains) else { continue }
+            guard let taken = other.claims.first(where: { places.contains($0.place) }) else { continue }
+            let what = taken.isWholeHost ? "\(taken.host), but for paths that others name," : taken.place
             throw DeployerError(
-                .hostTaken, "\(taken) already belongs to \(other.key)",
-                hint: "give one of the two stages another host")
+                .hostTaken, "\(what) already belongs to \(other.key)\(taken.answer == .legacy ? ", by its 'legacy'" : "") (project/pipeline/stage)",
+                hint: "give one of the two stages another host, or other paths of it")
         }
         var next = self
         next.routes[route.key] = route

@@ -198,7 +198,7 @@ extension StageValue {
         deployment = stage.live?.id
         since = stage.live?.finishedAt
         host = stage.plan.hostName(project: project)
-        url = host.isEmpty ? "" : "http://\(host):\(routerPort)/"
+        url = host.isEmpty ? "" : PageURL.service(stage.plan.place(project: project), port: routerPort)
         waiting = stage.waiting.map {
             Waiting(
                 deployment: $0.id, digest: $0.digest.description, commit: stage.waitingRelease?.commit,

@@ -202,13 +202,13 @@ extension Pages {
 
     private func panel(_ deployment: Deployment, release: Release?, caller: Caller?) async throws -> DeploymentPanel {
         let stage = try release.flatMap { try PipelineEngine.stages(of: $0).first { $0.name == deployment.stage } }
-        let host = stage?.hostName(project: deployment.project)
+        let host = stage?.place(project: deployment.project)
         let events = try await parts.store.events(project: nil, run: nil, deployment: deployment.id, limit: 100)
         let approvals = try await parts.store.approvals(of: deployment.id)
         var panel = DeploymentPanel(
             id: "\(deployment.id)", stage: deployment.stage, badge: StateBadge(state: deployment.phase.rawValue),
             by: "\(deployment.kind) by \(deployment.requestedBy)", when: time(deployment.createdAt), host: host,
-            hostURL: host.flatMap { $0.isEmpty ? nil : $0 }.map { "http://\($0):\(parts.routerPort)/" }, decisions: approvals.map(decision),
+            hostURL: host.flatMap { $0.isEmpty ? nil : $0 }.map { PageURL.service($0, port: parts.routerPort) }, decisions: approvals.map(decision),
             events: events.reversed().map(eventLine))
         if deployment.phase == .awaitingApproval, let release {
             panel.pending = try await pending(deployment, release: release, rule: stage?.approval, caller: caller)
