@@ -36,6 +36,10 @@ public protocol Router: Sendable {
     /// - Returns: the versions in force, then those before them that answered too. What a router has logged before its last log but
     ///   one began is not counted.
     func traffic(key: String, since mark: TrafficMark) async throws -> [VersionTraffic]
+    /// Puts certificates for HTTPS in force that are new, or not there any more; to be called now and then.
+    ///
+    /// - Returns: what is wrong with some of them, in sentences; what was in force for these stays.
+    func renewCertificates() async throws -> [String]
     /// Begins new logs where they are large; to be called now and then.
     func rotateLogs() async throws
 }
@@ -45,6 +49,7 @@ extension Router {
     public func trafficMark() async throws -> TrafficMark { TrafficMark(log: 0, offset: 0) }
     public func traffic(key: String, since mark: TrafficMark) async throws -> [VersionTraffic] { [] }
     public func rotateLogs() async throws {}
+    public func renewCertificates() async throws -> [String] { [] }
 }
 
 /// A place in a router's log.

@@ -62,6 +62,7 @@ struct HAProxyConfiguration {
             retry-on conn-failure empty-response
         frontend slipway
             bind \(Upstream(address: settings.listenAddress, port: settings.listenPort).endpoint)
+        \(secureBind)\
             log-format "\(HAProxyTrafficLine.format)"
             option forwardfor
             http-request set-var(txn.slipway_host) req.hdr(host),field(1,:),lower
@@ -79,6 +80,7 @@ struct HAProxyConfiguration {
             http-request set-header X-Real-IP %[src]
             http-request set-header X-Forwarded-Host %[req.hdr(host)]
             http-request set-header X-Forwarded-Proto http\(settings.trustForwarded ? " unless { req.hdr(X-Forwarded-Proto) -m found }" : "")
+        \(secureRules)\
             http-after-response set-header Connection close if { str(handover),map(\(Self.state)) -m str 1 }
             http-request del-header X-Forwarded-Prefix
         \(claimed.map(choosing).joined())\
@@ -89,6 +91,23 @@ struct HAProxyConfiguration {
             http-request return status 404 content-type text/plain string "no service answers for this host and path\\n"
         \(named.map { backends($0.name, $0.route, weights: weights) }.joined())
         """
+    }
+
+    /// Only who asks for a name that has a certificate gets an answer.
+    private var secureBind: String {
+        guard let tls = table.tls else { return "" }
+        let certificates = tls.names.isEmpty ? "" : " crt \(tls.folder)"
+        return "    bind \(Upstream(address: tls.address, port: tls.port).endpoint) ssl\(certificates) strict-sni ssl-min-ver TLSv1.2 alpn http/1.1\n"
+    }
+
+    private var secureRules: String {
+        guard let tls = table.tls else { return "" }
+        let redirects = Set(named.flatMap { $0.route.claims.map(\.host) }).sorted().compactMap { host in
+            tls.redirection(of: host).map {
+                "    http-request redirect location \($0)%[pathq] code 308 if !{ ssl_fc } { var(txn.slipway_host) -m str \(host) }\n"
+            }
+        }
+        return "    http-request set-header X-Forwarded-Proto https if { ssl_fc }\n" + redirects.joined()
     }
 
     private func lookUp(_ key: String) -> String { "%[str(\(key)),map(\(Self.state))]" }

@@ -119,6 +119,7 @@ extension NginxConfiguration {
             server {
                 listen \(listen);
                 server_name \(host);
+        \(security(of: host))\
                 proxy_http_version 1.1;
                 proxy_set_header Host $http_host;
                 proxy_set_header Connection $slipway_connection;

@@ -13,6 +13,8 @@ struct RouteTable: Codable, Hashable {
     /// By route: whose the instances were, oldest first.
     var history: [String: [RouteInstances]] = [:]
 
+    var tls: TLSTable?
+
     init() {}
 
     init(from decoder: any Decoder) throws {
@@ -23,6 +25,7 @@ struct RouteTable: Codable, Hashable {
         fences = try values.decodeIfPresent([String: RouteFence].self, forKey: .fences) ?? [:]
         replaced = try values.decode([Int: [Int32]].self, forKey: .replaced)
         history = try values.decodeIfPresent([String: [RouteInstances]].self, forKey: .history) ?? [:]
+        tls = try values.decodeIfPresent(TLSTable.self, forKey: .tls)
         for (key, route) in routes where history[key] == nil { history[key] = [RouteInstances(of: route, since: 0)] }
     }
 
@@ -85,6 +88,15 @@ struct RouteTable: Codable, Hashable {
         if history[route.key]?.last?.deployments != instances.deployments {
             next.history[route.key] = (history[route.key, default: []] + [instances]).suffix(RouteInstances.kept)
         }
+        return next
+    }
+
+    /// With other certificates; the routes stay.
+    func securing(_ tls: TLSTable?) -> RouteTable {
+        guard self.tls != tls else { return self }
+        var next = self
+        next.tls = tls
+        next.generation += 1
         return next
     }
 
