@@ -120,7 +120,7 @@ let package = Package(
             "Deployer",
             [
                 "BlockingQueue", "CLinux", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
-                nioCore, nioHTTP1, nioSSL, serviceLifecycle, subprocess, system,
+                nioCore, nioHTTP1, nioPosix, nioSSL, serviceLifecycle, subprocess, system,
             ], tests: ["DockerDaemon", "ImageBuilder", "RegistryServer", httpTypes, hummingbird]),
         room("LoadGenerator", ["DeliveryModel", asyncHTTPClient, nioCore, nioHTTP1, nioPosix], tests: []),
         room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),

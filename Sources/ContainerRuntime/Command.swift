@@ -1,3 +1,4 @@
+import BlockingQueue
 import CLinux
 import Glibc
 import SystemPackage
@@ -114,15 +115,18 @@ struct Pipe {
     func closeWriter() { close(writer) }
 
     /// Reads every descriptor to its end or the deadline; keeps the first `limit` bytes of each, drops the rest.
-    /// With `line`, stops at the first newline.
-    static func drain(_ descriptors: [Int32], limit: Int, until deadline: ContinuousClock.Instant, line: Bool = false) -> [[UInt8]] {
+    /// With `line`, stops at the first newline; with `cancellation`, within 50 ms after it.
+    static func drain(
+        _ descriptors: [Int32], limit: Int, until deadline: ContinuousClock.Instant, line: Bool = false, cancellation: Cancellation? = nil
+    ) -> [[UInt8]] {
         var results = [[UInt8]](repeating: [], count: descriptors.count)
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         var chunk = [UInt8](repeating: 0, count: 16 << 10)
         while polled.contains(where: { $0.fd >= 0 }) {
             let left = ContinuousClock.now.duration(to: deadline)
-            guard left > .zero else { break }
-            let milliseconds = Int32(clamping: left.components.seconds * 1000 + 1 + left.components.attoseconds / 1_000_000_000_000_000)
+            guard left > .zero, cancellation?.isCancelled != true else { break }
+            let whole = Int32(clamping: left.components.seconds * 1000 + 1 + left.components.attoseconds / 1_000_000_000_000_000)
+            let milliseconds = cancellation == nil ? whole : min(whole, 50)
             if poll(&polled, nfds_t(polled.count), milliseconds) < 0 && errno != EINTR { break }
             for index in polled.indices where polled[index].fd >= 0 && polled[index].revents != 0 {
                 let count = Glibc.read(polled[index].fd, &chunk, chunk.count)

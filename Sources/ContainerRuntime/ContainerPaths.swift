@@ -39,6 +39,8 @@ struct ContainerPaths {
 
     var runtimeRoot: FilePath { state.appending("runc") }
     var sockets: FilePath { state.appending("s") }
+    /// How its first process is started, for programs that are to run beside it: environment included, so in memory.
+    var program: FilePath { state.appending("programs").appending(id) }
     var lock: FilePath { state.appending("locks").appending(id) }
     /// The container's first process waits at this pipe until someone opens it: runc's protocol between create and start.
     var startPipe: FilePath { runtimeRoot.appending(id).appending("exec.fifo") }

@@ -41,7 +41,9 @@ extension ContainerRuntime {
         let conmon = Conmon(
             program: try Command.find(settings.conmon, in: settings.searchPath),
             runtime: try Command.find(settings.runtime, in: settings.searchPath), paths: paths, settings: settings)
-        for folder in [paths.folder, paths.exitFolder, paths.persist, paths.runtimeRoot, paths.sockets] {
+        for folder in [
+            paths.folder, paths.exitFolder, paths.persist, paths.runtimeRoot, paths.sockets, paths.program.removingLastComponent(),
+        ] {
             try Files.makeFolder(folder)
         }
         try Files.write(Intent(labels: spec.labels, arguments: spec.arguments), to: paths.intent)
@@ -66,6 +68,7 @@ extension ContainerRuntime {
             spec, paths: paths, user: user, cgroup: cgroup(spec.id), unified: Cgroups.unified,
             swapLimits: Cgroups.limitsSwap)
         try Files.write(config, to: paths.config)
+        try Files.write(config.process, to: paths.program)
 
         try stopIfCancelled(cancellation)
         let pid = try conmon.create(spec.arguments[0])

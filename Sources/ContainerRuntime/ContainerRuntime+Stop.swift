@@ -92,6 +92,7 @@ extension ContainerRuntime {
             throw ContainerError.file("remove", paths.rootFolder, Errno(rawValue: errno))
         }
         try Files.removeTree(paths.sockets.appending(paths.id))
+        unlink(paths.program.string)
         try Files.removeTree(paths.folder)
     }
 

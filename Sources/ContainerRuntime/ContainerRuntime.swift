@@ -17,6 +17,8 @@ public struct ContainerRuntime: Sendable {
     let queue: BlockingQueue
     /// Asking is quick and must not wait behind starts.
     let readers: BlockingQueue
+    /// Programs that run beside a container's own take their time.
+    let programs: BlockingQueue
 
     /// - Parameter root: the folder `containers/`, made when missing; not on overlayfs.
     public init(root: FilePath, settings: RuntimeSettings = RuntimeSettings()) {
@@ -27,6 +29,7 @@ public struct ContainerRuntime: Sendable {
         self.state = settings.stateFolder ?? FilePath("/run/slipway").appending(scope)
         self.queue = BlockingQueue(label: "containers", width: settings.concurrency)
         self.readers = BlockingQueue(label: "containers.read", width: 2)
+        self.programs = BlockingQueue(label: "containers.programs", width: 16)
     }
 
     /// The container's log in conmon's k8s-file format, for ``LogReader``. Gone after ``remove(_:fence:)``.

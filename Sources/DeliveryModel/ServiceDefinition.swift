@@ -3,14 +3,14 @@ public struct ServiceDefinition: Codable, Hashable, Sendable {
     /// Replaces the image's Cmd when given; the image's Entrypoint stays.
     public var command: [String]?
     public var environment: [String: String]
-    /// The port the instance listens on inside its container.
-    public var port: Int
+    /// The port the instance listens on inside its container; nil for a worker, which no request reaches.
+    public var port: Int?
     public var health: HealthCheck
     public var limits: ResourceLimits
     public var replicas: Int
 
     public init(
-        command: [String]? = nil, environment: [String: String] = [:], port: Int, health: HealthCheck = HealthCheck(),
+        command: [String]? = nil, environment: [String: String] = [:], port: Int?, health: HealthCheck = HealthCheck(),
         limits: ResourceLimits = ResourceLimits(), replicas: Int = 1
     ) {
         self.command = command
@@ -19,27 +19,6 @@ public struct ServiceDefinition: Codable, Hashable, Sendable {
         self.health = health
         self.limits = limits
         self.replicas = replicas
-    }
-}
-
-/// When an instance counts as healthy. Times are in seconds.
-public struct HealthCheck: Codable, Hashable, Sendable {
-    public var path: String
-    public var interval: Double
-    public var timeout: Double
-    /// Successes in a row until the instance counts as healthy.
-    public var healthy: Int
-    /// How long an instance may take to become healthy before the deployment fails.
-    public var grace: Double
-
-    public init(
-        path: String = "/", interval: Double = 1, timeout: Double = 2, healthy: Int = 2, grace: Double = 30
-    ) {
-        self.path = path
-        self.interval = interval
-        self.timeout = timeout
-        self.healthy = healthy
-        self.grace = grace
     }
 }
 

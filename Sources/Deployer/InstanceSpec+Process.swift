@@ -7,6 +7,7 @@ extension InstanceSpec {
     static let deploymentLabel = "slipway.deployment"
     static let replicaLabel = "slipway.replica"
     static let portLabel = "slipway.port"
+    static let healthPortLabel = "slipway.health-port"
 
     /// The program and its arguments: the image's entrypoint, then the service's command or the image's.
     func arguments(entrypoint: [String]?, command: [String]?) throws(DeployerError) -> [String] {
@@ -28,11 +29,23 @@ extension InstanceSpec {
 
     /// By which a container is found again, and told from those of others.
     var labels: [String: String] {
-        [
-            "slipway.project": project, "slipway.stage": stage, Self.deploymentLabel: deployment,
-            Self.replicaLabel: String(replica), Self.portLabel: String(service.port), "slipway.image": image.description,
+        var labels = [
+            "slipway.project": project, "slipway.stage": stage, Self.deploymentLabel: deployment, Self.replicaLabel: String(replica),
+            "slipway.image": image.description,
         ]
+        labels[Self.portLabel] = service.port.map(String.init)
+        labels[Self.healthPortLabel] = healthPort.map(String.init)
+        return labels
     }
+
+    /// The port of the TCP probe.
+    var healthPort: Int? {
+        if case .tcp(let port) = service.health.probe { return port }
+        return nil
+    }
+
+    /// All ports on which it is reached.
+    var ports: Set<Int> { Set([service.port, healthPort].compactMap { $0 }) }
 
     /// Enough to listen on port 80.
     static let capabilities = ContainerSpec.instanceCapabilities

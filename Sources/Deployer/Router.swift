@@ -36,6 +36,10 @@ public protocol Router: Sendable {
     /// - Returns: the versions in force, then those before them that answered too. What a router has logged before its last log but
     ///   one began is not counted.
     func traffic(key: String, since mark: TrafficMark) async throws -> [VersionTraffic]
+    /// Puts certificates for HTTPS in force that are new, or not there any more; to be called now and then.
+    ///
+    /// - Returns: what is wrong with some of them, in sentences; what was in force for these stays.
+    func renewCertificates() async throws -> [String]
     /// Begins new logs where they are large; to be called now and then.
     func rotateLogs() async throws
 }
@@ -45,6 +49,7 @@ extension Router {
     public func trafficMark() async throws -> TrafficMark { TrafficMark(log: 0, offset: 0) }
     public func traffic(key: String, since mark: TrafficMark) async throws -> [VersionTraffic] { [] }
     public func rotateLogs() async throws {}
+    public func renewCertificates() async throws -> [String] { [] }
 }
 
 /// A place in a router's log.
@@ -78,12 +83,14 @@ public struct RouteFence: Codable, Hashable, Sendable, Comparable {
     public static func < (left: RouteFence, right: RouteFence) -> Bool { (left.number, left.epoch) < (right.number, right.epoch) }
 }
 
-/// The requests for one host name, and the instances that answer them.
+/// The requests for one host name, or for some of its paths, and the instances that answer them.
 public struct Route: Codable, Hashable, Sendable {
     /// See ``RolloutOrder/routeKey``.
     public var key: String
     /// DNS name in lower case, without port.
     public var host: String
+    /// Nil: every path of the host.
+    public var scope: RouteScope?
     public var upstreams: [Upstream]
     /// The deployment the upstreams belong to.
     public var deployment: String
@@ -98,11 +105,12 @@ public struct Route: Codable, Hashable, Sendable {
     public var drainSeconds: Double?
 
     public init(
-        key: String, host: String, upstreams: [Upstream], deployment: String = "", previous: PreviousVersion? = nil,
+        key: String, host: String, scope: RouteScope? = nil, upstreams: [Upstream], deployment: String = "", previous: PreviousVersion? = nil,
         preview: String? = nil, pins: Bool? = nil, drainSeconds: Double? = nil
     ) {
         self.key = key
         self.host = host
+        self.scope = scope
         self.upstreams = upstreams
         self.deployment = deployment
         self.previous = previous
@@ -110,9 +118,6 @@ public struct Route: Codable, Hashable, Sendable {
         self.pins = pins
         self.drainSeconds = drainSeconds
     }
-
-    /// Its host names.
-    var hosts: [String] { [host] + (preview.map { [$0] } ?? []) }
 }
 
 /// The instances that answer beside those of a route's own deployment.

@@ -8,20 +8,17 @@ extension Supervisor {
         let observed = try await target.observe(deployment: order.deployment)
         let wanted = order.instances
         var actions: [Action] = []
-        var problems: [String: String] = [:]
-        for (id, problem) in await health.examine(observed, service: order.service, host: order.host) {
-            problems[id] = problem
-        }
+        await examine(observed, on: target, order)
         var serving: [Upstream] = []
         let seen = try await router.currentRoute(key: order.routeKey)
         let inForce = seen?.upstreams ?? []
         for instance in wanted {
             let found = observed.first { $0.id == instance.id }
-            if let reason = reasonToRestart(instance.id, found, problems[instance.id], order) {
+            if let reason = reasonToRestart(instance.id, found, order) {
                 actions.append(try await restart(instance, found, reason, order))
             } else if let upstream = found?.upstream(port: order.service.port) {
                 // A new address must answer well first; one in force is not dropped for a single bad answer.
-                if problems[instance.id] == nil || inForce.contains(upstream) { serving.append(upstream) }
+                if looks[instance.id]?.problem == nil || inForce.contains(upstream) { serving.append(upstream) }
             }
         }
         if !order.host.isEmpty, !serving.isEmpty, Set(serving) != Set(inForce) {
@@ -51,25 +48,35 @@ extension Supervisor {
         return now() - left.since >= order.drainSeconds
     }
 
-    private func reasonToRestart(
-        _ id: String, _ found: InstanceObservation?, _ problem: String?, _ order: RolloutOrder
-    ) -> String? {
+    /// Asks each instance for its health, unless that was done less than its interval ago.
+    private func examine(_ observed: [InstanceObservation], on target: any Target, _ order: RolloutOrder) async {
+        let check = order.service.health
+        let time = now()
+        let due = observed.filter { instance in
+            guard .seconds(check.interval) > settings.interval, let last = looks[instance.id]?.time else { return true }
+            return time < last || time - last >= check.interval
+        }
+        let answers = await Health(probe: probe, target: target).examine(due, service: order.service, host: order.host)
+        for (id, problem) in answers {
+            var look = looks[id] ?? Look()
+            // An instance that was started again has its grace time to come up.
+            let isComing = !look.hasAnswered && journal.started(id).map { now() - $0 <= check.grace } ?? false
+            look.time = time
+            look.problem = problem
+            look.failures = problem == nil || isComing ? 0 : look.failures + 1
+            look.hasAnswered = look.hasAnswered || problem == nil
+            looks[id] = look
+        }
+    }
+
+    private func reasonToRestart(_ id: String, _ found: InstanceObservation?, _ order: RolloutOrder) -> String? {
         guard let found else { return "it is gone" }
         switch found.state {
         case .exited(let code, let outOfMemory):
             return outOfMemory ? "it ran out of memory" : "it exited with code \(code)"
         case .created, .running:
-            guard let problem else {
-                failures[id] = nil
-                return nil
-            }
-            failures[id, default: 0] += 1
-            // A restarted instance has its grace time to come up.
-            let sinceStart = journal.started(id).map { now() - $0 } ?? .infinity
-            guard failures[id, default: 0] >= settings.tolerated, sinceStart > order.service.health.grace else {
-                return nil
-            }
-            return problem
+            guard let look = looks[id], look.failures >= order.service.health.unhealthy else { return nil }
+            return look.problem
         }
     }
 
@@ -83,7 +90,7 @@ extension Supervisor {
         guard try await mayAct(order) else { return .postponed(instance: instance.id, reason: reason) }
         // Intent first: a crash in between must not make restarts more frequent.
         try await journal.record(instance.id, at: now())
-        failures[instance.id] = nil
+        looks[instance.id] = nil
         let target = try targets.target(named: order.target)
         if found != nil { try await target.stop(instance: instance.id, grace: settings.stopGrace, by: order.claim) }
         guard try await owns(order) else { return .postponed(instance: instance.id, reason: reason) }
@@ -109,4 +116,16 @@ extension Supervisor {
         }
         return owner == order.deployment
     }
+}
+
+/// What the supervisor knows of an instance's health.
+struct Look {
+    /// When it was asked last; seconds since 1970.
+    var time = 0.0
+    /// What was wrong then.
+    var problem: String?
+    /// Failed questions in a row that count.
+    var failures = 0
+    /// Whether it has answered well since it was started.
+    var hasAnswered = false
 }

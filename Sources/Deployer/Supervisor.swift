@@ -22,24 +22,20 @@ public actor Supervisor: Service {
         public var interval: Duration
         /// Smallest distance between two starts of the same instance.
         public var restartDistance: Duration
-        /// Failed health questions in a row that make an instance restart.
-        public var tolerated: Int
         public var stopGrace: Duration
 
         public init(
-            interval: Duration = .seconds(1), restartDistance: Duration = .seconds(5), tolerated: Int = 3,
-            stopGrace: Duration = .seconds(10)
+            interval: Duration = .seconds(1), restartDistance: Duration = .seconds(5), stopGrace: Duration = .seconds(10)
         ) {
             self.interval = interval
             self.restartDistance = restartDistance
-            self.tolerated = tolerated
             self.stopGrace = stopGrace
         }
     }
 
     let targets: [String: any Target]
     let router: any Router
-    let health: Health
+    let probe: any HTTPProbe
     let settings: Settings
     /// Seconds since 1970.
     let now: @Sendable () -> Double
@@ -47,8 +43,10 @@ public actor Supervisor: Service {
     private let clock: any Clock<Duration>
     let declared: @Sendable () async throws -> [RolloutOrder]
     let journal: RestartJournal
-    /// Failed health questions in a row; lost with the process, which then only takes longer to judge.
-    var failures: [String: Int] = [:]
+    /// By instance; lost with the process, which then only takes longer to judge.
+    var looks: [String: Look] = [:]
+    /// Keys of the orders that are being looked after.
+    private var tended: Set<String> = []
     /// Instances that are not wanted any more, out of the route since this generation and time.
     var leaving: [String: Leaving] = [:]
 
@@ -69,7 +67,7 @@ public actor Supervisor: Service {
     ) {
         self.targets = targets
         self.router = router
-        self.health = Health(probe: probe)
+        self.probe = probe
         self.settings = settings
         self.clock = clock
         self.now = now
@@ -86,25 +84,42 @@ public actor Supervisor: Service {
     private func watch() async throws {
         // Another server may have looked after everything since.
         journal.forget()
-        failures = [:]
-        while !Task.isCancelled {
-            do {
-                for action in try await tick() { logger.info("\(action)") }
-            } catch let error where !Task.isCancelled {
-                logger.error("live deployments cannot be looked after: \(error)")
-            } catch {}
-            do { try await clock.sleep(for: settings.interval) } catch { return }
+        looks = [:]
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                do {
+                    // One whose instances are slow to answer does not keep the others waiting.
+                    for order in try await orders() where tended.insert(order.routeKey).inserted {
+                        group.addTask {
+                            for action in await self.mendOrLog(order) { self.logger.info("\(action)") }
+                            await self.isTended(order)
+                        }
+                    }
+                } catch let error where !Task.isCancelled {
+                    logger.error("live deployments cannot be looked after: \(error)")
+                } catch {}
+                do { try await clock.sleep(for: settings.interval) } catch { break }
+            }
+            group.cancelAll()
         }
+    }
+
+    private func isTended(_ order: RolloutOrder) { tended.remove(order.routeKey) }
+
+    /// What is to be looked after now; the rest is forgotten.
+    private func orders() async throws -> [RolloutOrder] {
+        let orders = try await declared()
+        let known = Set(orders.flatMap { $0.instances.map(\.id) })
+        looks = looks.filter { known.contains($0.key) }
+        try await journal.keep(known)
+        do { try await router.start() } catch { logger.error("the router is not there: \(error)") }
+        return orders
     }
 
     /// One look. A deployment that cannot be mended is logged and does not keep the others from being looked after.
     @discardableResult
     public func tick() async throws -> [Action] {
-        let orders = try await declared()
-        let known = Set(orders.flatMap { $0.instances.map(\.id) })
-        failures = failures.filter { known.contains($0.key) }
-        try await journal.keep(known)
-        do { try await router.start() } catch { logger.error("the router is not there: \(error)") }
+        let orders = try await orders()
         return await withTaskGroup(of: [Action].self) { group in
             for order in orders {
                 group.addTask { await self.mendOrLog(order) }

@@ -28,6 +28,11 @@ public protocol Target: Sendable {
     func stop(deployment: String, grace: Duration, by claim: Claim?) async throws
     /// Stops and removes one instance; nothing happens when there is none of that name.
     func stop(instance: String, grace: Duration, by claim: Claim?) async throws
+    /// Runs a program in a running instance, with its user, environment and folder, until it ends; killed when it has not after
+    /// `timeout`, or when the task is cancelled.
+    ///
+    /// - Throws: when the program could not be run: there is none of that name, or the instance does not run.
+    func run(_ command: [String], in instance: String, timeout: Duration) async throws -> CommandEnd
     /// The last lines an instance wrote, oldest first.
     func logTail(instance: String, lines: Int) async throws -> [String]
     /// The processor time that the running instances of a deployment have used since they started, in seconds by id.
@@ -37,6 +42,30 @@ public protocol Target: Sendable {
 extension Target {
     public func prepare(_ order: RolloutOrder) async throws {}
     public func processorSeconds(deployment: String) async throws -> [String: Double] { [:] }
+}
+
+/// How a program that was run in an instance ended.
+public struct CommandEnd: Hashable, Sendable {
+    public enum Status: Hashable, Sendable {
+        case exited(Int32)
+        case timedOut
+    }
+
+    public var status: Status
+    /// The last one it wrote to standard error; when there is none, to standard output.
+    public var lastLine: String
+
+    public init(_ status: Status, lastLine: String = "") {
+        self.status = status
+        self.lastLine = lastLine
+    }
+
+    init(_ status: Status, output: String, errors: String) {
+        func last(_ text: String) -> String? {
+            text.split(whereSeparator: \.isNewline).last { !$0.allSatisfy(\.isWhitespace) }.map(String.init)
+        }
+        self.init(status, lastLine: last(errors) ?? last(output) ?? "")
+    }
 }
 
 /// One replica of a deployment as it should be.
@@ -103,9 +132,11 @@ public struct InstanceObservation: Codable, Hashable, Sendable {
     public var address: String?
     /// The port it was started to listen on; nil when the target does not know.
     public var port: Int?
+    /// Where the port of its TCP probe is reached, when that is another one than in its container.
+    public var healthPort: Int?
 
     public init(
-        id: String, deployment: String, replica: Int, state: State, address: String? = nil, port: Int? = nil
+        id: String, deployment: String, replica: Int, state: State, address: String? = nil, port: Int? = nil, healthPort: Int? = nil
     ) {
         self.id = id
         self.deployment = deployment
@@ -113,11 +144,12 @@ public struct InstanceObservation: Codable, Hashable, Sendable {
         self.state = state
         self.address = address
         self.port = port
+        self.healthPort = healthPort
     }
 
-    /// Where requests go, when the instance runs and has an address.
-    public func upstream(port fallback: Int) -> Upstream? {
-        guard state == .running, let address else { return nil }
-        return Upstream(address: address, port: port ?? fallback)
+    /// Where requests go, when the instance runs, listens and has an address.
+    public func upstream(port fallback: Int?) -> Upstream? {
+        guard state == .running, let address, let port = port ?? fallback else { return nil }
+        return Upstream(address: address, port: port)
     }
 }

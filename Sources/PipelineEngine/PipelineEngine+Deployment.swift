@@ -245,7 +245,7 @@ extension PipelineEngine {
             deployment: deployment.name, project: deployment.project, pipeline: deployment.pipeline,
             stage: deployment.stage, image: deployment.digest, service: service, target: stage.target,
             strategy: stage.strategy ?? .blueGreen(.init()), environment: environment,
-            host: stage.hostName(project: deployment.project),
+            host: stage.hostName(project: deployment.project), scope: stage.scope,
             drainSeconds: stage.drain ?? 10, previous: deployment.previous.map(Deployment.name), number: deployment.id,
             epoch: deployment.epoch, autoscale: stage.autoscale)
     }
@@ -324,6 +324,14 @@ private struct RolloutReports: Sendable {
 }
 
 extension StagePlan {
-    /// The host the router answers for; `<stage>.<project>.localhost` when the file names none.
+    /// The host the router answers for; `<stage>.<project>.localhost` when the file names none, empty for a worker.
     public func hostName(project: String) -> String { host ?? "\(name).\(project).localhost" }
+
+    /// The host, with its first path where it has not all of them: `shop.localhost/api`.
+    public func place(project: String) -> String { hostName(project: project) + (paths?.first ?? "") }
+
+    fileprivate var scope: RouteScope {
+        RouteScope(
+            paths: paths ?? [], stripPrefix: stripPrefix ?? false, legacy: legacy.map { Upstream(address: $0.address, port: $0.port) })
+    }
 }

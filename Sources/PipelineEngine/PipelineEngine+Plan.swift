@@ -119,14 +119,16 @@ extension PipelineEngine {
         let limits = service.limits
         var facts: [StageSnapshot.Fact] = [
             .init("host", stage.hostName(project: project)), .init("target", stage.target),
-            .init("replicas", "\(stage.replicas ?? service.replicas)"), .init("port", "\(service.port)"),
-            .init("health", "GET \(service.health.path), \(service.health.healthy) in a row, \(service.health.grace) s"),
+            .init("replicas", "\(stage.replicas ?? service.replicas)"), .init("port", service.port.map(String.init) ?? "none"),
+            .init("health", "\(service.health.probe), \(service.health.healthy) in a row, \(service.health.grace) s"),
             .init("strategy", stage.strategy?.name ?? "blue-green"),
         ]
         if let command = service.command { facts.append(.init("command", command.joined(separator: " "))) }
         if let memory = limits.memoryBytes { facts.append(.init("memory", "\(memory >> 20) MiB")) }
         if let cpus = limits.cpus { facts.append(.init("cpus", "\(cpus)")) }
         if let pids = limits.pids { facts.append(.init("pids", "\(pids)")) }
+        if let paths = stage.paths { facts.append(.init("paths", paths.joined(separator: ", ") + (stage.stripPrefix == true ? ", stripped" : ""))) }
+        if let legacy = stage.legacy { facts.append(.init("legacy", "\(legacy.address) port \(legacy.port)")) }
         if let drain = stage.drain { facts.append(.init("drain", "\(drain) s")) }
         return StageSnapshot(facts: facts, environment: environment)
     }

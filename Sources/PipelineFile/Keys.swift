@@ -48,16 +48,18 @@ struct KeySet: Sendable {
     static let withContainerfile = ["target", "arguments", "secrets"]
     static let copy = KeySet("copy", title: "an entry of copy", ["from", "to", "mode"], required: ["from", "to"])
     static let service = KeySet(
-        "service", ["command", "environment", "port", "health", "limits", "replicas"], required: ["port"],
+        "service", ["command", "environment", "port", "health", "limits", "replicas"],
         synonyms: ["env": "environment"], notYet: ["cron"])
-    static let health = KeySet("health", ["path", "interval", "timeout", "healthy", "grace"])
+    static let health = KeySet(
+        "health",
+        ["path", "status", "body", "headers", "tcp", "command", "interval", "timeout", "healthy", "unhealthy", "grace"])
     static let stage = KeySet(
         "stage",
         [
-            "name", "target", "host", "after", "approval", "environment", "replicas", "drain", "strategy", "soak", "freeze", "promote",
-            "autoscale",
+            "name", "target", "host", "paths", "strip_prefix", "legacy", "after", "approval", "environment", "replicas", "drain", "strategy", "soak",
+            "freeze", "promote", "autoscale",
         ],
-        required: ["name"], synonyms: ["env": "environment"])
+        required: ["name"], synonyms: ["env": "environment", "path": "paths"])
     static let autoscale = KeySet("autoscale", ["min", "max", "requests", "cpu", "cooldown"], required: ["max"])
     static let approval = KeySet("approval", ["count", "from", "not_author", "expires"])
 

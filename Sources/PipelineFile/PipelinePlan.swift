@@ -168,8 +168,15 @@ public struct StagePlan: Codable, Sendable, Equatable {
     public var name: String
     /// The name of a target in the server's configuration.
     public var target: String
-    /// The host name the router answers for; nil = `<stage>.<project>.localhost`.
+    /// The host name the router answers for; nil = `<stage>.<project>.localhost`, empty = none, as the service
+    /// has no port.
     public var host: String?
+    /// Prefixes of the host's paths, as in `/api`; nil = all.
+    public var paths: [String]?
+    /// Whether instances get the path without its prefix; nil = with it.
+    public var stripPrefix: Bool?
+    /// Where the other paths of the host go; nil = nowhere.
+    public var legacy: LegacyPlan?
     /// The stage that must have succeeded with the same digest; nil = directly after the build.
     public var after: String?
     public var approval: ApprovalRule?
@@ -195,7 +202,8 @@ public struct StagePlan: Codable, Sendable, Equatable {
     public var autoscale: AutoscaleRule?
 
     public init(
-        name: String, target: String = "local", host: String? = nil, after: String? = nil,
+        name: String, target: String = "local", host: String? = nil, paths: [String]? = nil, stripPrefix: Bool? = nil,
+        legacy: LegacyPlan? = nil, after: String? = nil,
         approval: ApprovalRule? = nil, environment: [String: Value] = [:], replicas: Int? = nil,
         drain: Double? = nil, strategy: RolloutStrategy? = nil, soak: Double? = nil, freeze: [FreezeWindow]? = nil,
         promote: PromotionRule? = nil, train: String? = nil, requires: [String]? = nil, autoscale: AutoscaleRule? = nil
@@ -203,6 +211,9 @@ public struct StagePlan: Codable, Sendable, Equatable {
         self.name = name
         self.target = target
         self.host = host
+        self.paths = paths
+        self.stripPrefix = stripPrefix
+        self.legacy = legacy
         self.after = after
         self.approval = approval
         self.environment = environment
@@ -215,5 +226,17 @@ public struct StagePlan: Codable, Sendable, Equatable {
         self.train = train
         self.requires = requires
         self.autoscale = autoscale
+    }
+}
+
+/// An application from before, from which a service takes a host over path by path. It is spoken to by HTTP.
+public struct LegacyPlan: Codable, Sendable, Equatable {
+    /// IPv4 or IPv6.
+    public var address: String
+    public var port: Int
+
+    public init(address: String, port: Int) {
+        self.address = address
+        self.port = port
     }
 }

@@ -13,7 +13,7 @@ extension Reader {
         let steps = fields["steps"].map { self.steps($0) } ?? []
         let build = fields["build"].flatMap { self.build($0) }
         let service = fields["service"].flatMap { self.service($0) }
-        var stages = fields["stages"].map { self.stages($0) } ?? []
+        var stages = fields["stages"].map { self.stages($0, isWorker: service.map { $0.port == nil } ?? false) } ?? []
         if let node = fields["train"], let train = name(node, "train") { for index in stages.indices { stages[index].train = train } }
         if let node = fields["requires"], let pipelines = requires(node) {
             for index in stages.indices { stages[index].requires = pipelines }

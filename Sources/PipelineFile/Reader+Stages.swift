@@ -6,35 +6,19 @@ extension Reader {
 
     func service(_ node: Node) -> ServiceDefinition? {
         guard let fields = fields(node, .service) else { return nil }
-        let port = fields["port"].flatMap { integer($0, "port", 1...65535) }
+        // A port that was refused does not make it a worker.
+        let port = fields["port"].map { integer($0, "port", 1...65535) ?? 0 }
         return ServiceDefinition(
             command: fields["command"].flatMap { arguments($0, "command") },
             environment: fields["environment"].map { literals($0) } ?? [:],
-            port: port ?? 0,
-            health: fields["health"].map { health($0) } ?? HealthCheck(),
+            port: port,
+            health: fields["health"].map { health($0, port: port) } ?? HealthCheck(port == nil ? .none : .http(.init())),
             limits: fields["limits"].map { limits($0) } ?? ResourceLimits(),
             replicas: fields["replicas"].flatMap { integer($0, "replicas", 1...100) } ?? 1)
     }
 
-    private func health(_ node: Node) -> HealthCheck {
-        var health = HealthCheck()
-        guard let fields = fields(node, .health) else { return health }
-        if let node = fields["path"], let path = text(node, "path") {
-            let isClean = path.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
-            if path.hasPrefix("/"), isClean, path.utf8.count <= 1000 {
-                health.path = path
-            } else {
-                report(node, "'\(path.prefix(80))' is not a URL path", "begin with '/', without spaces: /healthz")
-            }
-        }
-        if let node = fields["interval"] { health.interval = duration(node, "interval", 0.05...3600) ?? health.interval }
-        if let node = fields["timeout"] { health.timeout = duration(node, "timeout", 0.05...3600) ?? health.timeout }
-        if let node = fields["healthy"] { health.healthy = integer(node, "healthy", 1...100) ?? health.healthy }
-        if let node = fields["grace"] { health.grace = duration(node, "grace", 1...86400) ?? health.grace }
-        return health
-    }
-
-    func stages(_ node: Node) -> [StagePlan] {
+    /// - Parameter isWorker: the service has no port.
+    func stages(_ node: Node, isWorker: Bool) -> [StagePlan] {
         guard let items = list(node, "stages", hint: "write '- name: …' for every stage") else { return [] }
         if items.isEmpty { report(node, "'stages' has no entry", "remove the key, or add a stage") }
         if items.count > Self.maximumStages {
@@ -43,7 +27,7 @@ extension Reader {
         }
         var stages: [StagePlan] = []
         var graph = DependencyGraph(what: "stage")
-        var hosts: [String: String] = [:]
+        var places: [String: String] = [:]
         for item in items {
             guard let fields = fields(item, .stage) else { continue }
             var stage = StagePlan(name: fields["name"].flatMap { name($0, "stage name") } ?? "")
@@ -53,10 +37,16 @@ extension Reader {
                 graph.add(stage.name, at: node, dependencies: after ?? [], self)
             }
             if let node = fields["target"] { stage.target = name(node, "target name") ?? stage.target }
-            if let node = fields["host"], let host = host(node) {
-                stage.host = host
-                if let other = hosts.updateValue(stage.name, forKey: host) {
-                    report(node, "stage '\(other)' has the same host", "give every stage its own host")
+            if isWorker {
+                stage.host = ""
+                for key in ["host", "paths", "strip_prefix", "legacy"] where fields[key] != nil {
+                    report(fields.key(key), "no request reaches a service without a port", "add `port` to service, or remove '\(key)'")
+                }
+            } else {
+                scope(of: &stage, fields)
+                if let node = fields["host"], let host = host(node) {
+                    stage.host = host
+                    claim(host, of: stage, at: node, &places)
                 }
             }
             stage.approval = fields["approval"].flatMap { approval($0) }
@@ -65,8 +55,10 @@ extension Reader {
             stage.drain = fields["drain"].flatMap { duration($0, "drain", 0...3600) }
             stage.strategy = fields["strategy"].flatMap { strategy($0) }
             if case .blueGreen(let options) = stage.strategy, let preview = options.preview, let node = fields["strategy"] {
-                if preview == stage.host || hosts.updateValue(stage.name, forKey: preview) != nil {
+                if preview == stage.host {
                     report(node, "the host \(preview) is used twice", "give the preview a host of its own")
+                } else {
+                    claim(preview, of: stage, at: node, &places)
                 }
             }
             stage.soak = fields["soak"].flatMap { duration($0, "soak", 0...86400) }

@@ -36,6 +36,9 @@ final class FakeTarget: Target {
         var stops: [String] = []
         var count = 0
         var refuseStart = false
+        var commandEnd = CommandEnd(.exited(0))
+        /// What is waited for when a command is run.
+        var command: @Sendable () async throws -> Void = {}
         var epochs: [String: Int64] = [:]
         /// What happens elsewhere while an instance starts.
         var meanwhile: @Sendable () -> Void = {}
@@ -93,6 +96,11 @@ final class FakeTarget: Target {
         state.withLock { state in
             if state.instances.removeValue(forKey: instance) != nil { state.stops.append(instance) }
         }
+    }
+
+    func run(_ command: [String], in instance: String, timeout: Duration) async throws -> CommandEnd {
+        try await state.withLock { $0.command }()
+        return state.withLock { $0.commandEnd }
     }
 
     func logTail(instance: String, lines: Int) async throws -> [String] { ["last words of \(instance)"] }
@@ -188,6 +196,11 @@ final class FakeProbe: HTTPProbe {
     /// These answer well every second time.
     let flapping = Mutex<Set<String>>([])
     private let asked = Mutex(0)
+    let last = Mutex<ProbeQuestion?>(nil)
+
+    func connect(_ address: String, port: Int, timeout: Duration) async throws {
+        if bad.withLock({ $0.contains(address) }) { throw ProbeFailure("connection refused") }
+    }
 
     func get(_ question: ProbeQuestion) async throws -> ProbeAnswer {
         let isOdd = asked.withLock { count in
@@ -195,6 +208,7 @@ final class FakeProbe: HTTPProbe {
             return count % 2 == 1
         }
         let flaps = isOdd && flapping.withLock { $0.contains(question.address) }
+        last.withLock { $0 = question }
         return ProbeAnswer(status: flaps || bad.withLock { $0.contains(question.address) } ? 500 : 200)
     }
 }

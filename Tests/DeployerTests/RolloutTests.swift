@@ -254,7 +254,7 @@ struct RolloutTests {
         var progress = try await begin(only, until: .warming)
         let outcome = try await rollout.step(&progress, only)
         #expect(progress.phase == .reverting)
-        #expect(outcome.message.contains("within 20 s: /healthz answered 500"))
+        #expect(outcome.message.contains("within 20 s: GET /healthz: expected status 200-399, got 500"))
         #expect((20...22).contains(clock.seconds))
     }
 

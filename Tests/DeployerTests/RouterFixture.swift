@@ -61,14 +61,14 @@ struct RouterUnderTest: Sendable {
 }
 
 func withRouter<R: Sendable>(
-    _ kind: RouterUnderTest.Kind, workerShutdown: Duration = .seconds(5), logLimit: Int64 = 128 << 20,
+    _ kind: RouterUnderTest.Kind, workerShutdown: Duration = .seconds(5), logLimit: Int64 = 128 << 20, tls: RouterTLS? = nil,
     _ body: @Sendable (RouterUnderTest) async throws -> R
 ) async throws -> R {
     try await withTemporaryFolder { folder in
         let port = try freePort()
         switch kind {
         case .haproxy:
-            let settings = RouterSettings(listenPort: port, program: "haproxy", workerShutdown: workerShutdown, logLimit: logLimit)
+            let settings = RouterSettings(listenPort: port, program: "haproxy", workerShutdown: workerShutdown, logLimit: logLimit, tls: tls)
             let router = try HAProxyRouter(folder: folder.appending("router"), settings: settings, probe: testProbe)
             let process = router.process
             let tested = RouterUnderTest(
@@ -77,7 +77,7 @@ func withRouter<R: Sendable>(
                 again: { try HAProxyRouter(folder: folder.appending("router"), settings: settings, probe: testProbe) })
             return try await tested.run(body) { try await router.shutdown() }
         case .nginx:
-            let settings = NginxSettings(listenPort: port, workerShutdown: workerShutdown, logLimit: logLimit)
+            let settings = NginxSettings(listenPort: port, workerShutdown: workerShutdown, logLimit: logLimit, tls: tls)
             let router = try NginxRouter(folder: folder.appending("router"), settings: settings, probe: testProbe)
             let process = router.process
             let tested = RouterUnderTest(

@@ -114,9 +114,58 @@ struct SupervisorTests {
             #expect(try await supervisor.tick().isEmpty)
             #expect(try await supervisor.tick().isEmpty)
             #expect(
-                try await supervisor.tick() == [.started(instance: id, reason: "/healthz answered 500")])
+                try await supervisor.tick() == [.started(instance: id, reason: "GET /healthz: expected status 200-399, got 500")])
             #expect(try await supervisor.tick() == [.routed(key: "shop/web/prod")])
             #expect(try await router.currentUpstreams(key: "shop/web/prod").map(\.address) == ["10.0.0.2"])
+        }
+    }
+
+    @Test func aThresholdAndAnIntervalAreTheServices() async throws {
+        try await withTemporaryFolder { folder in
+            var live = order("one", replicas: 1)
+            live.service.health.unhealthy = 2
+            live.service.health.interval = 10
+            let id = live.instances[0].id
+            let supervisor = supervisor(folder, [live])
+            for _ in 0..<3 { try await supervisor.tick() }
+            probe.bad.withLock { $0 = ["10.0.0.1"] }
+            try await wait(10)
+            // Asked once, and not again before its interval is over.
+            for _ in 0..<5 { #expect(try await supervisor.tick().isEmpty) }
+            try await wait(10)
+            #expect(
+                try await supervisor.tick() == [.started(instance: id, reason: "GET /healthz: expected status 200-399, got 500")])
+            // It has its grace time, 20 s, to come up: what it answers until then does not count.
+            probe.bad.withLock { $0 = ["10.0.0.2"] }
+            for _ in 0..<2 {
+                #expect(try await supervisor.tick().isEmpty)
+                try await wait(10)
+            }
+            for _ in 0..<2 {
+                #expect(try await supervisor.tick().isEmpty)
+                try await wait(10)
+            }
+            #expect(try await supervisor.tick().count == 1)
+        }
+    }
+
+    @Test func oneThatHangsDoesNotKeepTheOthersWaiting() async throws {
+        try await withTemporaryFolder { folder in
+            var hung = order("one", replicas: 1)
+            hung.stage = "dev"
+            hung.service.health = HealthCheck(.command(["hang"]))
+            let gate = Mutex(false)
+            target.state.withLock { $0.command = { while !gate.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(5)) } } }
+            let supervisor = supervisor(folder, [hung, order("two", replicas: 1)])
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await supervisor.run() }
+                #expect(try await eventually { try await router.currentUpstreams(key: "shop/web/prod").count == 1 })
+                target.end(order("two", replicas: 1).instances[0].id, code: 1)
+                #expect(try await eventually { try await router.currentUpstreams(key: "shop/web/prod").map(\.address) == ["10.0.0.3"] })
+                gate.withLock { $0 = true }
+                group.cancelAll()
+                try await group.waitForAll()
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+import DeliveryModel
 import Foundation
 import Testing
 
@@ -110,6 +111,70 @@ import Testing
                     if case .exited(_, outOfMemory: true) = try await bench.state(target).first { return true }
                     return false
                 })
+        }
+    }
+
+    @Test(arguments: TargetKind.allCases)
+    func aCommandRunsInAnInstance(kind: TargetKind) async throws {
+        try await TargetBench.with(kind) { bench in
+            let target = bench.make()
+            let claim = Claim(deployment: "d1", epoch: 1)
+            let id = bench.instance().id
+            try await target.admit(claim)
+            await #expect(throws: (any Error).self) { try await target.run(["/bin/busybox", "true"], in: id, timeout: .seconds(10)) }
+            try await target.start(bench.instance(), by: claim)
+            func run(_ script: String, within seconds: Double = 20) async throws -> CommandEnd {
+                try await target.run(["/bin/sh", "-c", script], in: id, timeout: .seconds(seconds))
+            }
+            #expect(try await run("exit 0") == CommandEnd(.exited(0)))
+            #expect(try await run("echo out; echo one >&2; echo two >&2; exit 3") == CommandEnd(.exited(3), lastLine: "two"))
+            // As the instance itself: environment, rights, files.
+            let own = "echo A=$A B=$B C=$C $(/bin/busybox grep CapEff /proc/self/status) $(/bin/busybox hostname)"
+            #expect(try await run(own).lastLine == "A=image B=service C=stage CapEff: 0000000000000400 \(id)")
+            let isMissing: Bool
+            do { isMissing = try await target.run(["/no/such"], in: id, timeout: .seconds(20)).status != .exited(0) } catch {
+                isMissing = "\(error)".contains("/no/such")
+            }
+            #expect(isMissing)
+            // Killed at its time, with what it has started.
+            let began = ContinuousClock.now
+            let end = try await run("echo waiting; /bin/busybox sleep 4321 & /bin/busybox sleep 4321", within: 1)
+            #expect(end == CommandEnd(.timedOut, lastLine: "waiting"))
+            #expect(ContinuousClock.now - began < .seconds(15))
+            #expect(try await eventually { try await run("/bin/busybox ps").status == .exited(0) })
+            let left = "! /bin/busybox ps | /bin/busybox grep '[s]leep 4321'"
+            #expect(try await eventually { try await run(left).status == .exited(0) })
+            #expect(try await bench.state(target) == [.running])
+            try await target.stop(deployment: "d1", grace: .seconds(5), by: claim)
+        }
+    }
+
+    @Test(arguments: TargetKind.allCases)
+    func everyProbeFindsAnInstance(kind: TargetKind) async throws {
+        try await TargetBench.with(kind) { bench in
+            let target = bench.make()
+            let claim = Claim(deployment: "d1", epoch: 1)
+            try await target.admit(claim)
+            var worker = bench.instance()
+            worker.service.port = nil
+            worker.service.health = HealthCheck(.tcp(port: 8080))
+            try await target.start(worker, by: claim)
+            func problem(_ probe: HealthCheck.Probe, port: Int? = nil) async throws -> String? {
+                var service = worker.service
+                service.port = port
+                service.health = HealthCheck(probe)
+                let seen = try await target.observe(deployment: "d1")
+                return await Health(probe: testProbe, target: target).examine(seen, service: service, host: "").first?.problem
+            }
+            #expect(try await eventually { try await problem(.tcp(port: 8080)) == nil })
+            #expect(try await problem(.tcp(port: 8081)) == "a connection to port 8081: connection refused")
+            #expect(try await problem(.http(.init(body: "hello")), port: 8080) == nil)
+            #expect(try await problem(.command(["/bin/busybox", "true"])) == nil)
+            #expect(
+                try await problem(.command(["/bin/sh", "-c", "echo no >&2; exit 4"]))
+                    == "the command '/bin/sh -c echo no >&2; exit 4': expected exit code 0, got 4: no")
+            #expect(try await problem(.none) == nil)
+            try await target.stop(deployment: "d1", grace: .seconds(5), by: claim)
         }
     }
 

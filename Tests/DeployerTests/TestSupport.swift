@@ -48,7 +48,8 @@ func freePort() throws -> Int {
 
 /// Real HTTP/1.1 servers on loopback addresses, one process for all: each answers with its name, and after
 /// `/slow/<seconds>` later; `/echo` returns the body and headers it got,
-/// `/busy` how many slow requests are under way.
+/// `/busy` how many slow requests are under way, `/stalls` half of its answer,
+/// what has `where` in it itself and the prefix that was taken away.
 func withServers<R>(
     _ servers: [(name: String, address: String)], port: Int, _ body: @Sendable () async throws -> R
 ) async throws -> R where R: Sendable {
@@ -71,6 +72,10 @@ func withServers<R>(
                         busy.append(1); time.sleep(float(self.path[6:])); busy.pop()
                     text = name.encode()
                     if self.path == "/busy": text = str(len(busy)).encode()
+                    if self.path == "/stalls":
+                        self.send_response(200); self.send_header("Content-Length", "9"); self.end_headers()
+                        self.wfile.write(b"some"); self.wfile.flush(); time.sleep(20); return
+                    if "where" in self.path: text = f"{self.path} {self.headers.get('X-Forwarded-Prefix')}".encode()
                     if self.path == "/echo": text = str(self.headers).encode() + got
                     self.send_response(503 if self.path == "/bad" else 200)
                     self.send_header("Content-Length", str(len(text)))

@@ -128,6 +128,7 @@ private struct Idle: Service { func run() async throws {} }
 
 private struct NoProbe: HTTPProbe {
     func get(_ question: ProbeQuestion) async throws -> ProbeAnswer { throw CancellationError() }
+    func connect(_ address: String, port: Int, timeout: Duration) async throws { throw CancellationError() }
 }
 
 private struct NoRegistries: Registries {

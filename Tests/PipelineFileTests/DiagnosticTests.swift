@@ -161,7 +161,7 @@ import Testing
             try Self.summary("stages: [{name: a, host: h}, {name: b, host: h, after: a}]") == [
                 "1:1 stages need 'build' = add build: or remove stages",
                 "1:1 stages need 'service' = add service: or remove stages",
-                "1:46 stage 'a' has the same host = give every stage its own host",
+                "1:46 stage 'a' has the same host = give every stage its own host, or paths of its own",
             ])
         #expect(
             try Self.summary("{}") == ["1:1 the pipeline does nothing: it has neither steps nor build = add steps: or build:"])

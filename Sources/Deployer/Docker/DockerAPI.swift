@@ -100,6 +100,32 @@ final class DockerAPI: Sendable {
         if !line.isEmpty { try body(line) }
     }
 
+    /// Reads the output of a program for as long as it has time; the first `limit` bytes are kept.
+    ///
+    /// - Returns: what came, and whether that was all.
+    func attach(
+        _ path: String, body: any Encodable & Sendable, limit: Int, timeout: Duration
+    ) async throws -> (output: [UInt8], isComplete: Bool) {
+        var request = self.request(.POST, "/v\(try await negotiate())" + path, query: [])
+        request.headers.replaceOrAdd(name: "Content-Type", value: "application/json")
+        request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(body)))
+        let asked = request
+        let output = ProgramOutput(limit: limit)
+        let isComplete: Bool? = try await within(timeout) { [self] in
+            let response = try await execute(asked, timeout: timeout + .seconds(30))
+            guard response.status == .ok else {
+                throw refused(Answer(status: Int(response.status.code), body: try await collect(response, limit: 64 << 10)), "POST \(path)")
+            }
+            do {
+                for try await chunk in response.body { output.add(chunk) }
+            } catch {
+                throw unreachable(error)
+            }
+            return true
+        }
+        return (output.bytes, isComplete ?? false)
+    }
+
     /// What `GET /_ping` says, without asking twice.
     func negotiate() async throws -> DockerVersion {
         if let version = version.withLock({ $0 }) { return version }
@@ -164,6 +190,17 @@ final class DockerAPI: Sendable {
             .instanceFailed, "the docker host \(host) answered \(answer.status) to \(what): \(words)",
             hint: "the daemon's log on that host says more")
     }
+}
+
+/// What a program has written so far, the first `limit` bytes.
+private final class ProgramOutput: Sendable {
+    private let limit: Int
+    private let text = Mutex<[UInt8]>([])
+
+    init(limit: Int) { self.limit = limit }
+
+    var bytes: [UInt8] { text.withLock { $0 } }
+    func add(_ chunk: ByteBuffer) { text.withLock { $0 += chunk.readableBytesView.prefix(max(0, limit - $0.count)) } }
 }
 
 /// A version of the Engine API, such as 1.41.

@@ -42,6 +42,7 @@ public struct DockerTarget: Target {
     let source: @Sendable (Digest, DockerHost) async throws -> DockerImageSource
     private let logger: Logger
     private let away = AwayHosts()
+    let leftovers = LeftoverPrograms()
 
     /// - Parameters:
     ///   - client: lent, as made by ``makeClient()``.
@@ -166,13 +167,17 @@ public struct DockerTarget: Target {
         default: state = .running
         }
         let port = labels[InstanceSpec.portLabel].flatMap { Int($0) }
+        let healthPort = labels[InstanceSpec.healthPortLabel].flatMap { Int($0) }
         var observed = InstanceObservation(
             id: String(container.name.drop { $0 == "/" }), deployment: deployment,
             replica: labels[InstanceSpec.replicaLabel].flatMap { Int($0) } ?? 0, state: state)
         if let address = host.address {
-            let published = port.flatMap { container.networking?.ports?["\($0)/tcp"] }.flatMap { $0?.first }
-            observed.port = published.flatMap { Int($0.hostPort) }
-            observed.address = observed.port == nil ? nil : address
+            func published(_ port: Int?) -> Int? {
+                port.flatMap { container.networking?.ports?["\($0)/tcp"] }.flatMap { $0?.first }.flatMap { Int($0.hostPort) }
+            }
+            observed.port = published(port)
+            observed.healthPort = published(healthPort)
+            observed.address = observed.port == nil && observed.healthPort == nil ? nil : address
         } else {
             let addresses = (container.networking?.networks ?? [:]).sorted { $0.key < $1.key }.compactMap(\.value.address)
             observed.address = addresses.first { !$0.isEmpty }

@@ -160,6 +160,39 @@ enum DockerValues {
         }
     }
 
+    /// A program that is run in a container.
+    struct CreateExec: Encodable, Sendable {
+        var cmd: [String]
+        var attachStdout = true
+        var attachStderr = true
+        enum CodingKeys: String, CodingKey {
+            case cmd = "Cmd"
+            case attachStdout = "AttachStdout"
+            case attachStderr = "AttachStderr"
+        }
+    }
+
+    struct StartExec: Encodable, Sendable {
+        var detach = false
+        var tty = false
+        enum CodingKeys: String, CodingKey {
+            case detach = "Detach"
+            case tty = "Tty"
+        }
+    }
+
+    struct Exec: Decodable {
+        var running: Bool
+        var exitCode: Int32?
+        /// As the host numbers it.
+        var pid: Int32?
+        enum CodingKeys: String, CodingKey {
+            case running = "Running"
+            case exitCode = "ExitCode"
+            case pid = "Pid"
+        }
+    }
+
     struct Listed: Decodable {
         var id: String
         var labels: [String: String]?

@@ -62,6 +62,7 @@ struct HAProxyConfiguration {
             retry-on conn-failure empty-response
         frontend slipway
             bind \(Upstream(address: settings.listenAddress, port: settings.listenPort).endpoint)
+        \(secureBind)\
             log-format "\(HAProxyTrafficLine.format)"
             option forwardfor
             http-request set-var(txn.slipway_host) req.hdr(host),field(1,:),lower
@@ -79,45 +80,90 @@ struct HAProxyConfiguration {
             http-request set-header X-Real-IP %[src]
             http-request set-header X-Forwarded-Host %[req.hdr(host)]
             http-request set-header X-Forwarded-Proto http\(settings.trustForwarded ? " unless { req.hdr(X-Forwarded-Proto) -m found }" : "")
+        \(secureRules)\
             http-after-response set-header Connection close if { str(handover),map(\(Self.state)) -m str 1 }
-        \(named.map(naming).joined())\
-        \(named.map(rules).joined())\
+            http-request del-header X-Forwarded-Prefix
+        \(claimed.map(choosing).joined())\
+        \(claimed.map(rewriting).joined())\
+        \(claimed.map(rules).joined())\
             default_backend slipway_none
         backend slipway_none
-            http-request return status 404 content-type text/plain string "no service answers for this host\\n"
+            http-request return status 404 content-type text/plain string "no service answers for this host and path\\n"
         \(named.map { backends($0.name, $0.route, weights: weights) }.joined())
         """
+    }
+
+    /// Only who asks for a name that has a certificate gets an answer.
+    private var secureBind: String {
+        guard let tls = table.tls else { return "" }
+        let certificates = tls.names.isEmpty ? "" : " crt \(tls.folder)"
+        return "    bind \(Upstream(address: tls.address, port: tls.port).endpoint) ssl\(certificates) strict-sni ssl-min-ver TLSv1.2 alpn http/1.1\n"
+    }
+
+    private var secureRules: String {
+        guard let tls = table.tls else { return "" }
+        let redirects = Set(named.flatMap { $0.route.claims.map(\.host) }).sorted().compactMap { host in
+            tls.redirection(of: host).map {
+                "    http-request redirect location \($0)%[pathq] code 308 if !{ ssl_fc } { var(txn.slipway_host) -m str \(host) }\n"
+            }
+        }
+        return "    http-request set-header X-Forwarded-Proto https if { ssl_fc }\n" + redirects.joined()
     }
 
     private func lookUp(_ key: String) -> String { "%[str(\(key)),map(\(Self.state))]" }
 
     private func isPinned(_ route: Route) -> Bool { route.pins == true && (route.previous?.share ?? 1000) < 1000 }
 
-    /// Of all routes before the ``rules(_:_:)`` of any: haproxy warns of a request rule after a `use_backend`.
-    private func naming(_ name: String, _ route: Route) -> String {
-        """
-            acl \(name)_host var(txn.slipway_host) -m str \(route.host)
-            http-request set-var(txn.slipway_route) str(\(route.key)) if \(name)_host
-
-        """
+    /// What the routes answer for, longest paths last.
+    private var claimed: [Claimed] {
+        named.flatMap { name, route in route.claims.map { ($0, name, route) } }
+            .sorted { ($0.0.path.utf8.count, $0.0.place, $0.1) < ($1.0.path.utf8.count, $1.0.place, $1.1) }
+            .enumerated().map { Claimed(number: $0.offset, claim: $0.element.0, name: $0.element.1, route: $0.element.2) }
     }
 
-    private func rules(_ name: String, _ route: Route) -> String {
+    private struct Claimed {
+        var number: Int
+        var claim: RouteClaim
+        var name: String
+        var route: Route
+        /// Whether the request is one of these.
+        var isIt: String { "{ var(txn.slipway_claim) -m str \(number) }" }
+    }
+
+    /// The last one that matches is the one with the longest path.
+    private func choosing(_ claimed: Claimed) -> String {
+        let host = "{ var(txn.slipway_host) -m str \(claimed.claim.host) }"
+        let path = claimed.claim.path
+        let condition = claimed.claim.isWholeHost ? host : "\(host) { path \(path) } or \(host) { path_beg \(path)/ }"
+        return "    http-request set-var(txn.slipway_claim) str(\(claimed.number)) if \(condition)\n"
+    }
+
+    /// Of all routes before the ``rules(_:)`` of any: haproxy warns of a request rule after a `use_backend`.
+    private func rewriting(_ claimed: Claimed) -> String {
         var rules: [String] = []
-        if isPinned(route) {
-            for place in ["header", "cookie"] {
-                for version in ["new", "old"] {
-                    rules.append("use_backend \(name)_\(version) if \(name)_host \(place)_\(version)")
-                }
+        // Who looks at the preview is not among those by whom a version is judged; nor does a legacy application have one.
+        if claimed.claim.answer == .visitors { rules.append("set-var(txn.slipway_route) str(\(claimed.route.key))") }
+        if claimed.route.isStripped, claimed.claim.answer != .legacy {
+            let pattern = claimed.claim.path.replacing(".", with: "\\.")
+            rules.append("set-header X-Forwarded-Prefix \(claimed.claim.path)")
+            rules.append("replace-path '^\(pattern)/*(.*)$' '/\\1'")
+        }
+        return rules.map { "    http-request \($0) if \(claimed.isIt)\n" }.joined()
+    }
+
+    private func rules(_ claimed: Claimed) -> String {
+        let (name, route) = (claimed.name, claimed.route)
+        switch claimed.claim.answer {
+        case .legacy: return "    use_backend \(name)_legacy if \(claimed.isIt)\n"
+        case .preview: return "    use_backend \(name)\(route.previous == nil ? "" : "_new") if \(claimed.isIt)\n"
+        case .visitors:
+            var rules: [String] = []
+            for place in isPinned(route) ? ["header", "cookie"] : [] {
+                for version in ["new", "old"] { rules.append("\(name)_\(version) if \(claimed.isIt) \(place)_\(version)") }
             }
+            rules.append("\(name) if \(claimed.isIt)")
+            return rules.map { "    use_backend \($0)\n" }.joined()
         }
-        rules.append("use_backend \(name) if \(name)_host")
-        if let preview = route.preview {
-            // Not among those by whom a version is judged.
-            rules.append(
-                "use_backend \(name)\(route.previous == nil ? "" : "_new") if { var(txn.slipway_host) -m str \(preview) }")
-        }
-        return rules.map { "    \($0)\n" }.joined()
     }
 
     private func backends(_ name: String, _ route: Route, weights: Bool) -> String {
@@ -127,6 +173,9 @@ struct HAProxyConfiguration {
             line(upstream, route, weight: weights ? weight : 1, checks)
         }
         var text = backend(name, all)
+        if let legacy = route.scope?.legacy {
+            text += backend("\(name)_legacy", ["    server legacy \(legacy.endpoint)\n"])
+        }
         guard let previous = route.previous else { return text }
         func version(_ suffix: String, _ upstreams: [Upstream]) -> String {
             let equal = Route(key: route.key, host: route.host, upstreams: upstreams)

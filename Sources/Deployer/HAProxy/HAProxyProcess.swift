@@ -14,6 +14,7 @@ struct HAProxyProcess: RouterProgram {
     var listenPort: Int { settings.listenPort }
     var confirmTimeout: Duration { settings.confirmTimeout }
     var handover: Duration { settings.handover }
+    var tls: RouterTLS? { settings.tls }
     var folders: [(name: String, mode: UInt32)] { [] }
 
     private var socket: HAProxySocket { HAProxySocket(folder: folder) }

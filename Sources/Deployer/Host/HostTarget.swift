@@ -92,6 +92,11 @@ public struct HostTarget: Target {
         }
     }
 
+    public func run(_ command: [String], in instance: String, timeout: Duration) async throws -> CommandEnd {
+        let end = try await runtime.run(instance, command, timeout: timeout)
+        return CommandEnd(end.code.map { .exited($0) } ?? .timedOut, output: end.output, errors: end.errors)
+    }
+
     private static func fence(_ claim: Claim) -> Fence { Fence(owner: claim.deployment, epoch: claim.epoch) }
 
     /// What a caller treats in its own way is said in the words of all targets.

@@ -1,3 +1,5 @@
+import SystemPackage
+
 /// Renders a route table as an nginx configuration; see nginx.org/en/docs for each directive.
 ///
 /// Paths are relative to the router's folder, which is the working directory of nginx: so its workers, who are not
@@ -9,6 +11,7 @@
 struct NginxConfiguration {
     static func flagFile(_ generation: Int) -> String { "handover/\(generation)" }
 
+    let folder: FilePath
     let settings: NginxSettings
     let table: RouteTable
     /// The account of the workers; nil when we are not root and they run as ourselves.
@@ -17,7 +20,6 @@ struct NginxConfiguration {
     func render() -> String {
         let routes = table.routes.values.sorted { $0.key < $1.key }
         let groups = routes.enumerated().map { self.groups($0.element, name: "slipway_\($0.offset)") }
-        let servers = routes.enumerated().map { self.servers($0.element, name: "slipway_\($0.offset)") }
         return """
             # Written by slipway, generation \(table.generation). Changes made here are lost.
             \(user.map { "user \($0);" } ?? "# workers run as the server's account")
@@ -47,8 +49,10 @@ struct NginxConfiguration {
                     settings.trustForwarded ? "$http_x_forwarded_proto" : "$scheme"); "" $scheme; }
                 geo $slipway_local { default 0; 127.0.0.0/8 1; ::1 1; \(settings.listenAddress) 1; }
             \(groups.joined())\
+            \(secureDefaults)\
                 server {
                     listen \(listen) default_server;
+            \(secure.map { "        listen \($0) ssl default_server;\n        ssl_reject_handshake on;\n" } ?? "")\
                     server_name _;
                     set $slipway_route "";
                     default_type text/plain;
@@ -64,12 +68,31 @@ struct NginxConfiguration {
                     add_header \(GenerationPage.header) "\(table.generation)";
                     return 200 "\(table.generation)\\n";
                 }
-            \(servers.joined())}
+            \(sites(routes))}
 
             """
     }
 
     var listen: String { Upstream(address: settings.listenAddress, port: settings.listenPort).endpoint }
+
+    /// Where HTTPS is listened for.
+    private var secure: String? { table.tls.map { Upstream(address: $0.address, port: $0.port).endpoint } }
+
+    private var secureDefaults: String {
+        table.tls == nil ? "" : "    ssl_protocols TLSv1.2 TLSv1.3;\n    ssl_session_cache shared:slipway_tls:2m;\n"
+    }
+
+    /// What a host's server does for HTTPS. The path of a certificate would be relative to the configuration's folder.
+    func security(of host: String) -> String {
+        guard let tls = table.tls, let secure, let file = tls.file(for: host) else { return "" }
+        let path = folder.appending(file).string
+        return """
+                    listen \(secure) ssl;
+                    ssl_certificate "\(path)";
+                    ssl_certificate_key "\(path)";
+            \(tls.redirection(of: host).map { "        if ($scheme = http) { return 308 \($0)$request_uri; }\n" } ?? "")
+            """
+    }
 
     /// Workers keep the connections they have until the longest drain time of their generation is over.
     private var shutdownSeconds: Int {

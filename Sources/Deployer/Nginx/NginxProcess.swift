@@ -13,12 +13,13 @@ struct NginxProcess: RouterProgram {
     var listenPort: Int { settings.listenPort }
     var confirmTimeout: Duration { settings.confirmTimeout }
     var handover: Duration { settings.handover }
+    var tls: RouterTLS? { settings.tls }
     /// Workers only need to pass through the folder and write into `temp`.
     var folders: [(name: String, mode: UInt32)] { [("handover", 0o711), ("temp", 0o711)] }
 
     func render(_ table: RouteTable) -> String {
         // Root's workers give their rights away.
-        NginxConfiguration(settings: settings, table: table, user: geteuid() == 0 ? "nobody nogroup" : nil).render()
+        NginxConfiguration(folder: folder, settings: settings, table: table, user: geteuid() == 0 ? "nobody nogroup" : nil).render()
     }
 
     /// The master process; nil when it does not run. A pid that meanwhile belongs to another program does not count.

@@ -10,7 +10,7 @@ extension Rollout {
     func start(_ order: RolloutOrder, _ instances: Int) async throws -> RolloutOutcome {
         let target = try target(order)
         for replica in 0..<instances { try await target.start(InstanceSpec(order: order, replica: replica), by: order.claim) }
-        return RolloutOutcome(.started, "\(count(instances)) started, waiting for \(order.service.health.path)")
+        return RolloutOutcome(.started, "\(count(instances)) started, waiting for \(order.service.health.probe)")
     }
 
     func route(_ job: RolloutJob, _ shape: RolloutShape) async throws -> RolloutOutcome {

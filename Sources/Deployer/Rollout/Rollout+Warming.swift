@@ -20,7 +20,7 @@ extension Rollout {
             if let missing = wanted.first(where: { id in !observed.contains { $0.id == id } }) {
                 return unfit("instance \(missing) disappeared")
             }
-            for (id, problem) in await examine(observed, order) {
+            for (id, problem) in try await examine(observed, order) {
                 streak[id] = problem == nil ? streak[id, default: 0] + 1 : 0
                 goodSince[id] = problem == nil ? goodSince[id] ?? watch.elapsed() : nil
                 last[id] = problem
@@ -44,8 +44,8 @@ extension Rollout {
     }
 
     /// One question to each instance at once: nil for a good answer, otherwise what was wrong.
-    func examine(_ observed: [InstanceObservation], _ order: RolloutOrder) async -> [(id: String, problem: String?)] {
-        await Health(probe: probe).examine(observed, service: order.service, host: order.host)
+    func examine(_ observed: [InstanceObservation], _ order: RolloutOrder) async throws -> [(id: String, problem: String?)] {
+        await Health(probe: probe, target: try target(order)).examine(observed, service: order.service, host: order.host)
     }
 }
 

@@ -2,8 +2,6 @@ import DeliveryModel
 import OCIModel
 
 extension Rollout {
-    /// Failed questions in a row that make a new instance unfit.
-    private static let tolerated = 3
     /// So many failed questions among the last so many make one that comes and goes unfit.
     private static let flapping = (failures: 5, of: 20)
     /// Between two starts of the same old instance, as under supervision.
@@ -17,15 +15,16 @@ extension Rollout {
         let order = job.order
         let interval = Duration.seconds(min(max(order.service.health.interval, 0.05), 5))
         let clockwork = Stopwatch(clock)
+        let tolerated = max(1, order.service.health.unhealthy)
         var answers: [String: [Bool]] = [:]
         var restarted: [String: Duration] = [:]
         var comparison = isJudged ? Comparison(job, shape, hold) : nil
         while true {
             let observed = try await target(order).observe(deployment: order.deployment)
             if let unfit = try await firstUnfit(order, observed, shape.started) { return unfit }
-            for (id, problem) in await examine(observed, order) {
-                answers[id] = (answers[id] ?? []).suffix(Self.flapping.of - 1) + [problem == nil]
-                guard let problem, let reason = Self.verdict(answers[id] ?? []) else { continue }
+            for (id, problem) in try await examine(observed, order) {
+                answers[id] = (answers[id] ?? []).suffix(max(Self.flapping.of, 4 * tolerated) - 1) + [problem == nil]
+                guard let problem, let reason = Self.verdict(answers[id] ?? [], tolerated) else { continue }
                 return unfit("instance \(id) \(reason): \(problem)", lines: await lastLines(order, id))
             }
             try await tend(job, shape, observed, &restarted, at: clockwork.elapsed())
@@ -41,9 +40,10 @@ extension Rollout {
     }
 
     /// What the last answers of an instance say against it, if anything.
-    private static func verdict(_ answers: [Bool]) -> String? {
+    private static func verdict(_ answers: [Bool], _ tolerated: Int) -> String? {
         if answers.suffix(tolerated).count == tolerated, !answers.suffix(tolerated).contains(true) { return "stopped answering well" }
-        if answers.count(where: { !$0 }) >= flapping.failures { return "is flapping (\(flapping.failures) bad answers of \(answers.count))" }
+        let bad = answers.count { !$0 }
+        if bad >= max(flapping.failures, tolerated + 1) { return "is flapping (\(bad) bad answers of \(answers.count))" }
         return nil
     }
 

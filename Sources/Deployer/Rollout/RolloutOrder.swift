@@ -17,6 +17,8 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     public var environment: [String: String]
     /// Host name the router answers for; empty when the service is not reached by HTTP routes.
     public var host: String
+    /// The paths of the host that it answers for.
+    public var scope: RouteScope
     /// How long requests taken by the previous instances may last before these are stopped anyway.
     public var drainSeconds: Double
     /// The deployment whose instances serve now and are stopped at the end.
@@ -31,8 +33,8 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     public init(
         deployment: String, project: String, pipeline: String, stage: String, image: Digest,
         service: ServiceDefinition, target: String = "local", strategy: RolloutStrategy = .blueGreen(.init()),
-        environment: [String: String] = [:], host: String, drainSeconds: Double = 30, previous: String? = nil, number: Int64 = 0,
-        epoch: Int64 = 0, autoscale: AutoscaleRule? = nil
+        environment: [String: String] = [:], host: String, scope: RouteScope = .init(), drainSeconds: Double = 30, previous: String? = nil,
+        number: Int64 = 0, epoch: Int64 = 0, autoscale: AutoscaleRule? = nil
     ) {
         self.deployment = deployment
         self.project = project
@@ -44,6 +46,7 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
         self.strategy = strategy
         self.environment = environment
         self.host = host
+        self.scope = scope
         self.drainSeconds = drainSeconds
         self.previous = previous
         self.number = number
@@ -57,7 +60,8 @@ public struct RolloutOrder: Codable, Hashable, Sendable {
     /// The route to instances of the deployment.
     func route(to upstreams: [Upstream], beside previous: PreviousVersion? = nil) -> Route {
         Route(
-            key: routeKey, host: host, upstreams: upstreams, deployment: deployment, previous: previous, drainSeconds: drainSeconds)
+            key: routeKey, host: host, scope: scope == .everything ? nil : scope, upstreams: upstreams, deployment: deployment, previous: previous,
+            drainSeconds: drainSeconds)
     }
 
     var fence: RouteFence { RouteFence(deployment: deployment, number: number, epoch: epoch) }

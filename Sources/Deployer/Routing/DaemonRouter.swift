@@ -23,6 +23,8 @@ extension DaemonRouter {
         }
     }
 
+    public func renewCertificates() async throws -> [String] { try await daemon.serially { try await $0.renewCertificates() } }
+
     public func fence(_ key: String, by fence: RouteFence) async throws {
         try RouteValidation.check(key: key)
         try await daemon.serially { try await $0.note { table in try table.fencing(key, by: fence) } }

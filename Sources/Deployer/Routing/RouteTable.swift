@@ -13,6 +13,8 @@ struct RouteTable: Codable, Hashable {
     /// By route: whose the instances were, oldest first.
     var history: [String: [RouteInstances]] = [:]
 
+    var tls: TLSTable?
+
     init() {}
 
     init(from decoder: any Decoder) throws {
@@ -23,6 +25,7 @@ struct RouteTable: Codable, Hashable {
         fences = try values.decodeIfPresent([String: RouteFence].self, forKey: .fences) ?? [:]
         replaced = try values.decode([Int: [Int32]].self, forKey: .replaced)
         history = try values.decodeIfPresent([String: [RouteInstances]].self, forKey: .history) ?? [:]
+        tls = try values.decodeIfPresent(TLSTable.self, forKey: .tls)
         for (key, route) in routes where history[key] == nil { history[key] = [RouteInstances(of: route, since: 0)] }
     }
 
@@ -70,11 +73,13 @@ struct RouteTable: Codable, Hashable {
     func setting(_ route: Route) throws(DeployerError) -> RouteTable {
         try RouteValidation.check(route)
         if routes[route.key] == route { return self }
+        let places = Set(route.claims.map(\.place))
         for other in routes.values.sorted(by: { $0.key < $1.key }) where other.key != route.key {
-            guard let taken = route.hosts.first(where: other.hosts.contains) else { continue }
+            guard let taken = other.claims.first(where: { places.contains($0.place) }) else { continue }
+            let what = taken.isWholeHost ? "\(taken.host), but for paths that others name," : taken.place
             throw DeployerError(
-                .hostTaken, "\(taken) already belongs to \(other.key)",
-                hint: "give one of the two stages another host")
+                .hostTaken, "\(what) already belongs to \(other.key)\(taken.answer == .legacy ? ", by its 'legacy'" : "") (project/pipeline/stage)",
+                hint: "give one of the two stages another host, or other paths of it")
         }
         var next = self
         next.routes[route.key] = route
@@ -83,6 +88,15 @@ struct RouteTable: Codable, Hashable {
         if history[route.key]?.last?.deployments != instances.deployments {
             next.history[route.key] = (history[route.key, default: []] + [instances]).suffix(RouteInstances.kept)
         }
+        return next
+    }
+
+    /// With other certificates; the routes stay.
+    func securing(_ tls: TLSTable?) -> RouteTable {
+        guard self.tls != tls else { return self }
+        var next = self
+        next.tls = tls
+        next.generation += 1
         return next
     }
 

@@ -4,7 +4,7 @@ import Glibc
 enum RouteValidation {
     static func check(_ route: Route) throws(DeployerError) {
         try check(key: route.key)
-        for host in route.hosts where !isHostName(host) {
+        for host in [route.host] + (route.preview.map { [$0] } ?? []) where !isHostName(host) {
             throw DeployerError(
                 .invalidValue, "\"\(printable(host))\" is not a host name",
                 hint: "use lower case letters, digits, dashes and dots, such as shop.localhost")
@@ -14,12 +14,34 @@ enum RouteValidation {
                 .invalidValue, "\(route.host) cannot be the preview of \(route.key) and its host at once",
                 hint: "give the preview another host name")
         }
+        if let scope = route.scope { try check(scope, of: route) }
         if let seconds = route.drainSeconds, !(0...86_400).contains(seconds) {
             throw DeployerError(
                 .invalidValue, "\(seconds) s is no time to drain \(route.key) for", hint: "name a time from 0 s to a day")
         }
         try check(route.upstreams, of: route.deployment, key: route.key)
         if let previous = route.previous { try check(previous, of: route) }
+    }
+
+    private static func check(_ scope: RouteScope, of route: Route) throws(DeployerError) {
+        if let path = scope.paths.first(where: { !isPrefix($0) }) ?? (Set(scope.paths).count == scope.paths.count ? nil : scope.paths.first) {
+            throw DeployerError(
+                .invalidValue, "\"\(printable(path))\" cannot be a path of \(route.key), or is named twice",
+                hint: "write /api or /shop/v2: letters, digits, '.', '_', '~', '-', no slash at the end")
+        }
+        guard !scope.paths.isEmpty || !scope.stripPrefix && scope.legacy == nil else {
+            throw DeployerError(
+                .invalidValue, "\(route.key) has no paths, so there is no prefix and no rest of the host", hint: "name its paths")
+        }
+        if let legacy = scope.legacy { try check([legacy], of: "legacy", key: route.key) }
+    }
+
+    /// One or more segments of unreserved characters (RFC 3986, 2.3), as long as a router's configuration can hold.
+    static func isPrefix(_ path: String) -> Bool {
+        guard path.hasPrefix("/"), path.utf8.count <= 200 else { return false }
+        return path.dropFirst().split(separator: "/", omittingEmptySubsequences: false).allSatisfy { segment in
+            !segment.isEmpty && segment != "." && segment != ".." && isWord(segment.replacing("~", with: "-"))
+        }
     }
 
     private static func check(_ previous: PreviousVersion, of route: Route) throws(DeployerError) {
@@ -72,7 +94,7 @@ enum RouteValidation {
     }
 
     /// ASCII letters, digits, dots, dashes, underscores.
-    private static func isWord(_ text: String) -> Bool {
+    private static func isWord(_ text: some StringProtocol) -> Bool {
         text.utf8.allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

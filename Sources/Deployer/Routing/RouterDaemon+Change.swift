@@ -184,7 +184,7 @@ extension RouterDaemon {
     func prepare() async throws { try await queue.run { _ in try makeFolders() } }
 
     func makeFolders() throws {
-        for (name, mode) in [("", 0o711), ("conf", 0o700)] + program.folders {
+        for (name, mode) in [("", 0o711), ("conf", 0o700), ("tls", 0o700)] + program.folders {
             let path = name.isEmpty ? folder : folder.appending(name)
             guard mkdir(path.string, mode) == 0 || errno == EEXIST, chmod(path.string, mode) == 0 else {
                 throw unusable(path, Errno(rawValue: errno))

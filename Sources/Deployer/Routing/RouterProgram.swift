@@ -10,6 +10,8 @@ protocol RouterProgram: Sendable {
     var confirmTimeout: Duration { get }
     /// For how long answers ask clients to open a new connection before workers are replaced.
     var handover: Duration { get }
+    /// Nil: no HTTPS.
+    var tls: RouterTLS? { get }
     /// Folders that it needs beside those of every router, with their modes.
     var folders: [(name: String, mode: UInt32)] { get }
 
@@ -42,6 +44,7 @@ protocol RouterProgram: Sendable {
 }
 
 extension RouterProgram {
+    var tls: RouterTLS? { nil }
     func attachments(_ table: RouteTable) -> [String: String] { [:] }
     func canAdjust(from old: RouteTable, to new: RouteTable) -> Bool { false }
     func adjust(from old: RouteTable, to new: RouteTable) async throws -> Bool { false }

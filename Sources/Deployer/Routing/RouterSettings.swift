@@ -21,12 +21,14 @@ public struct RouterSettings: Hashable, Sendable {
     public var logLimit: Int64
     /// Believe `X-Forwarded-Proto` of whoever connects; only when a proxy of yours does.
     public var trustForwarded: Bool
+    /// Nil: no HTTPS.
+    public var tls: RouterTLS?
 
     public init(
         listenAddress: String = "127.0.0.1", listenPort: Int, program: String = "nginx", workers: Int = 2,
         workerShutdown: Duration = .seconds(300), handover: Duration = .milliseconds(200),
         confirmTimeout: Duration = .seconds(15), maxRequestBody: Int64 = 1 << 30, logLimit: Int64 = 128 << 20,
-        trustForwarded: Bool = false
+        trustForwarded: Bool = false, tls: RouterTLS? = nil
     ) {
         self.listenAddress = listenAddress
         self.listenPort = listenPort
@@ -38,5 +40,6 @@ public struct RouterSettings: Hashable, Sendable {
         self.maxRequestBody = maxRequestBody
         self.logLimit = logLimit
         self.trustForwarded = trustForwarded
+        self.tls = tls
     }
 }

@@ -188,6 +188,7 @@ public struct StageValue: Codable, Sendable {
     public var message: String?
     public var deployment: Int64?
     public var since: Double?
+    /// Both are empty when no request reaches the stage.
     public var host: String
     public var url: String
     public var waiting: Waiting?
@@ -216,7 +217,7 @@ extension StageValue {
         deployment = stage.live?.id
         since = stage.live?.finishedAt
         host = stage.plan.hostName(project: project)
-        url = "http://\(host):\(routerPort)/"
+        url = host.isEmpty ? "" : PageURL.service(stage.plan.place(project: project), port: routerPort)
         waiting = stage.waiting.map {
             Waiting(
                 deployment: $0.id, digest: $0.digest.description, commit: stage.waitingRelease?.commit,

@@ -25,6 +25,11 @@ public enum PageURL {
     public static func plan(for stage: String, of project: String, pipeline: String) -> String {
         "\(self.project(project))/stages/\(segment(stage))/plan?pipeline=\(segment(pipeline))"
     }
+    /// Where a delivered service answers: `place` is a host, or a host and a path.
+    static func service(_ place: String, port: Int) -> String {
+        let host = place.prefix { $0 != "/" }
+        return "http://\(host):\(port)\(place.dropFirst(host.count))" + (host.count == place.count ? "/" : "")
+    }
     public static func rollback(_ stage: String, of project: String) -> String {
         "\(self.project(project))/stages/\(segment(stage))/rollback"
     }

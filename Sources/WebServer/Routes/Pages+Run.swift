@@ -190,8 +190,8 @@ extension Pages {
     private func facts(_ release: Release) -> ReleasePanel {
         let service = release.service
         var facts: [ReleasePanel.Fact] = [
-            .init("Port", "\(service.port)"), .init("Replicas", "\(service.replicas)"),
-            .init("Health", "GET \(service.health.path), \(service.health.healthy) in a row"),
+            .init("Port", service.port.map(String.init) ?? "none"), .init("Replicas", "\(service.replicas)"),
+            .init("Health", "\(service.health.probe), \(service.health.healthy) in a row"),
         ]
         if let command = service.command { facts.insert(.init("Command", command.joined(separator: " ")), at: 0) }
         if let memory = service.limits.memoryBytes { facts.append(.init("Memory", sizeText(memory))) }
@@ -202,13 +202,13 @@ extension Pages {
 
     private func panel(_ deployment: Deployment, release: Release?, caller: Caller?) async throws -> DeploymentPanel {
         let stage = try release.flatMap { try PipelineEngine.stages(of: $0).first { $0.name == deployment.stage } }
-        let host = stage?.hostName(project: deployment.project)
+        let host = stage?.place(project: deployment.project)
         let events = try await parts.store.events(project: nil, run: nil, deployment: deployment.id, limit: 100)
         let approvals = try await parts.store.approvals(of: deployment.id)
         var panel = DeploymentPanel(
             id: "\(deployment.id)", stage: deployment.stage, badge: StateBadge(state: deployment.phase.rawValue),
             by: "\(deployment.kind) by \(deployment.requestedBy)", when: time(deployment.createdAt), host: host,
-            hostURL: host.map { "http://\($0):\(parts.routerPort)/" }, decisions: approvals.map(decision),
+            hostURL: host.flatMap { $0.isEmpty ? nil : $0 }.map { PageURL.service($0, port: parts.routerPort) }, decisions: approvals.map(decision),
             events: events.reversed().map(eventLine))
         if deployment.phase == .awaitingApproval, let release {
             panel.pending = try await pending(deployment, release: release, rule: stage?.approval, caller: caller)

@@ -8,10 +8,10 @@ import StateStore
 extension Pages {
     func card(_ stage: StageOverview, project: String, caller: Caller?) async throws -> StageCard {
         let signedIn = caller?.mayDeploy ?? false
-        let host = stage.plan.hostName(project: project)
+        let host = stage.plan.place(project: project)
         var card = StageCard(
-            stage: stage.plan.name, badge: StateBadge(state: stage.state), host: host,
-            hostURL: stage.live == nil ? nil : "http://\(host):\(parts.routerPort)/")
+            stage: stage.plan.name, badge: StateBadge(state: stage.state), host: host.isEmpty ? nil : host,
+            hostURL: stage.live == nil || host.isEmpty ? nil : PageURL.service(host, port: parts.routerPort))
         if let live = stage.live, let release = stage.liveRelease {
             card.current = line(release, since: live.finishedAt ?? live.createdAt)
         }

@@ -146,6 +146,9 @@ extension Prove {
             guard stage.digest != nil else {
                 throw Failure("nothing is live in '\(place.stage)' yet", hint: "deliver something first: there is nothing to compare with")
             }
+            guard !stage.host.isEmpty else {
+                throw Failure("no request reaches '\(place.stage)': its service has no port", hint: "prove a stage that has a host")
+            }
             host = stage.host
             port = URL(string: stage.url)?.port ?? 80
         }

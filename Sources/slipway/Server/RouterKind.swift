@@ -29,7 +29,7 @@ extension ServerSettings {
 
     func makeRouter(folder: FilePath, probe: any HTTPProbe) throws -> any Router {
         func settings(_ program: String) -> RouterSettings {
-            RouterSettings(listenAddress: routerHost, listenPort: routerPort, program: program)
+            RouterSettings(listenAddress: routerHost, listenPort: routerPort, program: program, tls: routerTLS)
         }
         return switch routerKind {
         case .nginx: try NginxRouter(folder: folder, settings: settings(nginx), probe: probe)

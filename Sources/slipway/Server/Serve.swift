@@ -257,11 +257,12 @@ struct ServerConnections: Service {
     }
 }
 
-/// Makes sure that the router runs, after a reboot say, and that its logs do not grow for ever. It goes on when the server stops.
+/// Makes sure that the router runs, after a reboot say, that its certificates are those of the folder, and that its logs do not grow
+/// for ever. It goes on when the server stops.
 struct RouterService: Service {
     let router: any Router
     let logger: Logger
-    var interval: Duration = .seconds(60)
+    var interval: Duration = .seconds(10)
 
     func run() async throws {
         do {
@@ -271,15 +272,29 @@ struct RouterService: Service {
             logger.error("the router does not start: \(error)")
         }
         await cancelWhenGracefulShutdown {
-            while (try? await Task.sleep(for: interval)) != nil {
+            var told: [String] = []
+            var looks = 0
+            repeat {
+                told = await renew(told)
+                looks += 1
                 do {
-                    try await router.rotateLogs()
+                    if looks % 6 == 0 { try await router.rotateLogs() }
                 } catch is CancellationError {
                     return
                 } catch {
                     logger.warning("the router's logs cannot be put aside: \(error)")
                 }
-            }
+            } while (try? await Task.sleep(for: interval)) != nil
         }
+    }
+
+    /// - Parameter told: what was wrong the last time, and is not said again.
+    private func renew(_ told: [String]) async -> [String] {
+        var problems: [String]
+        do { problems = try await router.renewCertificates() } catch is CancellationError { return told } catch {
+            problems = ["HTTPS stays as it is: \(error)"]
+        }
+        for problem in problems where !told.contains(problem) { logger.warning("\(problem)") }
+        return problems
     }
 }

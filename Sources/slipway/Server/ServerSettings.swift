@@ -1,5 +1,6 @@
 import Configuration
 import ContainerRuntime
+import Deployer
 import Foundation
 import PipelineEngine
 import SystemPackage
@@ -19,6 +20,7 @@ struct ServerSettings {
     var routerHost: String
     var routerPort: Int
     var routerKind: RouterKind
+    var routerTLS: RouterTLS?
     var nginx: String
     var haproxy: String
     var runtime: String
@@ -91,6 +93,7 @@ struct ServerSettings {
             publicURL: reader.string(forKey: "url", default: "http://\(host):\(port)"), routerHost: routerHost,
             routerPort: routerPort ?? configuredPort,
             routerKind: try RouterKind(setting: reader.string(forKey: "router.kind", default: RouterKind.nginx.rawValue)),
+            routerTLS: try routerTLS(reader, file: configuration),
             nginx: reader.string(forKey: "router.nginx", default: "nginx"),
             haproxy: reader.string(forKey: "router.haproxy", default: "haproxy"),
             runtime: reader.string(forKey: "runtime", default: "runc"),
@@ -111,6 +114,29 @@ struct ServerSettings {
             buildsReachPrivate: reader.bool(forKey: "build.private_addresses", default: false),
             registry: try EmbeddedRegistrySettings.read(reader, readersNeedToken: readers == "token"),
             logLevel: reader.string(forKey: "log.level", default: "info"))
+    }
+
+    /// `router.tls`; nil without a folder of certificates, which is relative to the file.
+    private static func routerTLS(_ reader: ConfigReader, file: String?) throws -> RouterTLS? {
+        let address = reader.string(forKey: "router.tls.listen")
+        guard let folder = reader.string(forKey: "router.tls.certificates") else {
+            guard address == nil else {
+                throw Failure(
+                    "router.tls.listen is set, and there are no certificates",
+                    hint: "set router.tls.certificates to a folder with HOST.pem and HOST.key",
+                    status: Failure.usage)
+            }
+            return nil
+        }
+        guard try RouterKind(setting: reader.string(forKey: "router.kind", default: RouterKind.nginx.rawValue)) != .none else {
+            throw Failure(
+                "router.tls is set, and there is no router", hint: "remove it, or set router.kind to nginx or haproxy", status: Failure.usage)
+        }
+        let (host, port) = try endpoint(address ?? "127.0.0.1:8443", key: "router.tls.listen")
+        let base = file.map { URL(fileURLWithPath: $0).deletingLastPathComponent() }
+        return RouterTLS(
+            certificates: FilePath(URL(fileURLWithPath: folder, relativeTo: base).standardizedFileURL.path), listenAddress: host,
+            listenPort: port, redirect: reader.bool(forKey: "router.tls.redirect", default: false))
     }
 
     private static func keepWorkspace(_ text: String) throws -> Double {
