@@ -3,6 +3,8 @@ public enum RolloutEvent: Hashable, Sendable {
     /// It is its turn.
     case begun(RolloutSchedule)
     case prepared, started, warm
+    /// A job of the deployment ended, well when there is no problem.
+    case jobEnded(String, problem: String?)
     /// The router has the shares of the wave. The mark is the place in the router's log from which the wave's requests are counted.
     case routed(mark: String?)
     case confirmed
@@ -21,6 +23,8 @@ public enum RolloutTask: Hashable, Sendable {
     case begin
     /// Makes the image available where the instances will live, and whatever else needs no instance.
     case prepare
+    /// Runs a job to its end, once.
+    case job(String, JobMoment)
     case start(instances: Int)
     case warm(instances: Int)
     /// Gives the new version its share.

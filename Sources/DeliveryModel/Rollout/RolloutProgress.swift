@@ -17,6 +17,8 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
     public private(set) var mark: String?
     /// Why it goes back, and what it comes to then.
     public private(set) var ending: Ending?
+    /// Nil without jobs.
+    public private(set) var jobs: RolloutJobs?
 
     public struct Ending: Codable, Hashable, Sendable {
         public var phase: RolloutPhase
@@ -44,7 +46,7 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
     public var task: RolloutTask? {
         switch phase {
         case .queued: .begin
-        case .preparing: .prepare
+        case .preparing: jobs?.nextBefore.map { .job($0, .before) } ?? .prepare
         case .starting: .start(instances: current.started)
         case .warming: .warm(instances: current.started)
         case .weighting, .switching: .route(shape)
@@ -53,7 +55,7 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         // The old instances get nothing, and stay ready.
         case .soaking: current.hold.map { .hold(RolloutShape(started: current.started, kept: kept, share: 1000), $0, isJudged: false) }
         case .draining: .drain(shape)
-        case .retiring: .retire(kept: current.kept)
+        case .retiring: jobs?.nextAfter.map { .job($0, .after) } ?? .retire(kept: current.kept)
         case .reverting: .revert
         case .awaitingApproval, .succeeded, .reverted, .failed, .cancelled, .rejected, .superseded: nil
         }
@@ -90,8 +92,18 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         case (.queued, .begun(let schedule)):
             waves = schedule.waves
             kept = schedule.serving
+            jobs = RolloutJobs(before: schedule.before, after: schedule.after)
             phase = .preparing
-        case (.preparing, .prepared): phase = .starting
+        case (.preparing, .prepared):
+            jobs?.isPrepared = true
+            if jobs?.nextBefore == nil { phase = .starting }
+        case (.preparing, .jobEnded(let name, let problem)):
+            guard jobs?.end(name, failed: problem != nil) == true else { return false }
+            if let problem { end(Ending(.failed, problem)) } else if jobs?.nextBefore == nil { phase = .starting }
+        case (.retiring, .jobEnded(let name, let problem)):
+            // What failed is told; the release has proved itself by then.
+            guard jobs?.end(name, failed: problem != nil) == true else { return false }
+            if jobs?.nextAfter == nil { phase = .succeeded }
         case (.starting, .started): phase = .warming
         case (.warming, .warm): phase = current.share == 1000 ? .switching : .weighting
         case (.weighting, .routed(let mark)):
@@ -104,7 +116,7 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
             if current.hold == nil { goOn() } else { phase = .soaking }
         case (.pausing, .waited), (.analysing, .waited), (.soaking, .waited): goOn()
         case (.draining, .drained): phase = .retiring
-        case (.retiring, .retired):
+        case (.retiring, .retired) where jobs?.isFinishing != true:
             kept = current.kept
             next()
         case (.preparing, .unfit(let reason)): end(Ending(.failed, reason))
@@ -136,6 +148,9 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         if wave + 1 < waves.count {
             wave += 1
             phase = .starting
+        } else if jobs?.after.isEmpty == false {
+            jobs?.isFinishing = true
+            phase = .retiring
         } else {
             phase = .succeeded
         }

@@ -31,13 +31,21 @@ public struct RolloutSchedule: Hashable, Sendable {
     public var isRouted: Bool
     /// Seconds after the switch for which the old instances stay ready.
     public var soak: Double
+    /// The names of its jobs, in the order in which they run.
+    public var before: [String]
+    public var after: [String]
 
-    public init(strategy: RolloutStrategy = .blueGreen(.init()), wanted: Int, serving: Int, isRouted: Bool = true, soak: Double = 0) {
+    public init(
+        strategy: RolloutStrategy = .blueGreen(.init()), wanted: Int, serving: Int, isRouted: Bool = true, soak: Double = 0,
+        before: [String] = [], after: [String] = []
+    ) {
         self.strategy = strategy
         self.wanted = wanted
         self.serving = serving
         self.isRouted = isRouted
         self.soak = soak
+        self.before = before
+        self.after = after
     }
 
     /// The waves, the last of which has everything switched and no old instance left.
