@@ -19,6 +19,7 @@ extension Step: FetchableRecord {}
 extension Release: FetchableRecord {}
 extension Deployment: FetchableRecord {}
 extension Approval: FetchableRecord {}
+extension Job: FetchableRecord {}
 extension RecordedEvent: FetchableRecord {}
 extension OutboxTarget: FetchableRecord {}
 extension OutboxMessage: FetchableRecord {}

@@ -130,6 +130,20 @@ public protocol StateStore: Sendable {
     /// The tags that deliveries told of for a commit.
     func tags(project: String, commit: String) async throws -> [String]
 
+    // Jobs
+    /// Creates a job, at most one for its cause. One that is to be alone, and is not, is `skipped` from the beginning.
+    func createJob(_ job: NewJob) async throws -> JobCreation
+    func job(_ id: Int64) async throws -> Job?
+    func job(cause: String) async throws -> Job?
+    /// Newest first.
+    func jobs(_ filter: JobFilter, limit: Int) async throws -> [Job]
+    /// Claims the oldest job that is due: queued, or begun with an expired lease.
+    func claimJob(holder: String, leaseSeconds: Double) async throws -> Job?
+    func renewJob(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
+    func advanceJob(_ id: Int64, epoch: Int64, by change: JobChange) async throws -> Bool
+    /// Asks for a job to be ended; a queued one ends at once. False when it is over already.
+    func requestCancel(job: Int64, actor: String) async throws -> Bool
+
     // Ledger: written by the transactions that do what it tells of.
     /// In the order of the chain, after the entry with this number.
     func ledger(project: String?, after number: Int64, limit: Int) async throws -> [LedgerRecord]
