@@ -48,8 +48,10 @@ struct KeySet: Sendable {
     static let withContainerfile = ["target", "arguments", "secrets"]
     static let copy = KeySet("copy", title: "an entry of copy", ["from", "to", "mode"], required: ["from", "to"])
     static let service = KeySet(
-        "service", ["command", "environment", "port", "health", "limits", "replicas"], required: ["port"],
+        "service", ["command", "environment", "port", "health", "limits", "replicas", "jobs"], required: ["port"],
         synonyms: ["env": "environment"], notYet: ["cron"])
+    static let jobs = KeySet("jobs", ["before", "after"])
+    static let job = KeySet("job", title: "a job", ["name", "command", "timeout", "limits", "on_rollback"], required: ["name", "command"])
     static let health = KeySet("health", ["path", "interval", "timeout", "healthy", "grace"])
     static let stage = KeySet(
         "stage",
@@ -69,7 +71,7 @@ struct KeySet: Sendable {
     static let promote = KeySet("promote", ["after", "tag", "at", "tz"])
 
     static let all: [KeySet] = [
-        pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval, strategy,
+        pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, jobs, job, health, stage, approval, strategy,
         blueGreen, rolling, canary, abortIf, freeze, promote,
     ]
 }

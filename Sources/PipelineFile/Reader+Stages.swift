@@ -13,7 +13,8 @@ extension Reader {
             port: port ?? 0,
             health: fields["health"].map { health($0) } ?? HealthCheck(),
             limits: fields["limits"].map { limits($0) } ?? ResourceLimits(),
-            replicas: fields["replicas"].flatMap { integer($0, "replicas", 1...100) } ?? 1)
+            replicas: fields["replicas"].flatMap { integer($0, "replicas", 1...100) } ?? 1,
+            jobs: fields["jobs"].flatMap { jobs($0) })
     }
 
     private func health(_ node: Node) -> HealthCheck {
