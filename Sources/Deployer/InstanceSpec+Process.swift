@@ -7,10 +7,11 @@ extension InstanceSpec {
     static let deploymentLabel = "slipway.deployment"
     static let replicaLabel = "slipway.replica"
     static let portLabel = "slipway.port"
+    static let jobLabel = "slipway.job"
 
     /// The program and its arguments: the image's entrypoint, then the service's command or the image's.
     func arguments(entrypoint: [String]?, command: [String]?) throws(DeployerError) -> [String] {
-        let arguments = (entrypoint ?? []) + (service.command ?? command ?? [])
+        let arguments = (job == nil ? entrypoint ?? [] : []) + (service.command ?? command ?? [])
         guard let program = arguments.first, !program.isEmpty else {
             throw DeployerError(
                 .instanceFailed, "the image \(image.short) has no entrypoint and the service no command",
@@ -28,10 +29,12 @@ extension InstanceSpec {
 
     /// By which a container is found again, and told from those of others.
     var labels: [String: String] {
-        [
+        var labels = [
             "slipway.project": project, "slipway.stage": stage, Self.deploymentLabel: deployment,
-            Self.replicaLabel: String(replica), Self.portLabel: String(service.port), "slipway.image": image.description,
+            Self.replicaLabel: String(replica), "slipway.image": image.description,
         ]
+        if let job { labels[Self.jobLabel] = job } else { labels[Self.portLabel] = String(service.port) }
+        return labels
     }
 
     /// Enough to listen on port 80.

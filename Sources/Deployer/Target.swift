@@ -1,5 +1,6 @@
 public import DeliveryModel
 public import OCIModel
+public import SystemPackage
 
 /// Where instances live: this machine first, others behind the same few calls.
 ///
@@ -30,6 +31,9 @@ public protocol Target: Sendable {
     func stop(instance: String, grace: Duration, by claim: Claim?) async throws
     /// The last lines an instance wrote, oldest first.
     func logTail(instance: String, lines: Int) async throws -> [String]
+    /// Brings a log of the caller's up to what an instance has written by now. In conmon's k8s-file format, as `LogReader` reads it;
+    /// the file may already hold a part, from an earlier call. Nothing happens when there is no such instance.
+    func collect(outputOf instance: String, into file: FilePath) async throws
 }
 
 extension Target {
@@ -49,6 +53,8 @@ public struct InstanceSpec: Codable, Hashable, Sendable {
     public var service: ServiceDefinition
     /// Set last: replaces variables of the image and of the service.
     public var environment: [String: String]
+    /// The name of the job that it is; then it has no port, and its command is the whole command.
+    public var job: String?
 
     public init(order: RolloutOrder, replica: Int) {
         self.id = Self.id(order: order, replica: replica)

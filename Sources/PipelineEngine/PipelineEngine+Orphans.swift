@@ -24,7 +24,8 @@ extension PipelineEngine {
     func removeOrphans() async throws {
         for name in try await parts.rollout.deployments() {
             if let id = Deployment.id(ofName: name), try await parts.store.deployment(id) != nil { continue }
-            logger.notice("removing deployment \(name), which belongs to no project")
+            if let id = Job.id(ofOwner: name), let job = try await parts.store.job(id), !job.state.isTerminal { continue }
+            logger.notice("removing what is left of \(name), which is over or belongs to no project")
             try await parts.rollout.remove(deployment: name)
         }
         for container in try await parts.runtime.list() {
@@ -57,12 +58,14 @@ extension PipelineEngine {
         }
     }
 
-    /// Takes away the epochs of runs and deployments that are over.
+    /// Takes away the epochs of runs, deployments and jobs that are over.
     func forgetEpochs() async throws {
         let live = Set(try await parts.store.liveDeployments(project: nil).map(\.name))
         for owner in try await parts.runtime.owners() where !live.contains(owner) {
             if let id = Deployment.id(ofName: owner) {
                 if let deployment = try await parts.store.deployment(id), !deployment.phase.isTerminal { continue }
+            } else if let id = Job.id(ofOwner: owner) {
+                if let job = try await parts.store.job(id), !job.state.isTerminal { continue }
             } else if owner.hasPrefix("run-"), let id = Int64(owner.dropFirst(4)) {
                 if let run = try await parts.store.run(id), !run.state.isTerminal { continue }
             }

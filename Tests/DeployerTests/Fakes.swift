@@ -1,6 +1,7 @@
 import DeliveryModel
 import OCIModel
 import Synchronization
+import SystemPackage
 
 @testable import Deployer
 
@@ -95,6 +96,8 @@ final class FakeTarget: Target {
     }
 
     func logTail(instance: String, lines: Int) async throws -> [String] { ["last words of \(instance)"] }
+
+    func collect(outputOf instance: String, into file: FilePath) async throws {}
 
     func end(_ id: String, code: Int32) {
         state.withLock { $0.instances[id]?.state = .exited(code: code, outOfMemory: false) }

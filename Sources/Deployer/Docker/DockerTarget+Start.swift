@@ -97,15 +97,18 @@ extension DockerTarget {
         _ instance: InstanceSpec, _ image: (reference: String, config: DockerValues.Image.Config), on host: DockerHost
     ) throws -> DockerValues.CreateContainer {
         let arguments = try instance.arguments(entrypoint: image.config.entrypoint, command: image.config.cmd)
-        let port = "\(instance.service.port)/tcp"
+        let ports = instance.job == nil ? ["\(instance.service.port)/tcp"] : []
         let limits = instance.service.limits
         let environment = instance.environment(image: image.config.env ?? [])
         let labels = instance.labels.merging([Self.ownerLabel: settings.owner]) { ours, _ in ours }
         return DockerValues.CreateContainer(
             image: image.reference, entrypoint: Array(arguments.prefix(1)), cmd: Array(arguments.dropFirst()), env: environment,
-            hostname: instance.id, labels: labels, exposedPorts: [port: .init()],
+            hostname: instance.id, labels: labels, exposedPorts: Dictionary(uniqueKeysWithValues: ports.map { ($0, .init()) }),
             hostConfig: .init(
                 memory: limits.memoryBytes, memorySwap: limits.memoryBytes, nanoCpus: limits.cpus.map { Int64($0 * 1e9) },
-                pidsLimit: limits.pids, portBindings: host.address.map { [port: [.init(hostIP: $0, hostPort: "")]] } ?? [:]))
+                pidsLimit: limits.pids,
+                portBindings: host.address.map { address in
+                    Dictionary(uniqueKeysWithValues: ports.map { ($0, [.init(hostIP: address, hostPort: "")]) })
+                } ?? [:]))
     }
 }

@@ -4,6 +4,7 @@ import NIOCore
 import NIOHTTP1
 public import OCIModel
 import Synchronization
+public import SystemPackage
 
 /// Instances as containers of Docker daemons, on this machine or others; or of Podman, which answers the same questions.
 ///
@@ -122,6 +123,19 @@ public struct DockerTarget: Target {
             if let answer, answer.status != 404 { return DockerLog.lines(answer.body, last: lines) }
         }
         return []
+    }
+
+    public func collect(outputOf instance: String, into file: FilePath) async throws {
+        let log = CollectedLog(file: file)
+        for found in try await onAnswering({ api in try await self.inspect(instance, api).map { (api, $0) } }) {
+            guard let (api, container) = found, isOurs(container) else { continue }
+            let end = try await log.end()
+            let since = end.flatMap(DockerLog.since).map { [("since", $0)] } ?? []
+            let answer = try await api.ask(
+                .GET, "/containers/\(container.id)/logs", query: [("stdout", "1"), ("stderr", "1"), ("timestamps", "1")] + since,
+                expecting: [404], limit: 64 << 20)
+            if let answer, answer.status != 404 { try await log.append(DockerLog.entries(answer.body, after: end)) }
+        }
     }
 
     // MARK: Containers

@@ -109,6 +109,12 @@ public struct HostTarget: Target {
         try await LogReader(file: runtime.logFile(instance)).tail(lines).map(\.text)
     }
 
+    /// Under a second name: what is written from then on is there at once.
+    public func collect(outputOf instance: String, into file: FilePath) async throws {
+        guard try await runtime.observe(instance) != nil else { return }
+        try LogFile(runtime.logFile(instance)).keep(as: LogFile(file))
+    }
+
     private func containers(_ deployment: String) async throws -> [ContainerObservation] {
         try await runtime.list().filter { $0.labels[InstanceSpec.deploymentLabel] == deployment }
     }

@@ -49,18 +49,18 @@ struct Place: ParsableArguments {
     @Flag(help: "Print one JSON document.") var json = false
 
     func path(_ action: String, _ client: Client, _ parameters: [String: String?] = [:]) async throws -> String {
-        var name = project
-        if name == nil {
-            let projects: [ProjectValue] = try await client.get("/projects")
-            guard projects.count == 1 else {
-                throw Failure(
-                    "there are \(projects.count) projects", hint: "say which one with --project", status: Failure.usage)
-            }
-            name = projects.first?.name
-        }
         let query = ([("pipeline", pipeline)] + parameters.sorted { $0.key < $1.key })
             .compactMap { key, value in value.map { "\(key)=\(segment($0))" } }.joined(separator: "&")
-        return "/projects/\(segment(name ?? ""))/stages/\(segment(stage))/\(action)" + (query.isEmpty ? "" : "?\(query)")
+        return "/projects/\(segment(try await projectName(client)))/stages/\(segment(stage))/\(action)" + (query.isEmpty ? "" : "?\(query)")
+    }
+
+    func projectName(_ client: Client) async throws -> String {
+        if let project { return project }
+        let projects: [ProjectValue] = try await client.get("/projects")
+        guard let only = projects.first, projects.count == 1 else {
+            throw Failure("there are \(projects.count) projects", hint: "say which one with --project", status: Failure.usage)
+        }
+        return only.name
     }
 
     func deploy(_ action: String, _ parameters: [String: String?] = [:]) async throws {
