@@ -10,10 +10,13 @@ public struct ServiceDefinition: Codable, Hashable, Sendable {
     public var replicas: Int
     /// What runs before and after each deployment.
     public var jobs: DeploymentJobs?
+    /// What runs by schedule.
+    public var cron: [CronJob]?
 
     public init(
         command: [String]? = nil, environment: [String: String] = [:], port: Int, health: HealthCheck = HealthCheck(),
-        limits: ResourceLimits = ResourceLimits(), replicas: Int = 1, jobs: DeploymentJobs? = nil
+        limits: ResourceLimits = ResourceLimits(), replicas: Int = 1, jobs: DeploymentJobs? = nil,
+        cron: [CronJob]? = nil
     ) {
         self.command = command
         self.environment = environment
@@ -22,6 +25,7 @@ public struct ServiceDefinition: Codable, Hashable, Sendable {
         self.limits = limits
         self.replicas = replicas
         self.jobs = jobs
+        self.cron = cron
     }
 }
 

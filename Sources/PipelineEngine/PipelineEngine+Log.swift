@@ -74,7 +74,7 @@ extension PipelineEngine {
     /// A job's log as people may see it.
     public func log(ofJob job: Job) async throws -> MaskedLog {
         let file = jobLog(job.id)
-        return MaskedLog(place: { file }, removedAfter: nil, secrets: try await secretTexts(of: job.project))
+        return MaskedLog(place: { file }, removedAfter: removal(ofLogOf: job), secrets: try await secretTexts(of: job.project))
     }
 
     private func secretTexts(of project: String) async throws -> [String] {

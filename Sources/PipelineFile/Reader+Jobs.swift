@@ -26,6 +26,29 @@ extension Reader {
         return DeploymentJobs(before: read("before"), after: read("after"))
     }
 
+    func cron(_ node: Node) -> [CronJob]? {
+        guard let items = list(node, "cron", hint: "write [{name: cleanup, schedule: \"*/30 * * * *\", command: [/bin/app, cleanup]}]") else {
+            return nil
+        }
+        if items.isEmpty { report(node, "'cron' has no entry", "remove the key, or add a job") }
+        if items.count > Self.maximumJobs {
+            report(node, "more than \(Self.maximumJobs) jobs")
+            return nil
+        }
+        var names: Set<String> = []
+        return items.compactMap { item in
+            guard let fields = fields(item, .cron) else { return nil }
+            let job = job(fields, &names)
+            let schedule = fields["schedule"].flatMap { self.schedule($0, zone: fields["tz"]) }
+            let overlap = fields["overlap"].flatMap { text($0, "overlap") } ?? "skip"
+            if !["skip", "allow"].contains(overlap), let node = fields["overlap"] {
+                report(node, "overlap '\(overlap.prefix(40))' is unknown", "write skip or allow")
+            }
+            guard let job, let schedule else { return nil }
+            return CronJob(job, schedule: schedule, overlaps: overlap == "allow")
+        }
+    }
+
     /// What all jobs have.
     private func job(_ fields: Fields, _ names: inout Set<String>) -> ServiceJob? {
         let name = fields["name"].flatMap { self.name($0, "job name") }

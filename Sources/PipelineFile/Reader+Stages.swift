@@ -14,7 +14,7 @@ extension Reader {
             health: fields["health"].map { health($0) } ?? HealthCheck(),
             limits: fields["limits"].map { limits($0) } ?? ResourceLimits(),
             replicas: fields["replicas"].flatMap { integer($0, "replicas", 1...100) } ?? 1,
-            jobs: fields["jobs"].flatMap { jobs($0) })
+            jobs: fields["jobs"].flatMap { jobs($0) }, cron: fields["cron"].flatMap { cron($0) })
     }
 
     private func health(_ node: Node) -> HealthCheck {

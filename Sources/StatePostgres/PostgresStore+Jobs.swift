@@ -39,7 +39,7 @@ extension PostgresStore {
                 return .exists(first)
             }
             if open == nil { try session.announce() }
-            if let remark = new.remark {
+            if open == nil, let remark = new.remark {
                 try session.appendLedger(
                     deployment.ledgerEntry(.command, actor: new.actor, commit: try session.commit(of: deployment), remark: remark))
             }
@@ -69,6 +69,30 @@ extension PostgresStore {
                 """
             ).records()
         }
+    }
+
+    public func schedules(project: String, pipeline: String, stage: String) async throws -> [String: Double] {
+        let rows = try await read {
+            try $0.run(
+                """
+                SELECT name, max(scheduledFor) AS last FROM job
+                WHERE project = \(project) AND pipeline = \(pipeline) AND stage = \(stage) AND kind = 'cron' GROUP BY name
+                """
+            ).cells
+        }
+        var times: [String: Double] = [:]
+        for row in rows {
+            if case .text(let name) = row[0], case .real(let time) = row[1] { times[name] = time }
+        }
+        return times
+    }
+
+    public func removeJobs(endedBefore time: Double) async throws {
+        try await run(
+            """
+            DELETE FROM job WHERE finishedAt < \(time) AND kind IN ('cron', 'manual', 'exec') AND id NOT IN (
+                SELECT max(id) FROM job WHERE kind = 'cron' GROUP BY project, pipeline, stage, name)
+            """)
     }
 
     public func claimJob(holder: String, leaseSeconds: Double) async throws -> Job? {

@@ -34,7 +34,7 @@ extension SQLiteStore {
                     (open == nil ? JobState.queued : .skipped).rawValue, open.map(NewJob.overlap(with:)), now, open.map { _ in now },
                 ])
             let id = db.lastInsertedRowID
-            if let remark = new.remark {
+            if open == nil, let remark = new.remark {
                 try appendLedger(
                     db, at: now, deployment.ledgerEntry(.command, actor: new.actor, commit: try commit(of: deployment, db), remark: remark))
             }
@@ -61,6 +61,28 @@ extension SQLiteStore {
         let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
         let arguments = StatementArguments(wanted.map(\.1)) + [limit]
         return try await read { try Job.fetchAll($0, sql: "SELECT * FROM job \(condition) ORDER BY id DESC LIMIT ?", arguments: arguments) }
+    }
+
+    public func schedules(project: String, pipeline: String, stage: String) async throws -> [String: Double] {
+        try await read { db in
+            let rows = try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT name, max(scheduledFor) AS last FROM job
+                    WHERE project = ? AND pipeline = ? AND stage = ? AND kind = 'cron' GROUP BY name
+                    """, arguments: [project, pipeline, stage])
+            return Dictionary(rows.map { ($0["name"], $0["last"]) }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    public func removeJobs(endedBefore time: Double) async throws {
+        try await write {
+            try $0.execute(
+                sql: """
+                    DELETE FROM job WHERE finishedAt < ? AND kind IN ('cron', 'manual', 'exec') AND id NOT IN (
+                        SELECT max(id) FROM job WHERE kind = 'cron' GROUP BY project, pipeline, stage, name)
+                    """, arguments: [time])
+        }
     }
 
     public func claimJob(holder: String, leaseSeconds: Double) async throws -> Job? {

@@ -91,6 +91,11 @@ public struct NewJob: Sendable {
     /// Why a job that is to be alone is not run.
     public static func overlap(with job: Int64) -> String { "job \(job) has not ended" }
 
+    /// The cause of a job that is due by its schedule.
+    public static func cause(of name: String, in live: Deployment, at time: Double) -> String {
+        "cron/\(live.project)/\(live.pipeline)/\(live.stage)/\(name)/\(Int64(time))"
+    }
+
     /// The cause of a job of a deployment.
     public static func cause(deployment: Int64, _ moment: JobMoment, _ name: String) -> String {
         "deployment/\(deployment)/\(moment.rawValue)/\(name)"

@@ -137,6 +137,10 @@ public protocol StateStore: Sendable {
     func job(cause: String) async throws -> Job?
     /// Newest first.
     func jobs(_ filter: JobFilter, limit: Int) async throws -> [Job]
+    /// The last time, by name, at which jobs of a stage were due by their schedules.
+    func schedules(project: String, pipeline: String, stage: String) async throws -> [String: Double]
+    /// Removes jobs that ended before, but those of deployments, and the last one of each schedule.
+    func removeJobs(endedBefore time: Double) async throws
     /// Claims the oldest job that is due: queued, or begun with an expired lease.
     func claimJob(holder: String, leaseSeconds: Double) async throws -> Job?
     func renewJob(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool

@@ -28,7 +28,24 @@ struct JobTests {
         #expect(try PipelineParser.parse(Self.text("replicas: 1"), file: "p.yaml").service?.jobs == nil)
     }
 
+    @Test func schedulesArrive() throws {
+        let text = Self.text(
+            #"cron: [{name: a, schedule: "*/30 * * * *", command: [b]}, {name: c, schedule: "0 3 * * *", tz: Europe/Berlin, command: [d], overlap: allow}]"#
+        )
+        let cron = try #require(try PipelineParser.parse(text, file: "p.yaml").service?.cron)
+        #expect(cron.map(\.job.name) == ["a", "c"] && cron.map(\.overlaps) == [false, true])
+        #expect(cron.map(\.schedule.description) == ["*/30 * * * * UTC", "0 3 * * * Europe/Berlin"])
+        // 1970-01-01 00:00 is one of its times.
+        #expect(cron[0].due(at: 1799, after: -1) == 0 && cron[0].due(at: 1799, after: 0) == nil)
+        #expect(cron[0].due(at: 9000, after: 0) == 9000)
+    }
+
     @Test(arguments: [
+        ("cron: []", "'cron' has no entry"), ("cron: [{name: a, command: [b]}]", "has no 'schedule'"),
+        (#"cron: [{name: a, schedule: "61 * * * *", command: [b]}]"#, "not a minute"),
+        (#"cron: [{name: a, schedule: "1 * * * *", command: [b], tz: Mars/Base}]"#, "no time zone"),
+        (#"cron: [{name: a, schedule: "1 * * * *", command: [b], overlap: perhaps}]"#, "overlap 'perhaps' is unknown"),
+        (#"cron: [{name: a, schedule: "1 * * * *", command: [b]}, {name: a, schedule: "1 * * * *", command: [b]}]"#, "two jobs 'a'"),
         ("jobs: {before: []}", "'before' has no entry"), ("jobs: {during: []}", "unknown key 'during'"),
         ("jobs: {before: [{name: a}]}", "has no 'command'"), ("jobs: {before: [{command: [a]}]}", "has no 'name'"),
         ("jobs: {before: [{name: a, command: run it}]}", "no shell splits words"),

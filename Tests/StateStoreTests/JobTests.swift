@@ -105,6 +105,29 @@ import Testing
         #expect(try await create(.manual).state == .queued)
     }
 
+    @Test(arguments: StoreKind.allCases) func historyGoesAndTheLastTimesStay(_ kind: StoreKind) async throws {
+        let fixture = try await Fixture(kind)
+        let store = fixture.store
+        let deployment = try await deployment(fixture)
+        func create(_ kind: Job.Kind, _ name: String, at time: Double?) async throws -> Int64 {
+            let job = ServiceJob(name: name, command: ["a"])
+            let id = try created(try await store.createJob(NewJob(deployment: deployment.id, kind: kind, job: job, scheduledFor: time)))
+            #expect(try await store.requestCancel(job: id, actor: "ada"))
+            return id
+        }
+        let ids = [
+            try await create(.cron, "a", at: 60), try await create(.cron, "a", at: 120), try await create(.cron, "b", at: 30),
+            try await create(.manual, "a", at: nil), try await create(.exec, "c", at: nil), try await create(.before, "d", at: nil),
+        ]
+        #expect(try await store.schedules(project: "gtin", pipeline: "main", stage: "dev") == ["a": 120, "b": 30])
+        #expect(try await store.schedules(project: "gtin", pipeline: "main", stage: "prod").isEmpty)
+        try await store.removeJobs(endedBefore: 10)
+        #expect(try await store.jobs(JobFilter(), limit: 10).count == 6)
+        try await store.removeJobs(endedBefore: 1e11)
+        #expect(try await store.jobs(JobFilter(), limit: 10).map(\.id) == [ids[5], ids[2], ids[1]])
+        #expect(try await store.schedules(project: "gtin", pipeline: "main", stage: "dev") == ["a": 120, "b": 30])
+    }
+
     @Test(arguments: StoreKind.allCases) func jobsAreFoundByWhereTheyRan(_ kind: StoreKind) async throws {
         let fixture = try await Fixture(kind)
         let store = fixture.store

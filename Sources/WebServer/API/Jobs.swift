@@ -38,6 +38,14 @@ func addJobAPI(to router: Router<WebContext>, _ parts: WebParts) {
                 removed: lines.isEmpty && after == 0 ? absence(of: log) : nil))
     }
 
+    router.post("/api/v1/projects/:project/stages/:stage/jobs") { request, context -> Response in
+        let actor = try await access.requireActor(request)
+        let place = try await place(request, context, parts)
+        let wanted = try await request.decode(as: JobRequest.self, context: context)
+        let job = try await parts.engine.runScheduled(wanted.name, in: place, by: actor)
+        return try json(JobValue(job), status: .created)
+    }
+
     router.post("/api/v1/jobs/:job/cancel") { request, context -> Response in
         let actor = try await access.requireActor(request)
         let job = try await findJob(context, parts)
@@ -54,6 +62,14 @@ func findJob(_ context: WebContext, _ parts: WebParts) async throws -> Job {
         throw RequestProblem.unknown("job", text, hint: "see them with: slipway jobs STAGE")
     }
     return job
+}
+
+/// A job to be started.
+public struct JobRequest: Codable, Sendable {
+    /// Of the schedule of what is live.
+    public var name: String
+
+    public init(name: String) { self.name = name }
 }
 
 public struct JobValue: Codable, Sendable {

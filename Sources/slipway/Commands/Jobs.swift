@@ -6,12 +6,13 @@ import WebServer
 struct JobsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "jobs",
-        abstract: "Show what ran in a stage's releases besides their instances: jobs before and after deployments.",
+        abstract: "Show what ran in a stage's releases besides their instances: jobs of deployments, by schedule, by hand.",
         discussion: """
             Examples: slipway jobs prod --project gtin
+                      slipway jobs run prod cleanup -f
                       slipway jobs logs 12 -f
             """,
-        subcommands: [List.self, Logs.self, Cancel.self], defaultSubcommand: List.self)
+        subcommands: [List.self, Run.self, Logs.self, Cancel.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -36,6 +37,27 @@ struct JobsCommand: AsyncParsableCommand {
         }
     }
 
+    struct Run: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Start a job of the schedule of what is live in a stage.",
+            discussion: """
+                Example: slipway jobs run prod cleanup --project gtin -f
+
+                Refused while it runs, unless its overlap is `allow`. Who started it is kept in the ledger.
+                """)
+        @OptionGroup var place: Place
+        @Argument(help: "The job's name in the pipeline file.") var name: String
+        @Flag(name: [.short, .long], help: "Print what it writes; the exit status is 1 when it does not succeed.") var follow = false
+
+        func run() async throws {
+            let client = Client()
+            let job: JobValue = try await client.post(try await place.path("jobs", client), JobRequest(name: name))
+            if place.json, !follow { return try printJSON(job) }
+            guard follow else { return print("Job \(job.id): \(job.name) in \(job.digest)") }
+            try await Logs.follow(job.id, client, json: place.json)
+        }
+    }
+
     struct Logs: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Print what a job has written.",
@@ -49,8 +71,13 @@ struct JobsCommand: AsyncParsableCommand {
         @Flag(help: "Print one JSON document a line.") var json = false
 
         func run() async throws {
-            let ended = try await JobOutput(client: Client(), job: job, json: json).print(follow: follow)
-            guard follow, ended.state != "succeeded" else { return }
+            if follow { return try await Self.follow(job, Client(), json: json) }
+            _ = try await JobOutput(client: Client(), job: job, json: json).print(follow: false)
+        }
+
+        static func follow(_ job: Int64, _ client: Client, json: Bool) async throws {
+            let ended = try await JobOutput(client: client, job: job, json: json).print(follow: true)
+            guard ended.state != "succeeded" else { return }
             writeError("job \(job) \(ended.state): \(ended.message ?? "")")
             throw ExitCode(Failure.failed)
         }
