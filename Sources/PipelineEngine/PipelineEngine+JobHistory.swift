@@ -13,8 +13,7 @@ extension PipelineEngine {
     public func shown(_ job: Job) async throws -> Job {
         guard job.kind == .exec else { return job }
         var job = job
-        let log = try await log(ofJob: job)
-        job.command = job.command.map(log.masked)
+        job.command = try await masked(job.command, project: job.project)
         return job
     }
 

@@ -77,6 +77,12 @@ extension PipelineEngine {
         return MaskedLog(place: { file }, removedAfter: removal(ofLogOf: job), secrets: try await secretTexts(of: job.project))
     }
 
+    /// Texts as people may see them.
+    func masked(_ texts: [String], project: String) async throws -> [String] {
+        let mask = MaskedLog(place: { "" }, removedAfter: nil, secrets: try await secretTexts(of: project))
+        return texts.map(mask.masked)
+    }
+
     private func secretTexts(of project: String) async throws -> [String] {
         try await untilAnswered { try await parts.store.secrets(project: project) }.map { name, sealed in
             try parts.secrets.open(sealed, context: "\(project)/\(name)")

@@ -59,6 +59,20 @@ extension PipelineEngine {
             NewJob(deployment: live.id, kind: .manual, job: cron.job, actor: actor, isAlone: !cron.overlaps, remark: "job \(name)"))
     }
 
+    /// The ledger is for ever: whole commands are in the history.
+    private static let longestRemark = 1000
+
+    /// Runs any command in what is live now. It stays in the history, and without its secrets in the ledger.
+    ///
+    /// - Parameter timeout: seconds.
+    public func execute(_ command: [String], timeout: Double, in place: StageName, by actor: String) async throws -> Job {
+        let (live, _) = try await live(in: place)
+        let job = ServiceJob(name: "exec", command: command, timeout: timeout)
+        let shown = try await masked(command, project: place.project).joined(separator: " ")
+        let remark = shown.count > Self.longestRemark ? shown.prefix(Self.longestRemark) + "…" : shown
+        return try await create(NewJob(deployment: live.id, kind: .exec, job: job, actor: actor, remark: remark))
+    }
+
     func create(_ new: NewJob) async throws -> Job {
         guard case .created(let id) = try await parts.store.createJob(new), let job = try await parts.store.job(id) else {
             throw EngineError(.nothingUnderWay, "the deployment \(new.deployment) is gone", hint: "see: slipway status")

@@ -104,4 +104,82 @@ extension EndToEnd {
             #expect(try await jobs(server).count == count)
         }
     }
+
+    @Test("A command runs in what is live: its output, its exit status, its end by a signal; the ledger has it without secrets")
+    func execInWhatIsLive() async throws {
+        try await ServerFixture.with { server in
+            let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+            let project = try await server.addProject(repository)
+            #expect(try await server.slipway("secret", "set", "key", "--project", "sample", input: "correct-horse").status == 0)
+            let early = try await server.slipway("exec", "dev", "--project", "sample", "--", "/bin/true")
+            #expect(early.status == 3 && early.errors.contains("has no stage 'dev'"), "\(early)")
+            let cron = #"  cron: [{name: cleanup, schedule: "0 0 29 2 *", command: [/bin/sh, -c, "echo cleaned; sleep 1"]}]"#
+            let digest = try await server.deliverToDev(try await repository.commit(version: "1", pipeline: Self.pipeline(cron)), of: project)
+
+            let script = "echo $KEY in $SLIPWAY_STAGE; echo careful >&2; cat /www/index.html; exit 9"
+            let outcome = try await server.slipway("exec", "dev", "--project", "sample", "--", "/bin/sh", "-c", script + " # correct-horse")
+            #expect(outcome.output == "*** in dev\nversion 1\n" && outcome.errors == "careful\n" && outcome.status == 9, "\(outcome)")
+            let job = try #require(try await jobs(server).first)
+            #expect(job.kind == "exec" && job.state == "failed" && job.exitCode == 9 && job.digest == digest && job.startedBy == "admin")
+            #expect(job.command == ["/bin/sh", "-c", script + " # ***"])
+            let ledger = try await server.slipway("ledger", "show", "--project", "sample", "--json")
+            #expect(ledger.output.contains(#"exit 9 # ***""#) && !ledger.output.contains("correct-horse"), "\(ledger)")
+            #expect(try await server.slipway("ledger", "verify").status == 0)
+            let missing = try await server.slipway("exec", "dev", "--project", "sample", "--", "/bin/nothing")
+            #expect(missing.status != 0 && missing.errors.contains("could not be started"), "\(missing)")
+
+            // The signal of Ctrl-C.
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: ServerFixture.binary)
+            process.arguments = ["exec", "dev", "--project", "sample", "--", "/bin/sleep", "600"]
+            process.environment = ProcessInfo.processInfo.environment.merging(["SLIPWAY_URL": server.url, "SLIPWAY_TOKEN": server.token]) { $1 }
+            process.standardOutput = FileHandle.nullDevice
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            try await until("the command runs") { try await self.jobs(server).first?.state == "running" }
+            kill(process.processIdentifier, SIGINT)
+            try await until("it is ended") { !process.isRunning }
+            #expect(process.terminationStatus == 1)
+            #expect(try await jobs(server).first?.message == "cancelled by admin")
+
+            let manual = try await server.slipway("jobs", "run", "dev", "cleanup", "--project", "sample", "-f")
+            #expect(manual.output == "cleaned\n" && manual.status == 0, "\(manual)")
+            let unknown = try await server.slipway("jobs", "run", "dev", "clean", "--project", "sample")
+            #expect(unknown.status == 3 && unknown.errors.contains("it has: cleanup"), "\(unknown)")
+            try await until("only the instance is left") { server.containers.count == 1 }
+        }
+    }
+
+    @Test("Jobs and commands on a Docker host")
+    func jobsOnADockerHost() async throws {
+        try await ServerFixture.with { server in
+            let home = URL(fileURLWithPath: "/tmp/sj-\(UUID().uuidString.prefix(8).lowercased())")
+            try await DockerDaemon.with(home, network: 11) { daemon in
+                try await server.stop()
+                server.environment["SLIPWAY_TARGETS_LOCAL_KIND"] = "docker"
+                server.environment["SLIPWAY_TARGETS_LOCAL_HOSTS"] = "unix://\(daemon.socket)"
+                try await server.start()
+                let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+                let project = try await server.addProject(repository)
+                #expect(try await server.slipway("secret", "set", "key", "--project", "sample", input: "correct-horse").status == 0)
+                let commit = try await repository.commit(
+                    version: "1", pipeline: Self.pipeline("  jobs: {before: [\(Self.job("migrate", "echo one; sleep 3; echo two"))]}"))
+                try await server.push(commit, to: project)
+                try await until("the job runs", seconds: 40) { try await self.jobs(server).first?.state == "running" }
+                try await server.kill9()
+                try await server.start()
+                let run = try await server.finishedRun(of: commit, seconds: 40)
+                try await server.live(#require(run.digest), in: "dev", seconds: 40)
+                let job = try #require(try await jobs(server).first)
+                #expect(job.state == "succeeded", "\(job)")
+                #expect(try await server.slipway("jobs", "logs", "\(job.id)").output == "one\ntwo\n")
+                let outcome = try await server.slipway(
+                    "exec", "dev", "--project", "sample", "--", "/bin/sh", "-c", "echo $KEY; echo careful >&2; exit 4")
+                #expect(outcome.output == "***\n" && outcome.errors == "careful\n" && outcome.status == 4, "\(outcome)")
+                #expect(try await daemon.ask("GET", "/containers/json?all=1").components(separatedBy: "\"Id\"").count == 2)
+                #expect(try await server.slipway("project", "remove", "sample").status == 0)
+                #expect(try await daemon.ask("GET", "/containers/json?all=1").trimmingCharacters(in: .whitespacesAndNewlines) == "[]")
+            }
+        }
+    }
 }

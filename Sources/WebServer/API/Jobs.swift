@@ -42,8 +42,15 @@ func addJobAPI(to router: Router<WebContext>, _ parts: WebParts) {
         let actor = try await access.requireActor(request)
         let place = try await place(request, context, parts)
         let wanted = try await request.decode(as: JobRequest.self, context: context)
-        let job = try await parts.engine.runScheduled(wanted.name, in: place, by: actor)
-        return try json(JobValue(job), status: .created)
+        let job: Job
+        switch (wanted.name, wanted.command) {
+        case (let name?, nil): job = try await parts.engine.runScheduled(name, in: place, by: actor)
+        case (nil, let command?):
+            job = try await parts.engine.execute(try checked(command), timeout: try checked(wanted.timeout ?? 3600), in: place, by: actor)
+        default:
+            throw RequestProblem(.badRequest, "a job is started by its name, or by a command", hint: "write one of name and command")
+        }
+        return try json(JobValue(try await parts.engine.shown(job)), status: .created)
     }
 
     router.post("/api/v1/jobs/:job/cancel") { request, context -> Response in
@@ -67,9 +74,34 @@ func findJob(_ context: WebContext, _ parts: WebParts) async throws -> Job {
 /// A job to be started.
 public struct JobRequest: Codable, Sendable {
     /// Of the schedule of what is live.
-    public var name: String
+    public var name: String?
+    /// Any other command: the program and its arguments.
+    public var command: [String]?
+    /// Of a command, in seconds; an hour when left out.
+    public var timeout: Double?
 
-    public init(name: String) { self.name = name }
+    public init(name: String? = nil, command: [String]? = nil, timeout: Double? = nil) {
+        self.name = name
+        self.command = command
+        self.timeout = timeout
+    }
+}
+
+private func checked(_ command: [String]) throws -> [String] {
+    guard command.first?.isEmpty == false, command.reduce(0, { $0 + $1.utf8.count }) <= 64 << 10, command.count <= 1000,
+        !command.contains(where: { $0.utf8.contains(0) })
+    else {
+        throw RequestProblem(
+            .badRequest, "this is not a command", hint: "give a program and its arguments: at most 1000 without NUL, 64 KiB together")
+    }
+    return command
+}
+
+private func checked(_ timeout: Double) throws -> Double {
+    guard timeout >= 1, timeout <= 86_400 else {
+        throw RequestProblem(.badRequest, "the timeout is out of range", hint: "it is from 1 to 86400 seconds")
+    }
+    return timeout
 }
 
 public struct JobValue: Codable, Sendable {
