@@ -4,7 +4,8 @@ import OCIModel
 
 /// What an instance is in every target that runs containers: the image's own settings, with those of service and stage on top.
 extension InstanceSpec {
-    static let deploymentLabel = "slipway.deployment"
+    /// Whose it is: the name of a deployment, or of a job.
+    public static let deploymentLabel = "slipway.deployment"
     static let replicaLabel = "slipway.replica"
     static let portLabel = "slipway.port"
     static let jobLabel = "slipway.job"

@@ -21,6 +21,10 @@ public protocol Target: Sendable {
     func start(_ instance: InstanceSpec, by claim: Claim) async throws
     /// The instances of a deployment that exist, running or not, ordered by replica.
     func observe(deployment: String) async throws -> [InstanceObservation]
+    /// One instance, running or not; nil when there is none of that name for certain.
+    ///
+    /// - Throws: also when it may be where nobody answers now.
+    func find(instance: String) async throws -> InstanceObservation?
     /// The deployments that have instances, running or not.
     func deployments() async throws -> Set<String>
     /// Stops and removes all instances of a deployment: SIGTERM, and SIGKILL after `grace`.

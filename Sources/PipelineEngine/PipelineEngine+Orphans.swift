@@ -48,9 +48,14 @@ extension PipelineEngine {
         }
     }
 
-    /// Removes the containers of runs that are over: the rest of a holder that was killed after it had recorded the end.
+    /// Removes the containers of runs and jobs that are over: the rest of a holder that was killed after it had recorded the end.
     func removeEndedContainers() async throws {
         for container in try await parts.runtime.list() {
+            if let owner = container.labels[InstanceSpec.deploymentLabel], let job = Job.id(ofOwner: owner),
+                try await parts.store.job(job)?.state.isTerminal == true
+            {
+                try await parts.rollout.remove(deployment: owner)
+            }
             guard let run = container.labels[Self.runLabel].flatMap(Int64.init), let step = container.labels[Self.stepLabel],
                 try await parts.store.run(run)?.state.isTerminal == true
             else { continue }

@@ -128,6 +128,12 @@ extension PipelineEngine {
         if let cpus = limits.cpus { facts.append(.init("cpus", "\(cpus)")) }
         if let pids = limits.pids { facts.append(.init("pids", "\(pids)")) }
         if let drain = stage.drain { facts.append(.init("drain", "\(drain) s")) }
+        for (moment, jobs) in [("before", service.jobs?.before), ("after", service.jobs?.after)] {
+            for job in jobs ?? [] { facts.append(.init("job \(moment) \(job.name)", job.command.joined(separator: " "))) }
+        }
+        for cron in service.cron ?? [] {
+            facts.append(.init("cron \(cron.job.name)", "\(cron.schedule): \(cron.job.command.joined(separator: " "))"))
+        }
         return StageSnapshot(facts: facts, environment: environment)
     }
 

@@ -82,6 +82,8 @@ final class FakeTarget: Target {
         }
     }
 
+    func find(instance: String) async throws -> InstanceObservation? { state.withLock { $0.instances[instance] } }
+
     func deployments() async throws -> Set<String> { state.withLock { Set($0.instances.values.map(\.deployment)) } }
 
     func stop(deployment: String, grace: Duration, by claim: Claim?) async throws {

@@ -1,6 +1,9 @@
+import AsyncHTTPClient
 import ContainerRuntime
 import DeliveryModel
+import DockerDaemon
 import Foundation
+import Logging
 import SystemPackage
 import Testing
 
@@ -57,6 +60,26 @@ import Testing
         try handle.seekToEnd()
         try handle.write(contentsOf: Data(text.utf8))
         try handle.close()
+    }
+
+    /// What may be on a host that does not answer is not gone: a job that runs there must not count as lost.
+    @Test func nothingIsGoneWhileAHostIsAway() async throws {
+        let home = URL(fileURLWithPath: "/tmp/sf-\(UUID().uuidString.prefix(8).lowercased())")
+        try await DockerDaemon.with(home, network: 12) { daemon in
+            let client = DockerTarget.makeClient()
+            func target(_ hosts: [String]) throws -> DockerTarget {
+                DockerTarget(
+                    settings: .init(hosts: try hosts.map { try DockerHost(parsing: "unix://\($0)") }, owner: "test"), client: client,
+                    logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+                ) { _, _ in throw CancellationError() }
+            }
+            let name = "shop-test-migrate-00000000-0"
+            #expect(try await target([daemon.socket]).find(instance: name) == nil)
+            let both = try target([daemon.socket, "/nowhere/docker.sock"])
+            #expect(try await both.observe(deployment: "j1").isEmpty)
+            await #expect(throws: DeployerError.self) { try await both.find(instance: name) }
+            try await client.shutdown()
+        }
     }
 
     @Test func onlyWhatIsNewIsTakenFromAnAnswer() {

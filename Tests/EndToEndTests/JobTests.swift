@@ -176,7 +176,9 @@ extension EndToEnd {
                 let outcome = try await server.slipway(
                     "exec", "dev", "--project", "sample", "--", "/bin/sh", "-c", "echo $KEY; echo careful >&2; exit 4")
                 #expect(outcome.output == "***\n" && outcome.errors == "careful\n" && outcome.status == 4, "\(outcome)")
-                #expect(try await daemon.ask("GET", "/containers/json?all=1").components(separatedBy: "\"Id\"").count == 2)
+                try await until("only the instance is left") {
+                    try await daemon.ask("GET", "/containers/json?all=1").components(separatedBy: "\"Id\"").count == 2
+                }
                 #expect(try await server.slipway("project", "remove", "sample").status == 0)
                 #expect(try await daemon.ask("GET", "/containers/json?all=1").trimmingCharacters(in: .whitespacesAndNewlines) == "[]")
             }

@@ -89,6 +89,17 @@ public struct DockerTarget: Target {
         return byID.values.sorted { ($0.replica, $0.id) < ($1.replica, $1.id) }
     }
 
+    public func find(instance: String) async throws -> InstanceObservation? {
+        var problem: (any Error)?
+        for (api, result) in await onEach({ api in try await self.inspect(instance, api) }) {
+            do {
+                if let found = try result.get(), isOurs(found), let seen = observation(found, on: api.host) { return seen }
+            } catch { problem = error }
+        }
+        if let problem { throw problem }
+        return nil
+    }
+
     public func deployments() async throws -> Set<String> {
         Set(
             try await onAnswering { api in

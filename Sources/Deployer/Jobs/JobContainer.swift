@@ -13,9 +13,9 @@ public struct JobContainer: Sendable {
 
     private var instance: InstanceSpec { InstanceSpec(job: job, owner: owner, order: order) }
 
-    /// Nil when there is none.
+    /// Nil when there is none for certain.
     public func state() async throws -> InstanceObservation.State? {
-        try await target.observe(deployment: owner).first?.state
+        try await target.find(instance: instance.id)?.state
     }
 
     /// Makes its image available, and starts it unless it is there.
