@@ -9,8 +9,8 @@ import Testing
 
 @testable import Deployer
 
-/// A job on every target, and its log. Needs what ``TargetContractTests`` needs.
-@Suite(.serialized) struct JobContainerTests {
+/// A job on every target, and its log. In the suite of the targets: of their networks there is one at a time.
+extension TargetContractTests {
     @Test(arguments: TargetKind.allCases)
     func aJobRunsOnceAndItsOutputIsKept(kind: TargetKind) async throws {
         try await TargetBench.with(kind) { bench in
