@@ -70,6 +70,9 @@ public enum WebAssets {
 {{#.waves}}
 {{>rollout}}
 {{/.waves}}
+{{#hasJobs}}
+{{>jobrows}}
+{{/hasJobs}}
 {{>decisions}}
 {{>events}}
 {{#.failure}}
@@ -134,6 +137,35 @@ public enum WebAssets {
 """###,
         "icon-warning": ###"""
 <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false"><path class="fill" d="M8 .9a1.3 1.3 0 0 1 1.1.7l6.2 11.3a1.3 1.3 0 0 1-1.1 1.9H1.8a1.3 1.3 0 0 1-1.1-1.9L6.9 1.6A1.3 1.3 0 0 1 8 .9z"/><path class="cut" d="M8 5.6v3.6M8 11.8v.2"/></svg>
+
+"""###,
+        "job": ###"""
+{{>top}}
+{{#job}}
+<div class="head" id="job-head" data-live><div><h1><bdi>{{name}}</bdi></h1><p class="sub"><bdi>{{stage}}</bdi> · {{kind}} · <bdi>{{who}}</bdi> · {{#when}}{{>time}}{{/when}} · <span class="num">{{duration}}</span></p></div>{{#badge}}{{>badge}}{{/badge}}</div>
+{{/job}}
+<section class="panel" id="job" data-live>
+{{#.problem}}<div class="problem"><p><strong><bdi>{{.}}</bdi></strong></p></div>{{/.problem}}
+<dl class="facts">{{#facts}}<div><dt>{{label}}</dt><dd><bdi>{{value}}</bdi></dd></div>{{/facts}}</dl>
+{{#.isCut}}<p class="sub">The last lines; all of them: <code>slipway jobs logs</code></p>{{/.isCut}}
+{{#hasWritten}}<ol class="log" tabindex="0" aria-label="Log">{{{markup}}}</ol>{{/hasWritten}}
+{{^hasWritten}}<p class="muted none">It has written nothing.</p>{{/hasWritten}}
+{{#.cancelURL}}<form method="post" action="{{.}}">{{>csrf}}<button class="danger">End the job</button></form>{{/.cancelURL}}
+</section>
+{{>bottom}}
+
+"""###,
+        "jobrows": ###"""
+<div class="rows" role="list">
+{{#jobs}}
+<div class="row run" role="listitem">
+<div class="c-state">{{#badge}}{{>badge}}{{/badge}}</div>
+<div class="c-what"><a class="title" href="{{url}}"><bdi>{{name}}</bdi></a><div class="sub"><bdi>{{stage}}</bdi> · {{kind}} · <bdi>{{who}}</bdi></div>{{#.problem}}<div class="sub"><bdi>{{.}}</bdi></div>{{/.problem}}</div>
+<div class="c-where"><span class="num">{{duration}}</span></div>
+<div class="c-when">{{#when}}{{>time}}{{/when}}</div>
+</div>
+{{/jobs}}
+</div>
 
 """###,
         "ledger": ###"""
@@ -315,6 +347,12 @@ public enum WebAssets {
 {{^pipelines}}
 <div class="empty"><h2>No pipeline with stages yet</h2><p>Push a commit with <code>pipelines/deliver.yaml</code>; its stages appear here.</p></div>
 {{/pipelines}}
+</section>
+<section id="jobs" data-live>
+{{#hasJobs}}
+<div class="head sub-head"><h2>Latest jobs</h2></div>
+{{>jobrows}}
+{{/hasJobs}}
 </section>
 <section id="runs" data-live>
 <div class="head sub-head"><h2>Latest runs</h2><span><a href="{{ledgerURL}}">Ledger</a> · <a href="{{runsURL}}">All runs</a></span></div>

@@ -8,10 +8,15 @@ public struct ServiceDefinition: Codable, Hashable, Sendable {
     public var health: HealthCheck
     public var limits: ResourceLimits
     public var replicas: Int
+    /// What runs before and after each deployment.
+    public var jobs: DeploymentJobs?
+    /// What runs by schedule.
+    public var cron: [CronJob]?
 
     public init(
         command: [String]? = nil, environment: [String: String] = [:], port: Int?, health: HealthCheck = HealthCheck(),
-        limits: ResourceLimits = ResourceLimits(), replicas: Int = 1
+        limits: ResourceLimits = ResourceLimits(), replicas: Int = 1, jobs: DeploymentJobs? = nil,
+        cron: [CronJob]? = nil
     ) {
         self.command = command
         self.environment = environment
@@ -19,6 +24,8 @@ public struct ServiceDefinition: Codable, Hashable, Sendable {
         self.health = health
         self.limits = limits
         self.replicas = replicas
+        self.jobs = jobs
+        self.cron = cron
     }
 }
 

@@ -35,6 +35,29 @@ public enum StepState: String, Codable, Hashable, Sendable, CaseIterable {
     public var isTerminal: Bool { self != .waiting && self != .running }
 }
 
+/// The life of a job.
+public enum JobState: String, Codable, Hashable, Sendable, CaseIterable {
+    case queued
+    /// Its container may be there, or not yet.
+    case starting
+    /// Its container has been seen.
+    case running
+    /// It is to end, and how that counts is known.
+    case stopping
+    case succeeded, failed, cancelled
+    /// Not run, because the one before had not ended.
+    case skipped
+    /// It began, and nobody can tell any more how it ended; it is not run again.
+    case lost
+
+    public var isTerminal: Bool {
+        switch self {
+        case .queued, .starting, .running, .stopping: false
+        case .succeeded, .failed, .cancelled, .skipped, .lost: true
+        }
+    }
+}
+
 /// The life of a deployment, entered by intent and left by observation; see ``RolloutProgress``.
 public enum RolloutPhase: String, Codable, Hashable, Sendable, CaseIterable {
     /// Waits for the approvals its stage asks for.
@@ -86,18 +109,19 @@ public enum RolloutPhase: String, Codable, Hashable, Sendable, CaseIterable {
         switch self {
         case .awaitingApproval: [.queued, .rejected, .superseded]
         case .queued: [.preparing, .superseded, .cancelled, .failed]
-        case .preparing: [.starting, .cancelled, .failed]
+        // A job after the other.
+        case .preparing: [.preparing, .starting, .cancelled, .failed]
         case .starting: [.warming, .reverting]
         case .warming: [.joining, .weighting, .switching, .reverting]
         case .joining: [.weighting, .switching, .reverting]
         case .weighting: [.pausing, .analysing, .draining, .starting, .reverting]
         case .pausing, .analysing: [.draining, .starting, .reverting]
         case .switching: [.confirming, .reverting]
-        case .confirming: [.soaking, .committing, .draining, .succeeded, .reverting]
-        case .soaking: [.committing, .draining, .succeeded, .reverting]
-        case .committing: [.draining, .succeeded, .reverting]
+        case .confirming: [.soaking, .committing, .draining, .retiring, .succeeded, .reverting]
+        case .soaking: [.committing, .draining, .retiring, .succeeded, .reverting]
+        case .committing: [.draining, .retiring, .succeeded, .reverting]
         case .draining: [.retiring, .reverting]
-        case .retiring: [.starting, .succeeded, .reverting]
+        case .retiring: [.retiring, .starting, .succeeded, .reverting]
         case .reverting: [.reverted, .cancelled]
         case .succeeded, .reverted, .failed, .cancelled, .rejected, .superseded: []
         }

@@ -4,14 +4,16 @@ import OCIModel
 
 /// What an instance is in every target that runs containers: the image's own settings, with those of service and stage on top.
 extension InstanceSpec {
-    static let deploymentLabel = "slipway.deployment"
+    /// Whose it is: the name of a deployment, or of a job.
+    public static let deploymentLabel = "slipway.deployment"
     static let replicaLabel = "slipway.replica"
     static let portLabel = "slipway.port"
     static let healthPortLabel = "slipway.health-port"
+    static let jobLabel = "slipway.job"
 
     /// The program and its arguments: the image's entrypoint, then the service's command or the image's.
     func arguments(entrypoint: [String]?, command: [String]?) throws(DeployerError) -> [String] {
-        let arguments = (entrypoint ?? []) + (service.command ?? command ?? [])
+        let arguments = (job == nil ? entrypoint ?? [] : []) + (service.command ?? command ?? [])
         guard let program = arguments.first, !program.isEmpty else {
             throw DeployerError(
                 .instanceFailed, "the image \(image.short) has no entrypoint and the service no command",
@@ -33,8 +35,12 @@ extension InstanceSpec {
             "slipway.project": project, "slipway.stage": stage, Self.deploymentLabel: deployment, Self.replicaLabel: String(replica),
             "slipway.image": image.description,
         ]
-        labels[Self.portLabel] = service.port.map(String.init)
-        labels[Self.healthPortLabel] = healthPort.map(String.init)
+        if let job {
+            labels[Self.jobLabel] = job
+        } else {
+            labels[Self.portLabel] = service.port.map(String.init)
+            labels[Self.healthPortLabel] = healthPort.map(String.init)
+        }
         return labels
     }
 

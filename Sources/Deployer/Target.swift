@@ -1,5 +1,6 @@
 public import DeliveryModel
 public import OCIModel
+public import SystemPackage
 
 /// Where instances live: this machine first, others behind the same few calls.
 ///
@@ -20,6 +21,10 @@ public protocol Target: Sendable {
     func start(_ instance: InstanceSpec, by claim: Claim) async throws
     /// The instances of a deployment that exist, running or not, ordered by replica.
     func observe(deployment: String) async throws -> [InstanceObservation]
+    /// One instance, running or not; nil when there is none of that name for certain.
+    ///
+    /// - Throws: also when it may be where nobody answers now.
+    func find(instance: String) async throws -> InstanceObservation?
     /// The deployments that have instances, running or not.
     func deployments() async throws -> Set<String>
     /// Stops and removes all instances of a deployment: SIGTERM, and SIGKILL after `grace`.
@@ -37,6 +42,9 @@ public protocol Target: Sendable {
     func logTail(instance: String, lines: Int) async throws -> [String]
     /// The processor time that the running instances of a deployment have used since they started, in seconds by id.
     func processorSeconds(deployment: String) async throws -> [String: Double]
+    /// Brings a log of the caller's up to what an instance has written by now. In conmon's k8s-file format, as `LogReader` reads it;
+    /// the file may already hold a part, from an earlier call. Nothing happens when there is no such instance.
+    func collect(outputOf instance: String, into file: FilePath) async throws
 }
 
 extension Target {
@@ -81,6 +89,8 @@ public struct InstanceSpec: Codable, Hashable, Sendable {
     public var service: ServiceDefinition
     /// Set last: replaces variables of the image and of the service.
     public var environment: [String: String]
+    /// The name of the job that it is; then it has no port, and its command is the whole command.
+    public var job: String?
 
     public init(order: RolloutOrder, replica: Int) {
         self.id = Self.id(order: order, replica: replica)

@@ -16,6 +16,11 @@ enum FileSystem {
         return (attributes?[.modificationDate] as? Date)?.timeIntervalSince1970
     }
 
+    /// In bytes; nil when there is none.
+    static func size(_ file: FilePath) -> Int64? {
+        ((try? FileManager.default.attributesOfItem(atPath: file.string))?[.size] as? NSNumber)?.int64Value
+    }
+
     static func makeFolder(_ path: FilePath) throws {
         try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
     }

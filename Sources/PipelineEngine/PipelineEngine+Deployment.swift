@@ -91,6 +91,7 @@ extension PipelineEngine {
                 guard !((error as? StateError)?.isOutage ?? false), after.apply(.unfit("\(error)"), at: parts.clock()) else { throw error }
                 outcome = RolloutOutcome(.unfit("\(error)"), "\(error)")
             }
+            if case .job(let name, let moment) = task, !outcome.event.isEndOfJob { try await endJob(name, moment, of: deployment) }
             let before = progress
             guard progress.apply(outcome.event, at: parts.clock()) else { continue }
             if progress.phase.isLost, before.phase != .reverting, try await leaveTrain(deployment, outcome.message) {
@@ -109,7 +110,9 @@ extension PipelineEngine {
         if progress.waitsForTrain { message += "; waits for the others of its train" }
         if progress.phase.isTerminal, let ending = progress.ending, ending.reason != message { message = "\(ending.reason); \(message)" }
         var followers: [NewDeployment] = []
-        if progress.phase == .succeeded, deployment.kind != "rollback" {
+        let failed = progress.jobs?.failed ?? []
+        if progress.phase == .succeeded, !failed.isEmpty { message = "the new instances serve; \(Self.failure(of: failed))" }
+        if progress.phase == .succeeded, deployment.kind != "rollback", failed.isEmpty {
             followers = try await untilAnswered { try await self.followers(of: deployment) }
         }
         let change = DeploymentChange(
@@ -143,7 +146,8 @@ extension PipelineEngine {
         }
         return RolloutSchedule(
             strategy: strategy, wanted: order.service.replicas, serving: serving, isRouted: !order.host.isEmpty,
-            soak: deployment.kind == "rollback" ? 0 : try await soak(of: deployment), isInTrain: deployment.train != nil)
+            soak: deployment.kind == "rollback" ? 0 : try await soak(of: deployment), isInTrain: deployment.train != nil,
+            before: Self.jobNames(order.service.jobs?.before, of: deployment), after: Self.jobNames(order.service.jobs?.after, of: deployment))
     }
 
     private static func gone(_ deployment: Deployment) -> EngineError {
@@ -168,6 +172,7 @@ extension PipelineEngine {
             let schedule = try await untilAnswered { try await self.schedule(of: deployment) }
             return RolloutOutcome(.begun(schedule), "\(schedule.strategy.name): \(schedule.wanted) × \(deployment.digest.short)")
         }
+        if case .job(let name, let moment) = task { return try await runJob(name, moment, of: deployment) }
         guard let order = try await untilAnswered({ try await self.order(for: deployment, withSecrets: task.startsInstances) }) else {
             throw Self.gone(deployment)
         }
@@ -227,7 +232,7 @@ extension PipelineEngine {
     }
 
     /// What the target is asked for. Secrets are opened here, and are nowhere written down by us.
-    private func order(for deployment: Deployment, withSecrets: Bool = true) async throws -> RolloutOrder? {
+    func order(for deployment: Deployment, withSecrets: Bool = true) async throws -> RolloutOrder? {
         guard let release = try await parts.store.release(deployment.release),
             let stage = try Self.stages(of: release).first(where: { $0.name == deployment.stage })
         else { return nil }
@@ -251,7 +256,7 @@ extension PipelineEngine {
     }
 
     /// Repeats what another process is in the middle of.
-    private func untilFree<T: Sendable>(_ body: () async throws -> T) async throws -> T {
+    func untilFree<T: Sendable>(_ body: () async throws -> T) async throws -> T {
         var isSaid = false
         while true {
             do { return try await body() } catch let error as DeployerError {
@@ -282,12 +287,25 @@ extension PipelineEngine {
         let busy = try await parts.store.activeDeployments()
         var orders: [RolloutOrder] = []
         for live in try await parts.store.liveDeployments(project: nil) {
-            let moving = busy.contains {
+            let next = busy.first {
                 $0.project == live.project && $0.pipeline == live.pipeline && $0.stage == live.stage
             }
+            // Before its first instance starts a deployment touches nothing of the one before.
+            let moving = next.map { $0.phase != .preparing } ?? false
             if !moving, let order = try await order(for: live) { orders.append(order) }
         }
+        // Its jobs may take long.
+        for deployment in busy where try Self.progress(of: deployment)?.jobs?.isFinishing == true {
+            if let order = try await order(for: deployment) { orders.append(order) }
+        }
         return orders
+    }
+}
+
+extension RolloutEvent {
+    fileprivate var isEndOfJob: Bool {
+        if case .jobEnded = self { return true }
+        return false
     }
 }
 
@@ -300,7 +318,7 @@ extension RolloutTask {
 }
 
 /// How many there are.
-private final class Tally: Sendable {
+final class Tally: Sendable {
     private let count = Mutex(0)
 
     var value: Int { count.withLock { $0 } }

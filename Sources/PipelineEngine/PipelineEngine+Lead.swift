@@ -44,6 +44,7 @@ extension PipelineEngine {
             group.addTask { await prune() }
             group.addTask { await sweep() }
             group.addTask { await promoteByRules() }
+            group.addTask { await watchSchedules() }
             try await group.waitForAll()
         }
     }

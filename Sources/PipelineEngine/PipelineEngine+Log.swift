@@ -4,7 +4,7 @@ import Foundation
 public import StateStore
 import SystemPackage
 
-/// A step's log with the project's secrets blotted out.
+/// A step's or job's log with the project's secrets blotted out.
 public struct MaskedLog: Sendable {
     /// Seconds after which the run's logs were removed; nil when they are there.
     public let removedAfter: Double?
@@ -38,8 +38,15 @@ public struct MaskedLog: Sendable {
 
     private func masked(_ line: LogLine) -> LogLine {
         var line = line
-        for mask in masks where line.text.contains(mask) { line.text = line.text.replacing(mask, with: "***") }
+        line.text = masked(line.text)
         return line
+    }
+
+    /// Any other text, in the same way.
+    func masked(_ text: String) -> String {
+        var text = text
+        for mask in masks where text.contains(mask) { text = text.replacing(mask, with: "***") }
+        return text
     }
 
     /// The forms in which a secret is likely to be printed: raw (line by line), base64, URL and JSON. What is shorter
@@ -59,10 +66,26 @@ public struct MaskedLog: Sendable {
 extension PipelineEngine {
     /// A step's log as people may see it, wherever it is now.
     public func maskedLog(run: Run, step: String) async throws -> MaskedLog {
-        let secrets = try await untilAnswered { try await parts.store.secrets(project: run.project) }.map { name, sealed in
-            try parts.secrets.open(sealed, context: "\(run.project)/\(name)")
+        MaskedLog(
+            place: { stepLog(run: run.id, step: step) }, removedAfter: logs(of: run.id).removedAfter,
+            secrets: try await secretTexts(of: run.project))
+    }
+
+    /// A job's log as people may see it.
+    public func log(ofJob job: Job) async throws -> MaskedLog {
+        let file = jobLog(job.id)
+        return MaskedLog(place: { file }, removedAfter: removal(ofLogOf: job), secrets: try await secretTexts(of: job.project))
+    }
+
+    /// Texts as people may see them.
+    func masked(_ texts: [String], project: String) async throws -> [String] {
+        let mask = MaskedLog(place: { "" }, removedAfter: nil, secrets: try await secretTexts(of: project))
+        return texts.map(mask.masked)
+    }
+
+    private func secretTexts(of project: String) async throws -> [String] {
+        try await untilAnswered { try await parts.store.secrets(project: project) }.map { name, sealed in
+            try parts.secrets.open(sealed, context: "\(project)/\(name)")
         }
-        return MaskedLog(
-            place: { stepLog(run: run.id, step: step) }, removedAfter: logs(of: run.id).removedAfter, secrets: secrets)
     }
 }

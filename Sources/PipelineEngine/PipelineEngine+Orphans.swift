@@ -24,7 +24,8 @@ extension PipelineEngine {
     func removeOrphans() async throws {
         for name in try await parts.rollout.deployments() {
             if let id = Deployment.id(ofName: name), try await parts.store.deployment(id) != nil { continue }
-            logger.notice("removing deployment \(name), which belongs to no project")
+            if let id = Job.id(ofOwner: name), let job = try await parts.store.job(id), !job.state.isTerminal { continue }
+            logger.notice("removing what is left of \(name), which is over or belongs to no project")
             try await parts.rollout.remove(deployment: name)
         }
         for container in try await parts.runtime.list() {
@@ -47,9 +48,14 @@ extension PipelineEngine {
         }
     }
 
-    /// Removes the containers of runs that are over: the rest of a holder that was killed after it had recorded the end.
+    /// Removes the containers of runs and jobs that are over: the rest of a holder that was killed after it had recorded the end.
     func removeEndedContainers() async throws {
         for container in try await parts.runtime.list() {
+            if let owner = container.labels[InstanceSpec.deploymentLabel], let job = Job.id(ofOwner: owner),
+                try await parts.store.job(job)?.state.isTerminal == true
+            {
+                try await parts.rollout.remove(deployment: owner)
+            }
             guard let run = container.labels[Self.runLabel].flatMap(Int64.init), let step = container.labels[Self.stepLabel],
                 try await parts.store.run(run)?.state.isTerminal == true
             else { continue }
@@ -57,12 +63,14 @@ extension PipelineEngine {
         }
     }
 
-    /// Takes away the epochs of runs and deployments that are over.
+    /// Takes away the epochs of runs, deployments and jobs that are over.
     func forgetEpochs() async throws {
         let live = Set(try await parts.store.liveDeployments(project: nil).map(\.name))
         for owner in try await parts.runtime.owners() where !live.contains(owner) {
             if let id = Deployment.id(ofName: owner) {
                 if let deployment = try await parts.store.deployment(id), !deployment.phase.isTerminal { continue }
+            } else if let id = Job.id(ofOwner: owner) {
+                if let job = try await parts.store.job(id), !job.state.isTerminal { continue }
             } else if owner.hasPrefix("run-"), let id = Int64(owner.dropFirst(4)) {
                 if let run = try await parts.store.run(id), !run.state.isTerminal { continue }
             }

@@ -130,6 +130,12 @@ extension PipelineEngine {
         if let paths = stage.paths { facts.append(.init("paths", paths.joined(separator: ", ") + (stage.stripPrefix == true ? ", stripped" : ""))) }
         if let legacy = stage.legacy { facts.append(.init("legacy", "\(legacy.address) port \(legacy.port)")) }
         if let drain = stage.drain { facts.append(.init("drain", "\(drain) s")) }
+        for (moment, jobs) in [("before", service.jobs?.before), ("after", service.jobs?.after)] {
+            for job in jobs ?? [] { facts.append(.init("job \(moment) \(job.name)", job.command.joined(separator: " "))) }
+        }
+        for cron in service.cron ?? [] {
+            facts.append(.init("cron \(cron.job.name)", "\(cron.schedule): \(cron.job.command.joined(separator: " "))"))
+        }
         return StageSnapshot(facts: facts, environment: environment)
     }
 

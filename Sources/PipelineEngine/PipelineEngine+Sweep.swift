@@ -44,6 +44,7 @@ extension PipelineEngine {
             await without("epochs of what is over could not be removed") { try await forgetEpochs() }
             if now >= logsAreDue {
                 await without("logs could not be compressed or removed") { try await pruneLogs(removes: removes) }
+                await without("what jobs left could not be compressed or removed") { try await pruneJobs(removes: removes) }
                 logsAreDue = now + .seconds(min(max(keep / 4, 1), 600))
             }
             try? await Task.sleep(for: .seconds(min(max(keep / 4, 1), 30)))

@@ -72,6 +72,7 @@ public struct PipelineEngine: Service {
         public var admission: @Sendable () async throws -> Void
         public var concurrentRuns: Int
         public var concurrentDeployments: Int
+        public var concurrentJobs: Int
         public var leaseSeconds: Double
         /// Bytes the disk must have free for a run to begin.
         public var diskReserve: Int64
@@ -97,6 +98,7 @@ public struct PipelineEngine: Service {
         public init(
             dataFolder: FilePath, holder: String, isShared: Bool = false, works: Bool = true,
             admission: @escaping @Sendable () async throws -> Void = {}, concurrentRuns: Int = 4, concurrentDeployments: Int = 64,
+            concurrentJobs: Int = 32,
             leaseSeconds: Double = 10, diskReserve: Int64 = 256 << 20, registryAttempts: Int = 5,
             registryPause: Duration = .seconds(1), keepWorkspace: Double = 86_400, keepLogs: Double? = 90 * 86_400,
             stepNetwork: ContainerSpec.Network = .bridge,
@@ -110,6 +112,7 @@ public struct PipelineEngine: Service {
             self.admission = admission
             self.concurrentRuns = concurrentRuns
             self.concurrentDeployments = concurrentDeployments
+            self.concurrentJobs = concurrentJobs
             self.leaseSeconds = leaseSeconds
             self.diskReserve = diskReserve
             self.registryAttempts = registryAttempts
@@ -164,6 +167,7 @@ public struct PipelineEngine: Service {
                     }
                 }
                 group.addTask { await cancelWhenGracefulShutdown { await deploy() } }
+                group.addTask { await cancelWhenGracefulShutdown { await workOnJobs() } }
                 group.addTask { await cancelWhenGracefulShutdown { await carryMessages() } }
                 group.addTask { await cancelWhenGracefulShutdown { await listen() } }
                 group.addTask { await cancelWhenGracefulShutdown { await watchDisk() } }

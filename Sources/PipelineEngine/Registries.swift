@@ -22,7 +22,7 @@ public protocol Registries: Sendable {
 public struct EngineError: Error, Sendable, CustomStringConvertible {
     public enum Code: String, Sendable {
         case imageMissing, registryUnreachable, notPromotable, notRepeatable, unknownStage, nothingToRollBackTo, nothingUnderWay, secretMissing,
-            ambiguousStage
+            ambiguousStage, unknownJob, nothingLive, busy
     }
 
     public let code: Code

@@ -48,8 +48,13 @@ struct KeySet: Sendable {
     static let withContainerfile = ["target", "arguments", "secrets"]
     static let copy = KeySet("copy", title: "an entry of copy", ["from", "to", "mode"], required: ["from", "to"])
     static let service = KeySet(
-        "service", ["command", "environment", "port", "health", "limits", "replicas"],
-        synonyms: ["env": "environment"], notYet: ["cron"])
+        "service", ["command", "environment", "port", "health", "limits", "replicas", "jobs", "cron"],
+        synonyms: ["env": "environment"])
+    static let jobs = KeySet("jobs", ["before", "after"])
+    static let job = KeySet("job", title: "a job", ["name", "command", "timeout", "limits", "on_rollback"], required: ["name", "command"])
+    static let cron = KeySet(
+        "cron", title: "an entry of cron", ["name", "schedule", "tz", "command", "timeout", "limits", "overlap"],
+        required: ["name", "schedule", "command"])
     static let health = KeySet(
         "health",
         ["path", "status", "body", "headers", "tcp", "command", "interval", "timeout", "healthy", "unhealthy", "grace"])
@@ -73,7 +78,7 @@ struct KeySet: Sendable {
     static let promote = KeySet("promote", ["after", "tag", "at", "tz"])
 
     static let all: [KeySet] = [
-        pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, health, stage, approval, strategy,
+        pipeline, concurrency, trigger, filter, step, secret, limits, build, copy, service, jobs, job, cron, health, stage, approval, strategy,
         blueGreen, rolling, canary, abortIf, freeze, promote, autoscale,
     ]
 }

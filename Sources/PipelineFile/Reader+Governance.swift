@@ -48,7 +48,7 @@ extension Reader {
     }
 
     /// UTC without a zone.
-    private func schedule(_ node: Node, zone: Node?) -> CronSchedule? {
+    func schedule(_ node: Node, zone: Node?) -> CronSchedule? {
         guard let text = text(node, "a schedule") else { return nil }
         var name = "UTC"
         if let zone {

@@ -14,7 +14,8 @@ extension Reader {
             port: port,
             health: fields["health"].map { health($0, port: port) } ?? HealthCheck(port == nil ? .none : .http(.init())),
             limits: fields["limits"].map { limits($0) } ?? ResourceLimits(),
-            replicas: fields["replicas"].flatMap { integer($0, "replicas", 1...100) } ?? 1)
+            replicas: fields["replicas"].flatMap { integer($0, "replicas", 1...100) } ?? 1,
+            jobs: fields["jobs"].flatMap { jobs($0) }, cron: fields["cron"].flatMap { cron($0) })
     }
 
     /// - Parameter isWorker: the service has no port.

@@ -13,6 +13,7 @@ extension PostgresStore {
             try session.run("UPDATE delivery SET leaseExpiresAt = 0 WHERE holder = \(holder)")
             try session.run("UPDATE run SET leaseExpiresAt = 0 WHERE holder = \(holder)")
             try session.run("UPDATE deployment SET leaseExpiresAt = 0 WHERE holder = \(holder)")
+            try session.run("UPDATE job SET leaseExpiresAt = 0 WHERE holder = \(holder) AND finishedAt IS NULL")
             try session.run("UPDATE lease SET leaseExpiresAt = 0 WHERE holder = \(holder)")
             try session.announce()
         }

@@ -36,6 +36,9 @@ extension PostgresStore {
                 SELECT phase FROM deployment
                 WHERE project = \(name) AND phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded') ORDER BY id FOR UPDATE
                 """)
+            let jobs = try session.run(
+                "SELECT state FROM job WHERE project = \(name) AND finishedAt IS NULL ORDER BY id FOR UPDATE")
+            if jobs.texts.contains(where: { $0 != "queued" }) { return .busy }
             let waiting = ["awaitingApproval", "queued"]
             if runs.texts.contains("running") || deployments.texts.contains(where: { !waiting.contains($0) }) { return .busy }
             try session.run("DELETE FROM project WHERE name = \(name)")

@@ -74,6 +74,9 @@ enum Migrations {
         migrator.registerMigration("0009-governance") { db in
             try db.execute(sql: governance)
         }
+        migrator.registerMigration("0011-jobs") { db in
+            try db.execute(sql: jobs)
+        }
         migrator.registerMigration("0012-trains") { db in
             try db.execute(
                 sql: """
@@ -232,5 +235,22 @@ enum Migrations {
             number INTEGER PRIMARY KEY, project TEXT NOT NULL, body TEXT NOT NULL, previous TEXT NOT NULL UNIQUE, hash TEXT NOT NULL UNIQUE
         );
         CREATE INDEX ledgerOfProject ON ledger(project, number);
+        """
+
+    /// A cause is there once: nothing is run twice for it.
+    private static let jobs = """
+        CREATE TABLE job (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, cause TEXT UNIQUE,
+            project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE, pipeline TEXT NOT NULL, stage TEXT NOT NULL,
+            deployment INTEGER NOT NULL REFERENCES deployment(id) ON DELETE CASCADE, digest TEXT NOT NULL,
+            kind TEXT NOT NULL, name TEXT NOT NULL, command TEXT NOT NULL, timeout DOUBLE NOT NULL, limits TEXT, actor TEXT NOT NULL,
+            scheduledFor DOUBLE, state TEXT NOT NULL, endsAs TEXT, exitCode INTEGER, message TEXT, logTail TEXT, cancelledBy TEXT,
+            epoch INTEGER NOT NULL DEFAULT 0, holder TEXT, leaseExpiresAt DOUBLE NOT NULL DEFAULT 0,
+            createdAt DOUBLE NOT NULL, startedAt DOUBLE, finishedAt DOUBLE
+        );
+        CREATE INDEX jobOpen ON job(id) WHERE finishedAt IS NULL;
+        CREATE INDEX jobOfProject ON job(project, id);
+        CREATE INDEX jobOfStage ON job(project, pipeline, stage, id);
+        CREATE INDEX jobOfDeployment ON job(deployment, id);
         """
 }

@@ -22,7 +22,7 @@ extension SQLiteStore {
     /// What can be held, and when it can: as the index of what is open has it, word for word, so that SQLite sees it.
     static let leased = [
         ("run", "state IN ('queued', 'running')"), ("deployment", "phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded')"),
-        ("outboxMessage", "state = 'waiting'"), ("delivery", "state = 'received'"), ("lease", "TRUE"),
+        ("job", "finishedAt IS NULL"), ("outboxMessage", "state = 'waiting'"), ("delivery", "state = 'received'"), ("lease", "TRUE"),
     ]
 
     public func record(project: String, run: Int64?, deployment: Int64?, actor: String, message: String) async throws {

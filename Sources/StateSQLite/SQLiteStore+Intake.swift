@@ -33,6 +33,7 @@ extension SQLiteStore {
                          + (SELECT count(*) FROM deployment
                             WHERE +project = :name AND phase NOT IN ('succeeded', 'failed', 'rejected', 'superseded')
                               AND phase NOT IN ('awaitingApproval', 'queued'))
+                         + (SELECT count(*) FROM job WHERE +project = :name AND finishedAt IS NULL AND state <> 'queued')
                     """, arguments: ["name": name])
             if let busy, busy > 0 { return .busy }
             try db.execute(sql: "DELETE FROM project WHERE name = ?", arguments: [name])

@@ -24,6 +24,7 @@ extension Deployment: FetchableRecord {}
 extension Train: FetchableRecord {}
 extension Scale: FetchableRecord {}
 extension Approval: FetchableRecord {}
+extension Job: FetchableRecord {}
 extension RecordedEvent: FetchableRecord {}
 extension OutboxTarget: FetchableRecord {}
 extension OutboxMessage: FetchableRecord {}

@@ -149,6 +149,24 @@ public protocol StateStore: Sendable {
     /// Keeps a scale and records the reason; false when a deployment of the stage is under way.
     func save(_ scale: Scale) async throws -> Bool
 
+    // Jobs
+    /// Creates a job, at most one for its cause. One that is to be alone, and is not, is `skipped` from the beginning.
+    func createJob(_ job: NewJob) async throws -> JobCreation
+    func job(_ id: Int64) async throws -> Job?
+    func job(cause: String) async throws -> Job?
+    /// Newest first.
+    func jobs(_ filter: JobFilter, limit: Int) async throws -> [Job]
+    /// The last time, by name, at which jobs of a stage were due by their schedules.
+    func schedules(project: String, pipeline: String, stage: String) async throws -> [String: Double]
+    /// Removes jobs that ended before, but those of deployments, and the last one of each schedule.
+    func removeJobs(endedBefore time: Double) async throws
+    /// Claims the oldest job that is due: queued, or begun with an expired lease.
+    func claimJob(holder: String, leaseSeconds: Double) async throws -> Job?
+    func renewJob(_ id: Int64, epoch: Int64, leaseSeconds: Double) async throws -> Bool
+    func advanceJob(_ id: Int64, epoch: Int64, by change: JobChange) async throws -> Bool
+    /// Asks for a job to be ended; a queued one ends at once. False when it is over already.
+    func requestCancel(job: Int64, actor: String) async throws -> Bool
+
     // Ledger: written by the transactions that do what it tells of.
     /// In the order of the chain, after the entry with this number.
     func ledger(project: String?, after number: Int64, limit: Int) async throws -> [LedgerRecord]

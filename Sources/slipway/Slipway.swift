@@ -16,6 +16,7 @@ struct Slipway: AsyncParsableCommand {
         subcommands: [
             Serve.self, Doctor.self, Lint.self, ProjectCommand.self, Runs.self, Show.self, Logs.self, Cancel.self, Rerun.self,
             Trigger.self, Status.self, Promote.self, Approve.self, Reject.self, Rollback.self, Resume.self, Abort.self, Override.self,
+            JobsCommand.self, Exec.self,
             Why.self, Plan.self, LedgerCommand.self, Prove.self,
             SecretCommand.self,
             ImageCommand.self, TokenCommand.self, StoreCommand.self,

@@ -1,6 +1,7 @@
 import DeliveryModel
 import OCIModel
 import Synchronization
+import SystemPackage
 
 @testable import Deployer
 
@@ -85,6 +86,8 @@ final class FakeTarget: Target {
         }
     }
 
+    func find(instance: String) async throws -> InstanceObservation? { state.withLock { $0.instances[instance] } }
+
     func deployments() async throws -> Set<String> { state.withLock { Set($0.instances.values.map(\.deployment)) } }
 
     func stop(deployment: String, grace: Duration, by claim: Claim?) async throws {
@@ -106,6 +109,8 @@ final class FakeTarget: Target {
     func logTail(instance: String, lines: Int) async throws -> [String] { ["last words of \(instance)"] }
 
     func processorSeconds(deployment: String) async throws -> [String: Double] { state.withLock { $0.processorSeconds } }
+
+    func collect(outputOf instance: String, into file: FilePath) async throws {}
 
     func end(_ id: String, code: Int32) {
         state.withLock { $0.instances[id]?.state = .exited(code: code, outOfMemory: false) }

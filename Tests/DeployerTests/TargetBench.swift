@@ -32,13 +32,16 @@ struct TargetBench: Sendable {
     func instance(
         _ deployment: String = "d1", replica: Int = 0, command: [String] = TargetBench.serve, memory: Int64? = 64 << 20
     ) -> InstanceSpec {
-        let order = RolloutOrder(
+        InstanceSpec(order: order(deployment, command: command, memory: memory), replica: replica)
+    }
+
+    func order(_ deployment: String = "d1", command: [String] = TargetBench.serve, memory: Int64? = 64 << 20) -> RolloutOrder {
+        RolloutOrder(
             deployment: deployment, project: "shop", pipeline: "web", stage: "test", image: image,
             service: ServiceDefinition(
                 command: command, environment: ["B": "service", "C": "service"], port: 8080,
                 limits: ResourceLimits(memoryBytes: memory, cpus: 1, pids: 32), replicas: 2),
             environment: ["C": "stage"], host: "shop.localhost")
-        return InstanceSpec(order: order, replica: replica)
     }
 
     static let serve = ["sh", "-c", "trap 'exit 0' TERM; echo ready; /bin/busybox httpd -f -p 8080 -h /www & wait"]

@@ -40,6 +40,19 @@ struct DeploymentValue: Decodable {
     var logTail: String?
 }
 
+struct JobValue: Decodable {
+    var id: Int
+    var name: String
+    var kind: String
+    var state: String
+    var digest: String
+    var startedBy: String
+    var exitCode: Int?
+    var message: String?
+    var command: [String]
+    var scheduledFor: Double?
+}
+
 struct StatusValue: Decodable {
     var stages: [StageValue]
 }

@@ -88,7 +88,6 @@ import Testing
 
     @Test(arguments: [
         ("matrix: {A: [1]}", "matrix"), ("cache: []", "cache"), ("services: []", "services"),
-        ("service: {port: 1, cron: []}", "cron"),
         (step("env: {A: 'x${{ y }}'}"), "'${{ … }}'"), ("build: {image: 'a:${{ x }}'}", "'${{ … }}'"),
     ])
     func whatIsNotDoneYetIsRefusedByName(text: String, name: String) throws {

@@ -56,6 +56,7 @@ final class Fixture: Sendable {
         clock.advance(seconds)
         guard let postgres else { return }
         try await postgres.run("UPDATE run SET leaseExpiresAt = leaseExpiresAt - \(seconds)")
+        try await postgres.run("UPDATE job SET leaseExpiresAt = leaseExpiresAt - \(seconds)")
         try await postgres.run("UPDATE lease SET leaseExpiresAt = leaseExpiresAt - \(seconds)")
         try await postgres.run("UPDATE deployment SET leaseExpiresAt = leaseExpiresAt - \(seconds), expiresAt = expiresAt - \(seconds)")
         try await postgres.run("UPDATE delivery SET nextAttemptAt = nextAttemptAt - \(seconds), leaseExpiresAt = leaseExpiresAt - \(seconds)")

@@ -45,10 +45,19 @@ struct SamplePages {
         stage.why = text
         stage.scale = text
         stage.planURL = PageURL.plan(for: text, of: text, pipeline: text)
-        return ProjectPage(
+        var page = ProjectPage(
             shell: shell, name: text, repository: text, hookURL: text,
             pipelines: [PipelineRow(pipeline: text, train: text, stages: [stage, StageCard(stage: text, badge: badge)])], runs: [row],
             warnings: [ProjectWarning(text, detail: text, linkLabel: text, url: PageURL.outbox(of: text))])
+        page.jobs = [job]
+        return page
+    }
+    private var job: JobRow {
+        JobRow(id: text, badge: badge, name: text, kind: text, stage: text, who: text, when: time, duration: text, problem: text)
+    }
+    var jobPage: JobPage {
+        JobPage(
+            shell: shell, job: job, facts: [.init(text, text)], problem: text, lines: [text, "\u{1B}[31mred"], isCut: true, mayCancel: true)
     }
     var outbox: OutboxPage {
         OutboxPage(
@@ -128,7 +137,7 @@ struct SamplePages {
         [
             "projects": renderer.render(projects), "project": renderer.render(project), "runs": renderer.render(runs),
             "run": renderer.render(run), "log": renderer.render(stepLog), "login": renderer.render(login),
-            "error": renderer.render(error), "outbox": renderer.render(outbox),
+            "error": renderer.render(error), "outbox": renderer.render(outbox), "job": renderer.render(jobPage),
             "ledger": renderer.render(ledger), "board": renderer.render(board), "plan": renderer.render(plan),
         ]
     }

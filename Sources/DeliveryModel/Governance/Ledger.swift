@@ -17,6 +17,8 @@ public struct LedgerEntry: Codable, Hashable, Sendable {
         case rollback
         /// A freeze was set aside.
         case override
+        /// Somebody ran a command in what is live.
+        case command
     }
 
     /// From 1, without gaps.

@@ -3,6 +3,8 @@ public enum RolloutEvent: Hashable, Sendable {
     /// It is its turn.
     case begun(RolloutSchedule)
     case prepared, started, warm
+    /// A job of the deployment ended, well when there is no problem.
+    case jobEnded(String, problem: String?)
     /// The router has the shares of the wave. The mark is the place in the router's log from which the wave's requests are counted.
     case routed(mark: String?)
     case confirmed
@@ -19,6 +21,7 @@ public enum RolloutEvent: Hashable, Sendable {
     public var reason: String? {
         switch self {
         case .unfit(let reason), .cancelAsked(let reason): reason
+        case .jobEnded(_, let problem): problem
         case .begun, .prepared, .started, .warm, .routed, .confirmed, .waited, .drained, .retired, .reverted: nil
         }
     }
@@ -29,6 +32,8 @@ public enum RolloutTask: Hashable, Sendable {
     case begin
     /// Makes the image available where the instances will live, and whatever else needs no instance.
     case prepare
+    /// Runs a job to its end, once.
+    case job(String, JobMoment)
     case start(instances: Int)
     case warm(instances: Int)
     /// Gives the new version its share.

@@ -19,6 +19,8 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
     public private(set) var ending: Ending?
     /// Set in a ``Train``.
     private var inTrain: Bool?
+    /// Nil without jobs.
+    public private(set) var jobs: RolloutJobs?
 
     public struct Ending: Codable, Hashable, Sendable {
         public var phase: RolloutPhase
@@ -46,7 +48,7 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
     public var task: RolloutTask? {
         switch phase {
         case .queued: .begin
-        case .preparing: .prepare
+        case .preparing: jobs?.nextBefore.map { .job($0, .before) } ?? .prepare
         case .starting: .start(instances: current.started)
         case .warming: .warm(instances: current.started)
         case .weighting, .switching: .route(shape)
@@ -58,7 +60,7 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         case .soaking: current.hold.map { .hold(switched, $0, isJudged: false) }
         case .committing: .hold(switched, .manual, isJudged: false)
         case .draining: .drain(shape)
-        case .retiring: .retire(kept: current.kept)
+        case .retiring: jobs?.nextAfter.map { .job($0, .after) } ?? .retire(kept: current.kept)
         case .reverting: .revert
         case .awaitingApproval, .succeeded, .reverted, .failed, .cancelled, .rejected, .superseded: nil
         }
@@ -101,8 +103,18 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
             waves = schedule.waves
             kept = schedule.serving
             inTrain = schedule.isInTrain ? true : nil
+            jobs = RolloutJobs(before: schedule.before, after: schedule.after)
             phase = .preparing
-        case (.preparing, .prepared): phase = .starting
+        case (.preparing, .prepared):
+            jobs?.isPrepared = true
+            if jobs?.nextBefore == nil { phase = .starting }
+        case (.preparing, .jobEnded(let name, let problem)):
+            guard jobs?.end(name, failed: problem != nil) == true else { return false }
+            if let problem { end(Ending(.failed, problem)) } else if jobs?.nextBefore == nil { phase = .starting }
+        case (.retiring, .jobEnded(let name, let problem)):
+            // What failed is told; the release has proved itself by then.
+            guard jobs?.end(name, failed: problem != nil) == true else { return false }
+            if jobs?.nextAfter == nil { phase = .succeeded }
         case (.starting, .started): phase = .warming
         case (.warming, .warm): if inTrain == true, wave == 0 { phase = .joining } else { giveShare() }
         case (.joining, .waited): giveShare()
@@ -117,7 +129,7 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         case (.soaking, .waited): commit()
         case (.pausing, .waited), (.analysing, .waited), (.committing, .waited): goOn()
         case (.draining, .drained): phase = .retiring
-        case (.retiring, .retired):
+        case (.retiring, .retired) where jobs?.isFinishing != true:
             kept = current.kept
             next()
         case (.queued, .unfit(let reason)), (.preparing, .unfit(let reason)): end(Ending(.failed, reason))
@@ -157,6 +169,9 @@ public struct RolloutProgress: Codable, Hashable, Sendable {
         if wave + 1 < waves.count {
             wave += 1
             phase = .starting
+        } else if jobs?.after.isEmpty == false {
+            jobs?.isFinishing = true
+            phase = .retiring
         } else {
             phase = .succeeded
         }

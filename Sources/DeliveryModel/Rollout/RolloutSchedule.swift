@@ -33,10 +33,13 @@ public struct RolloutSchedule: Hashable, Sendable {
     public var soak: Double
     /// Whether it waits for others; see ``Train``.
     public var isInTrain: Bool
+    /// The names of its jobs, in the order in which they run.
+    public var before: [String]
+    public var after: [String]
 
     public init(
         strategy: RolloutStrategy = .blueGreen(.init()), wanted: Int, serving: Int, isRouted: Bool = true, soak: Double = 0,
-        isInTrain: Bool = false
+        isInTrain: Bool = false, before: [String] = [], after: [String] = []
     ) {
         self.strategy = strategy
         self.wanted = wanted
@@ -44,6 +47,8 @@ public struct RolloutSchedule: Hashable, Sendable {
         self.isRouted = isRouted
         self.soak = soak
         self.isInTrain = isInTrain
+        self.before = before
+        self.after = after
     }
 
     /// The waves, the last of which has everything switched and no old instance left.

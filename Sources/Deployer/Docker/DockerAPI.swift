@@ -10,7 +10,7 @@ final class DockerAPI: Sendable {
     static let oldest = DockerVersion(major: 1, minor: 40)
     /// The newest one it was written against; a newer daemon is spoken to in this one.
     static let newest = DockerVersion(major: 1, minor: 48)
-    private static let answerLimit = 8 << 20
+    static let answerLimit = 8 << 20
 
     let host: DockerHost
     private let client: HTTPClient
@@ -37,7 +37,7 @@ final class DockerAPI: Sendable {
     func ask(
         _ method: HTTPMethod, _ path: String, query: [(String, String)] = [], body: (any Encodable & Sendable)? = nil,
         headers: [(String, String)] = [], timeout: Duration = .seconds(30), expecting: Set<Int> = [],
-        notAfter: ContinuousClock.Instant? = nil
+        notAfter: ContinuousClock.Instant? = nil, limit: Int = answerLimit
     ) async throws -> Answer? {
         let prefix = "/v\(try await negotiate())"
         var request = self.request(method, prefix + path, query: query)
@@ -47,7 +47,7 @@ final class DockerAPI: Sendable {
             request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(body)))
         }
         if let notAfter, ContinuousClock.now > notAfter { return nil }
-        let answer = try await send(request, timeout: timeout)
+        let answer = try await send(request, timeout: timeout, limit: limit)
         guard (200..<300).contains(answer.status) || answer.status == 304 || expecting.contains(answer.status) else {
             // An upgraded or downgraded daemon may speak other versions.
             if answer.status == 400 { version.withLock { $0 = nil } }
@@ -158,9 +158,9 @@ final class DockerAPI: Sendable {
         return request
     }
 
-    private func send(_ request: HTTPClientRequest, timeout: Duration) async throws -> Answer {
+    private func send(_ request: HTTPClientRequest, timeout: Duration, limit: Int = answerLimit) async throws -> Answer {
         let response = try await execute(request, timeout: timeout)
-        return Answer(status: Int(response.status.code), body: try await collect(response, limit: Self.answerLimit))
+        return Answer(status: Int(response.status.code), body: try await collect(response, limit: limit))
     }
 
     private func execute(_ request: HTTPClientRequest, timeout: Duration) async throws -> HTTPClientResponse {

@@ -97,7 +97,7 @@ extension DockerTarget {
         _ instance: InstanceSpec, _ image: (reference: String, config: DockerValues.Image.Config), on host: DockerHost
     ) throws -> DockerValues.CreateContainer {
         let arguments = try instance.arguments(entrypoint: image.config.entrypoint, command: image.config.cmd)
-        let ports = instance.ports.map { "\($0)/tcp" }
+        let ports = (instance.job == nil ? instance.ports : []).map { "\($0)/tcp" }
         let limits = instance.service.limits
         let environment = instance.environment(image: image.config.env ?? [])
         let labels = instance.labels.merging([Self.ownerLabel: settings.owner]) { ours, _ in ours }

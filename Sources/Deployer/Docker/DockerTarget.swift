@@ -4,6 +4,7 @@ import NIOCore
 import NIOHTTP1
 public import OCIModel
 import Synchronization
+public import SystemPackage
 
 /// Instances as containers of Docker daemons, on this machine or others; or of Podman, which answers the same questions.
 ///
@@ -89,6 +90,17 @@ public struct DockerTarget: Target {
         return byID.values.sorted { ($0.replica, $0.id) < ($1.replica, $1.id) }
     }
 
+    public func find(instance: String) async throws -> InstanceObservation? {
+        var problem: (any Error)?
+        for (api, result) in await onEach({ api in try await self.inspect(instance, api) }) {
+            do {
+                if let found = try result.get(), isOurs(found), let seen = observation(found, on: api.host) { return seen }
+            } catch { problem = error }
+        }
+        if let problem { throw problem }
+        return nil
+    }
+
     public func deployments() async throws -> Set<String> {
         Set(
             try await onAnswering { api in
@@ -139,6 +151,19 @@ public struct DockerTarget: Target {
             return used
         }
         return Dictionary(parts.flatMap { $0 }, uniquingKeysWith: { first, _ in first })
+    }
+
+    public func collect(outputOf instance: String, into file: FilePath) async throws {
+        let log = CollectedLog(file: file)
+        for found in try await onAnswering({ api in try await self.inspect(instance, api).map { (api, $0) } }) {
+            guard let (api, container) = found, isOurs(container) else { continue }
+            let end = try await log.end()
+            let since = end.flatMap(DockerLog.since).map { [("since", $0)] } ?? []
+            let answer = try await api.ask(
+                .GET, "/containers/\(container.id)/logs", query: [("stdout", "1"), ("stderr", "1"), ("timestamps", "1")] + since,
+                expecting: [404], limit: 64 << 20)
+            if let answer, answer.status != 404 { try await log.append(DockerLog.entries(answer.body, after: end)) }
+        }
     }
 
     // MARK: Containers

@@ -55,18 +55,24 @@ public struct HostTarget: Target {
     }
 
     public func observe(deployment: String) async throws -> [InstanceObservation] {
-        try await containers(deployment).map { container in
-            let state: InstanceObservation.State =
-                switch container.state {
-                case .created: .created
-                case .running: .running
-                case .exited(let status): .exited(code: status.code, outOfMemory: status.outOfMemory)
-                }
-            return InstanceObservation(
-                id: container.id, deployment: deployment,
-                replica: container.labels[InstanceSpec.replicaLabel].flatMap { Int($0) } ?? 0, state: state,
-                address: container.address, port: container.labels[InstanceSpec.portLabel].flatMap { Int($0) })
-        }.sorted { ($0.replica, $0.id) < ($1.replica, $1.id) }
+        try await containers(deployment).map(Self.observation).sorted { ($0.replica, $0.id) < ($1.replica, $1.id) }
+    }
+
+    public func find(instance: String) async throws -> InstanceObservation? {
+        try await runtime.observe(instance).flatMap { $0.labels[InstanceSpec.deploymentLabel] == nil ? nil : Self.observation($0) }
+    }
+
+    private static func observation(_ container: ContainerObservation) -> InstanceObservation {
+        let state: InstanceObservation.State =
+            switch container.state {
+            case .created: .created
+            case .running: .running
+            case .exited(let status): .exited(code: status.code, outOfMemory: status.outOfMemory)
+            }
+        return InstanceObservation(
+            id: container.id, deployment: container.labels[InstanceSpec.deploymentLabel] ?? "",
+            replica: container.labels[InstanceSpec.replicaLabel].flatMap { Int($0) } ?? 0, state: state,
+            address: container.address, port: container.labels[InstanceSpec.portLabel].flatMap { Int($0) })
     }
 
     public func deployments() async throws -> Set<String> {
@@ -120,6 +126,12 @@ public struct HostTarget: Target {
             used[container.id] = try await runtime.processorSeconds(container.id)
         }
         return used
+    }
+
+    /// Under a second name: what is written from then on is there at once.
+    public func collect(outputOf instance: String, into file: FilePath) async throws {
+        guard try await runtime.observe(instance) != nil else { return }
+        try LogFile(runtime.logFile(instance)).keep(as: LogFile(file))
     }
 
     private func containers(_ deployment: String) async throws -> [ContainerObservation] {

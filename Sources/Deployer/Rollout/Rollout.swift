@@ -43,6 +43,7 @@ public struct Rollout: Sendable {
         if task != .prepare, !order.host.isEmpty { try await router.fence(order.routeKey, by: order.fence) }
         switch task {
         case .begin: throw DeployerError(.illegalTransition, "a rollout begins with its schedule", hint: "this is a mistake in the caller")
+        case .job: throw DeployerError(.illegalTransition, "jobs are carried out by whoever keeps them", hint: "this is a mistake in the caller")
         case .prepare: return try await fallible { try await prepare(order) }
         case .start(let instances): return try await fallible { try await start(order, instances) }
         case .warm(let instances): return try await fallible { try await warm(order, instances) }

@@ -67,6 +67,8 @@ public struct DeploymentPanel: Sendable {
     public var events: [EventLine]
     public var failure: InstanceFailure?
     public var waves: RolloutPanel?
+    public var jobs: [JobRow] = [] { didSet { hasJobs = !jobs.isEmpty } }
+    private(set) var hasJobs = false
 
     public init(
         id: String, stage: String, badge: StateBadge, by: String, when: TimeText, host: String? = nil,

@@ -9,6 +9,7 @@ public enum PageURL {
     /// `action`: `retry` or `discard`.
     public static func message(_ id: String, _ action: String) -> String { "/outbox/\(segment(id))/\(action)" }
     public static func run(_ id: String) -> String { "/runs/\(segment(id))" }
+    public static func job(_ id: String) -> String { "/jobs/\(segment(id))" }
     public static func step(_ name: String, of run: String) -> String { "\(self.run(run))#\(anchor(name))" }
     public static func log(of step: String, in run: String) -> String { "\(self.run(run))/log/\(segment(step))" }
     public static func events(of step: String, in run: String) -> String {

@@ -11,6 +11,8 @@ public struct ProjectPage: Page {
     public var pipelines: [PipelineRow]
     public var runs: [RunRow]
     public var warnings: [ProjectWarning]
+    public var jobs: [JobRow] = [] { didSet { hasJobs = !jobs.isEmpty } }
+    private(set) var hasJobs = false
 
     public init(
         shell: Shell, name: String, repository: String, hookURL: String?, pipelines: [PipelineRow], runs: [RunRow],

@@ -53,7 +53,7 @@ public struct StateBadge: Sendable, Equatable {
         case "superseded": self.init(.neutral, "Superseded")
         case "empty": self.init(.neutral, "Empty")
         case "running", "starting", "warming", "switching", "confirming", "draining", "retiring", "checkout",
-            "preparing", "weighting", "soaking":
+            "preparing", "weighting", "soaking", "stopping":
             self.init(.active, state.prefix(1).uppercased() + state.dropFirst())
         default: self.init(.neutral, state)
         }

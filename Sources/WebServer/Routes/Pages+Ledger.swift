@@ -33,6 +33,7 @@ extension Pages {
             case .cancelled: StateBadge(.neutral, "Ended")
             case .rollback: StateBadge(.warning, "Roll back")
             case .override: StateBadge(.warning, "Override")
+            case .command: StateBadge(.neutral, "Command")
             }
         return LedgerRow(
             number: entry.number, badge: badge, who: entry.actor, project: entry.project, stage: entry.stage,

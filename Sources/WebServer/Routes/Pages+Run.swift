@@ -215,6 +215,8 @@ extension Pages {
             panel.decisions = []
         }
         panel.waves = try rolloutPanel(deployment, signedIn: caller?.mayDeploy ?? false)
+        // Commands that people gave there later are not the deployment's.
+        panel.jobs = try await parts.store.jobs(ofDeployment: deployment.id).map(row)
         if let tail = deployment.logTail {
             panel.failure = InstanceFailure(
                 instance: "The instance's last lines", message: deployment.message ?? "",

@@ -89,10 +89,11 @@ struct Pages: Sendable {
         }
         let runs = try await parts.store.runs(project: name, limit: 10)
         let shell = try await shell(name, [Crumb("Projects", url: "/"), Crumb(name)], request, isLive: true)
-        let page = ProjectPage(
+        var page = ProjectPage(
             shell: shell, name: name, repository: project.url,
             hookURL: signedIn ? "\(parts.publicURL)/hooks/\(name)" : nil, pipelines: rows, runs: runs.map(row),
             warnings: try await warnings(project: name))
+        page.jobs = try await jobRows(JobFilter(project: name))
         return html(renderer.render(page))
     }
 

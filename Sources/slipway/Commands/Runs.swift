@@ -105,25 +105,6 @@ struct Logs: AsyncParsableCommand {
 
     private static let pause = Duration.milliseconds(250)
 
-    /// A server that answered once, and is being restarted or replaced, is waited for: the log goes on where it was.
-    private struct Patience {
-        private static let limit = Duration.seconds(60)
-        private var last: ContinuousClock.Instant?
-        private var isSaid = false
-
-        mutating func answered() {
-            last = .now
-            isSaid = false
-        }
-
-        mutating func waits(for failure: Failure) -> Bool {
-            guard let last, failure.status == Failure.unreachable, ContinuousClock.now - last < Self.limit else { return false }
-            if !isSaid { writeError("the server does not answer, asking again for \(Self.limit.components.seconds) s") }
-            isSaid = true
-            return true
-        }
-    }
-
     /// Prints what is new, and returns the run as it was before that.
     private func printNews(_ client: Client, _ offsets: inout [String: Int64], _ complete: inout Set<String>) async throws -> RunValue {
         let current: RunValue = try await client.get("/runs/\(run)")

@@ -55,7 +55,7 @@ struct Place: ParsableArguments {
         path(action, project: try await projectName(client), pipeline: pipeline, parameters)
     }
 
-    fileprivate func projectName(_ client: Client) async throws -> String {
+    func projectName(_ client: Client) async throws -> String {
         if let project { return project }
         let projects: [ProjectValue] = try await client.get("/projects")
         guard projects.count == 1, let only = projects.first else {

@@ -38,6 +38,7 @@ struct TargetKeeper: Service {
         let live = Set(try await store.liveDeployments(project: nil).map(\.name))
         for name in claimed.subtracting(live) {
             if let id = Deployment.id(ofName: name), let deployment = try await store.deployment(id), !deployment.phase.isTerminal { continue }
+            if let id = Job.id(ofOwner: name), let job = try await store.job(id), !job.state.isTerminal { continue }
             try await target.dismiss(deployment: name, by: nil)
         }
         // Asked after what is claimed: a deployment that began since keeps its image.

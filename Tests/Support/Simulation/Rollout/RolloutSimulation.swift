@@ -53,6 +53,7 @@ public struct RolloutSimulation {
     private var now = 1000.0
     private var rows: [Row]
     private var site = SimulatedSite()
+    private var jobs = SimulatedJobs()
     private var holders: [Holder]
     private var isCalm = false
     private var things = 0
@@ -78,7 +79,8 @@ public struct RolloutSimulation {
         }
         for _ in 0..<2 {
             let schedule = RolloutSchedule(
-                strategy: Self.strategy(&chance), wanted: 1 + chance.below(4), serving: 0, soak: chance.oneIn(3) ? 5 : 0)
+                strategy: Self.strategy(&chance), wanted: 1 + chance.below(4), serving: 0, soak: chance.oneIn(3) ? 5 : 0,
+                before: Array(["migrate", "check"].prefix(chance.below(3))), after: Array(["warm", "tell"].prefix(chance.below(3))))
             let badness: Badness = chance.oneIn(train == nil ? 3 : 8) ? (chance.oneIn(2) ? .neverHealthy : .crashes) : .none
             rows.append(Row(schedule: schedule, badness: badness))
         }
@@ -222,6 +224,7 @@ public struct RolloutSimulation {
         if chance.oneIn(15) { site.busy = site.busy.filter { key in site.route?.upstreams.contains(key) == true } }
         let index = chance.below(holders.count)
         try act(index)
+        try runJobs()
         if rows.count(where: { $0.progress.phase.isActive }) > 1 { throw Violation("two deployments of the stage are under way") }
     }
 
@@ -236,6 +239,42 @@ public struct RolloutSimulation {
         if site.route?.owner == live || site.route == nil {
             try site.write(SimulatedRoute(owner: live, upstreams: Set(site.running(live)), share: 1000))
             site.confirm()
+        }
+    }
+
+    // MARK: Jobs
+
+    private mutating func runJobs() throws(Violation) {
+        let (rows, site) = (rows, site)
+        try jobs.step(&chance) { key throws(Violation) in
+            let row = rows[key.deployment]
+            guard !row.progress.phase.isTerminal else { throw Violation("\(key) begins after the end of its deployment") }
+            let hasInstances = site.instances.keys.contains { $0.deployment == key.deployment }
+            switch key.moment {
+            case .before:
+                if hasInstances { throw Violation("\(key) begins after an instance") }
+            case .after:
+                if site.route?.owner != key.deployment || site.instances.keys.contains(where: { $0.deployment != key.deployment }) {
+                    throw Violation("\(key) begins before the version before is gone")
+                }
+            }
+        }
+        for row in rows.indices where rows[row].progress.phase.isTerminal {
+            if let open = self.jobs.openJobs(of: row).first { throw Violation("\(open) goes on after the end of its deployment") }
+        }
+    }
+
+    /// Nobody waits for a job, or ends it, but the holder of the deployment.
+    private mutating func run(_ name: String, _ moment: JobMoment, _ index: Int, _ work: Work) throws(Violation) {
+        let key = SimulatedJobs.Key(deployment: work.row, moment: moment, name: name)
+        guard rows[work.row].epoch == work.epoch, rows[work.row].progress == work.progress else { return refuse(index) }
+        jobs.create(key)
+        guard let state = jobs.state(key) else { return }
+        if moment == .before, rows[work.row].isCancelAsked {
+            jobs.cancel(key)
+            if jobs.state(key)?.isTerminal == true { try finish(.cancelAsked("cancelled"), index) }
+        } else if state.isTerminal {
+            try finish(.jobEnded(name, problem: state == .succeeded ? nil : "\(state)"), index)
         }
     }
 
@@ -256,6 +295,7 @@ public struct RolloutSimulation {
             rows[work.row].leaseEnds = now + Self.lease
             holders[index].work?.renewedAt = now
         }
+        if case .job(let name, let moment) = work.progress.task { return try run(name, moment, index, work) }
         if row.epoch == work.epoch, work.progress.canGoBack || work.progress.phase == .queued || work.progress.phase == .preparing, chance.oneIn(4) {
             if row.isCancelAsked { return try finish(.cancelAsked("cancelled"), index) }
             if work.progress.waitsForPerson {
@@ -335,13 +375,16 @@ public struct RolloutSimulation {
             return step(index)
         }
         switch task {
-        case .begin: return
+        case .begin, .job: return
         case .prepare: try finish(!isCalm && chance.oneIn(40) ? .unfit("no image") : .prepared, index)
         case .start(let instances):
             let replica = work.stage - 1
             guard replica < instances else { return try finish(.started, index) }
             guard site.isAdmitted(row, epoch) else { return refuse(index) }
             let key = InstanceKey(deployment: row, replica: replica)
+            if jobs.goodEnds(of: row, .before) != rows[row].schedule.before.count {
+                throw Violation("\(key) starts before the jobs that come first have succeeded")
+            }
             if site.instances[key] == nil { site.instances[key] = .starting }
             step(index)
         case .warm(let instances):
