@@ -93,6 +93,7 @@ struct LoadAsking: Sendable {
     private static func words(_ error: any Error) -> String {
         if let error = error as? HTTPClientError { return "\(error)" }
         if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+        if let error = error as? ChannelError { return "\(error)" }
         if error is NIOConnectionError { return "cannot connect" }
         return "\(type(of: error))"
     }
