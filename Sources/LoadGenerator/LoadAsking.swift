@@ -145,7 +145,9 @@ struct LoadAsking: Sendable {
                 bytes = frame.rest
                 try await Task.sleep(for: .milliseconds(500))
             }
-            try await outbound.write(ByteBuffer(bytes: WebSocketWire.frame(opcode: 8, [0x03, 0xe8])))
+            do { try await outbound.write(ByteBuffer(bytes: WebSocketWire.frame(opcode: 8, [0x03, 0xe8]))) } catch let error
+                where !(error is CancellationError)
+            { return Result(end: .cut, version: version) }
             return Result(end: .answered, version: version)
         }
     }
