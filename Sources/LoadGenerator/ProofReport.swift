@@ -84,6 +84,8 @@ public struct ProofReport: Codable, Sendable {
     /// Before the first deployment, and from then on.
     public var before: Times
     public var during: Times
+    /// While good releases were deployed: from when each was asked for until it was over.
+    public var duringGood: Times
     public var deployments: [Deployment]
 
     public init(stage: String, rate: Int, record: LoadRecord, seconds: Double, baseline: Double, deployments: [Deployment]) {
@@ -102,6 +104,9 @@ public struct ProofReport: Codable, Sendable {
         reasons = record.reasons
         before = Times(record.latency(from: 0, to: baseline))
         during = Times(record.latency(from: baseline, to: seconds))
+        var good = LatencyHistogram()
+        for one in deployments where !one.isBad { good.add(record.latency(from: one.began, to: one.ended)) }
+        duringGood = Times(good)
         self.deployments = deployments
     }
 

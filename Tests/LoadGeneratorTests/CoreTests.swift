@@ -103,6 +103,23 @@ struct CoreTests {
         #expect(!report(record, [deployment(bad: true, "failed", allowance: 100, met: ["2": 100])]).isGood)
     }
 
+    @Test func timesAreThoseOfTheirSpans() {
+        var record = LoadRecord()
+        for second in 0..<30 {
+            let time = (10..<20).contains(second) ? 0.1 : second < 10 ? 0.01 : 1
+            record.add(LoadOutcome(kind: .close, end: .answered, due: Double(second), ended: Double(second) + time))
+        }
+        func deployment(_ isBad: Bool, _ began: Double, _ ended: Double) -> ProofReport.Deployment {
+            .init(
+                id: 1, run: 2, isBad: isBad, state: "succeeded", message: nil, began: began, ended: ended, turned: nil, share: 0, allowance: 0)
+        }
+        let report = ProofReport(
+            stage: "dev", rate: 1, record: record, seconds: 30, baseline: 10,
+            deployments: [deployment(false, 10, 14.5), deployment(true, 20, 30), deployment(false, 17, 19)])
+        #expect(report.before.requests == 10 && report.during.requests == 20 && report.duringGood.requests == 7)
+        #expect((report.before.p99 ?? 0) < 12 && (100..<110).contains(report.duringGood.p99 ?? 0) && (report.during.p99 ?? 0) >= 1000)
+    }
+
     @Test func aPlotIsWellFormedAndEscaped() {
         var record = LoadRecord()
         for second in 0..<10 { record.add(LoadOutcome(kind: .close, end: .answered, due: Double(second), ended: Double(second) + 0.02)) }

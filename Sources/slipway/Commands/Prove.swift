@@ -134,6 +134,7 @@ struct Prove: AsyncParsableCommand {
         if report.lostToBad > 0 { print("           \(report.lostToBad) of these are what bad releases failed themselves") }
         print("before     \(times(report.before))")
         print("meanwhile  \(times(report.during))")
+        if !good.isEmpty, !bad.isEmpty { print("good ones  \(times(report.duringGood))") }
         if !bad.isEmpty {
             print(
                 "exposure   "
