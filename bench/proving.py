@@ -1,4 +1,5 @@
 """A server that delivers examples/mix, for each target and router: what scripts/prove and those beside it share."""
+import collections
 import contextlib
 import json
 import os
@@ -19,8 +20,10 @@ STRATEGIES = {
 TARGETS = {"host": {}, "docker": {"SLIPWAY_TARGETS_LOCAL_KIND": "docker"}}
 ROUTERS = {"nginx": {}, "haproxy": {"SLIPWAY_ROUTER_KIND": "haproxy"}}
 EXAMPLE = os.path.join(HERE, "../examples/mix")
-# How an address of its own is found for the bridge of each daemon and each server.
-NETWORK = os.getpid() % 200
+# How names and addresses of their own are found for the bridges of the daemon and the server, also when several of these run at once.
+NETWORK = next(
+    number for number in (*range(os.getpid() % 200, 200), *range(200))
+    if not any(os.path.exists(f"/sys/class/net/{name}{number}") for name in ("sliprove", "slipprove")))
 
 
 @contextlib.contextmanager
@@ -180,7 +183,7 @@ class Mix:
         with open(f"{folder}/routes.json") as file:
             history = json.load(file)["history"].get("bench/bench/dev", [])
         lost: dict[str, int] = {}
-        latest = ""
+        recent: collections.deque[str] = collections.deque(maxlen=25)
         with open(f"{folder}/traffic.log", errors="replace") as file:
             for line in file:
                 fields = line.rstrip("\n").split("|")
@@ -192,8 +195,10 @@ class Mix:
                     alone = set(owners.values()) if ":" not in last[0] else set()
                     owner = alone.pop() if len(alone) == 1 else owners.get(last[0], "")
                 else:  # haproxy: when all are down, those that answered before
-                    owner = latest if fields[2].startswith("<") else fields[2].split("_")[0]
-                    latest = owner if int(fields[7]) < 1000 else latest
+                    is_nobody = fields[2].startswith("<")
+                    owner = collections.Counter(recent).most_common(1)[0][0] if is_nobody and recent else fields[2].split("_")[0]
+                    if not is_nobody and int(fields[7]) < 1000:
+                        recent.append(owner)
                 if fields[3] == "-1" or fields[3] != "499" and int(fields[3]) >= 500:
                     lost[owner] = lost.get(owner, 0) + 1
         return lost
