@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover bench-pages prove shop torture torture-upload simulate race-gc clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover bench-pages prove prove-kills prove-split prove-rollback shop torture torture-upload simulate race-gc clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -58,8 +58,17 @@ bench-takeover: release ## how long the work of a server that dies lies still, t
 bench-pages: release ## pages, API and statements with 10,000 runs and a log of 1,000,000 lines
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" bench/pages
 
-prove: release ## good and bad deployments under load, by strategy, target and router (ARGS='--good 1 --bad 1 --rate 100')
+prove: release ## 100 good and 50 bad deployments under load, by strategy, target and router (ARGS='--good 3 --bad 8 --rate 100')
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/prove $(ARGS)
+
+prove-kills: release ## the server killed 20 times in each phase of a deployment under load (ARGS='--kills 4 --targets host')
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/prove-kills $(ARGS)
+
+prove-split: release ## who answers 100,000 requests at each weight of a canary, nginx and haproxy (ARGS='--requests 10000')
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/prove-split $(ARGS)
+
+prove-rollback: release ## going back under load without registry and repository (ARGS='--rounds 1')
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/prove-rollback $(ARGS)
 
 shop: release ## deliver examples/shop, three services as a train, from a push to prod, and break it
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/shop

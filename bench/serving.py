@@ -113,17 +113,31 @@ class Server:
             return
         self.remove_projects()
         self.end()
-        with contextlib.suppress(OSError, ValueError), open(os.path.join(self.data, "router/nginx.pid")) as file:
-            os.kill(int(file.read()), signal.SIGTERM)
+        for router in ("nginx", "haproxy"):
+            with contextlib.suppress(OSError, ValueError), open(os.path.join(self.data, f"router/{router}.pid")) as file:
+                os.kill(int(file.read()), signal.SIGTERM)
         with open("/proc/self/mountinfo") as file:
             points = [line.split()[4] for line in file if line.split()[4].startswith(self.folder + "/")]
         for point in sorted(points, reverse=True):
             subprocess.run(["umount", "-l", point], capture_output=True)
-        scope = 0xCBF29CE484222325  # the runtime's state folder is named by FNV-1a of the path of its containers
+        shutil.rmtree(self.runtime, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def runtime(self) -> str:
+        """The folder of what its containers are now, named by FNV-1a of the path of their files; `runc` is in it."""
+        scope = 0xCBF29CE484222325
         for byte in f"{self.data}/containers".encode():
             scope = (scope ^ byte) * 0x100000001B3 % 2**64
-        shutil.rmtree(f"/run/slipway/{scope:x}", ignore_errors=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        return f"/run/slipway/{scope:x}"
+
+    def kill_and_start(self, until_ready: bool = False) -> None:
+        """SIGKILL, and at once another one."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(30)
+        self.connection = None
+        self.start(until_ready=until_ready)
 
     def end(self) -> None:
         if self.process is None or self.process.poll() is not None:

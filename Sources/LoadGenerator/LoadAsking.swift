@@ -93,6 +93,7 @@ struct LoadAsking: Sendable {
     private static func words(_ error: any Error) -> String {
         if let error = error as? HTTPClientError { return "\(error)" }
         if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+        if let error = error as? ChannelError { return "\(error)" }
         if error is NIOConnectionError { return "cannot connect" }
         return "\(type(of: error))"
     }
@@ -144,7 +145,9 @@ struct LoadAsking: Sendable {
                 bytes = frame.rest
                 try await Task.sleep(for: .milliseconds(500))
             }
-            try await outbound.write(ByteBuffer(bytes: WebSocketWire.frame(opcode: 8, [0x03, 0xe8])))
+            do { try await outbound.write(ByteBuffer(bytes: WebSocketWire.frame(opcode: 8, [0x03, 0xe8]))) } catch let error
+                where !(error is CancellationError)
+            { return Result(end: .cut, version: version) }
             return Result(end: .answered, version: version)
         }
     }

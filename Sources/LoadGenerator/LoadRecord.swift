@@ -18,6 +18,8 @@ public struct LoadRecord: Sendable {
     public private(set) var failed: [LoadMix.Kind: Int] = [:]
     public private(set) var reconnected = 0
     public private(set) var cut = 0
+    /// Failed and cut ones by the version that the answer named; "" where it named none.
+    public private(set) var lost: [String: Int] = [:]
     /// By why; the rarer ones under one name once there are many.
     public private(set) var reasons: [String: Int] = [:]
     private var names: Set<String> = []
@@ -33,6 +35,8 @@ public struct LoadRecord: Sendable {
         sent[outcome.kind, default: 0] += 1
         seconds[second].sent += 1
         if outcome.reconnected { reconnected += 1 }
+        let version = outcome.version.map { name($0) }
+        if outcome.end != .answered { lost[version ?? "", default: 0] += 1 }
         switch outcome.end {
         case .answered: if outcome.kind.isTimed { seconds[second].latency.add(seconds: outcome.ended - outcome.due) }
         case .failed(let reason):
@@ -44,11 +48,15 @@ public struct LoadRecord: Sendable {
             cut += 1
             seconds[second].cut += 1
         }
-        guard let version = outcome.version else { return }
+        guard let version else { return }
         let end = Self.index(outcome.ended)
         while versions.count <= end { versions.append([:]) }
+        versions[end][version, default: 0] += 1
+    }
+
+    private mutating func name(_ version: String) -> String {
         if names.count < 1000 { names.insert(version) }
-        versions[end][names.contains(version) ? version : "others", default: 0] += 1
+        return names.contains(version) ? version : "others"
     }
 
     /// Times of requests that were due in `[from, to)` seconds after the start.

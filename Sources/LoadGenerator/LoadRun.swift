@@ -38,6 +38,8 @@ public final class LoadRun: Sendable {
 
     /// What was met so far.
     public var record: LoadRecord { state.withLock { $0.record } }
+    /// Requests a second.
+    public var rate: Int { schedule.rate }
     /// Seconds since the start.
     public var elapsed: Double { started.duration(to: clock.now) / .seconds(1) }
 

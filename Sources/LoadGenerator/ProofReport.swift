@@ -27,11 +27,18 @@ public struct ProofReport: Codable, Sendable {
         public var ended: Double
         /// When it was first seen to go back; nil when it never did.
         public var turned: Double?
-        /// Requests that versions answered which did not serve before it; nil when answers do not name a version.
-        public var exposure: Int?
+        /// The largest share of the requests that the router was told to give it, in percent, until it turned.
+        public var share: Double
+        /// How many of the requests that were due those shares come to, a second after the turn included.
+        public var allowance: Double
+        /// Requests that versions answered which did not serve before it, by version; nil when answers do not name one.
+        public var met: [String: Int]? { didSet { exposure = met.map { $0.values.reduce(0, +) } } }
+        /// Requests that such versions answered.
+        public private(set) var exposure: Int?
 
         public init(
-            id: Int64, run: Int64, isBad: Bool, state: String, message: String?, began: Double, ended: Double, turned: Double?, exposure: Int?
+            id: Int64, run: Int64, isBad: Bool, state: String, message: String?, began: Double, ended: Double, turned: Double?,
+            share: Double, allowance: Double, met: [String: Int]? = nil
         ) {
             self.id = id
             self.run = run
@@ -41,13 +48,19 @@ public struct ProofReport: Codable, Sendable {
             self.began = began
             self.ended = ended
             self.turned = turned
-            self.exposure = exposure
+            self.share = share
+            self.allowance = allowance
+            self.met = met
+            exposure = met.map { $0.values.reduce(0, +) }
         }
 
         /// Seconds from the turn to the end of the way back.
         public var rollback: Double? { turned.map { ended - $0 } }
-        /// A good release arrives, a bad one does not stay.
-        public var isAsExpected: Bool { isBad ? state != "succeeded" : state == "succeeded" }
+        /// A good release arrives; a bad one does not stay, and meets no more users than its share: a request that was tried again
+        /// elsewhere counts for the last one who was asked.
+        public var isAsExpected: Bool {
+            isBad ? state != "succeeded" && Double(exposure ?? 0) <= allowance * 1.05 + 5 : state == "succeeded"
+        }
     }
 
     public var stage: String
@@ -58,6 +71,12 @@ public struct ProofReport: Codable, Sendable {
     public var failed: Int
     /// WebSockets that the other side closed before their time.
     public var webSocketsCut: Int
+    /// Failed requests and cut WebSockets by the version that the answer named; "" where it named none.
+    public var lostByVersion: [String: Int]
+    /// Those of bad releases.
+    public var lostToBad: Int
+    /// Answers by version.
+    public var versions: [String: Int]
     /// Kept connections that were found closed, where the client opened another one.
     public var reconnected: Int
     public var byKind: [String: Int]
@@ -65,6 +84,8 @@ public struct ProofReport: Codable, Sendable {
     /// Before the first deployment, and from then on.
     public var before: Times
     public var during: Times
+    /// While good releases were deployed: from when each was asked for until it was over.
+    public var duringGood: Times
     public var deployments: [Deployment]
 
     public init(stage: String, rate: Int, record: LoadRecord, seconds: Double, baseline: Double, deployments: [Deployment]) {
@@ -74,25 +95,33 @@ public struct ProofReport: Codable, Sendable {
         sent = record.total
         failed = record.failures
         webSocketsCut = record.cut
+        lostByVersion = record.lost
+        let bad = Set(deployments.filter(\.isBad).flatMap { ($0.met ?? [:]).keys })
+        lostToBad = record.lost.filter { bad.contains($0.key) }.values.reduce(0, +)
+        versions = record.versions(from: 0, to: .infinity)
         reconnected = record.reconnected
         byKind = record.sent.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value }
         reasons = record.reasons
         before = Times(record.latency(from: 0, to: baseline))
         during = Times(record.latency(from: baseline, to: seconds))
+        var good = LatencyHistogram()
+        for one in deployments where !one.isBad { good.add(record.latency(from: one.began, to: one.ended)) }
+        duringGood = Times(good)
         self.deployments = deployments
     }
 
-    public var lost: Int { failed + webSocketsCut }
+    /// Beyond what bad releases lost themselves.
+    public var lost: Int { failed + webSocketsCut - lostToBad }
 
-    /// Nothing was lost, and every deployment ended as its release deserves.
+    /// Nothing else was lost, and every deployment ended as its release deserves.
     public var isGood: Bool { lost == 0 && sent > 0 && deployments.allSatisfy(\.isAsExpected) }
 
-    /// Requests that versions answered which did not serve before, between two moments; nil when answers name none.
-    public static func exposure(_ record: LoadRecord, from began: Double, to ended: Double) -> Int? {
+    /// What versions answered that did not serve before, between two moments; nil when answers name none.
+    public static func met(_ record: LoadRecord, from began: Double, to ended: Double) -> [String: Int]? {
         // The second in which it began belongs to both.
         let serving = Set(record.versions(from: max(0, began - 3), to: began.rounded(.down)).keys)
         let answered = record.versions(from: began, to: ended)
         guard !serving.isEmpty || !answered.isEmpty else { return nil }
-        return answered.filter { !serving.contains($0.key) }.values.reduce(0, +)
+        return answered.filter { !serving.contains($0.key) }
     }
 }

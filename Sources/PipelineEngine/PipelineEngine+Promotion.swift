@@ -59,19 +59,34 @@ extension PipelineEngine {
             // The pipeline itself may have stayed as it was.
             return train.first { place.contains($0) } ?? train[0]
         }
-        guard let live = succeeded.first,
-            let target = succeeded.dropFirst().first(where: { deployment in
-                deployment.digest != live.digest && (wanted == nil || deployment.release == wanted)
-            })
-        else {
+        guard let live = succeeded.first, let (release, plan) = try await before(live, in: succeeded, wanted: wanted) else {
             throw EngineError(
                 .nothingToRollBackTo, "'\(stage)' of '\(project)' has had no other release",
                 hint: "see its history with: slipway status \(project)")
         }
-        guard let release = try await parts.store.release(target.release),
-            let plan = try Self.stages(of: release).first(where: { $0.name == stage })
-        else { throw EngineError(.unknownStage, "the stage '\(stage)' is not in the release", hint: "push again") }
         return try await create(try newDeployment(to: plan, of: release.service, kind: "rollback", by: actor), of: release.id)
+    }
+
+    /// The last release in a stage whose instances were not what they are now: another image, or the same with other settings.
+    private func before(
+        _ live: Deployment, in succeeded: [Deployment], wanted: Int64?
+    ) async throws -> (release: Release, plan: StagePlan)? {
+        let now = try await release(of: live)
+        for deployment in succeeded where deployment.release != live.release && (wanted == nil || deployment.release == wanted) {
+            let then = try await release(of: deployment)
+            let isOther =
+                then.release.digest != now.release.digest || then.release.service != now.release.service
+                || then.plan.environment != now.plan.environment || then.plan.replicas != now.plan.replicas
+            if isOther { return then }
+        }
+        return nil
+    }
+
+    private func release(of deployment: Deployment) async throws -> (release: Release, plan: StagePlan) {
+        guard let release = try await parts.store.release(deployment.release),
+            let plan = try Self.stages(of: release).first(where: { $0.name == deployment.stage })
+        else { throw EngineError(.unknownStage, "the stage '\(deployment.stage)' is not in the release", hint: "push again") }
+        return (release, plan)
     }
 
     private func create(_ new: NewDeployment, of release: Int64) async throws -> Deployment {

@@ -15,14 +15,29 @@ final class JumpClock: Clock {
     }
 
     private let time = Mutex(Swift.Duration.zero)
+    private let planned = Mutex<[(at: Swift.Duration, what: @Sendable () -> Void)]>([])
     var now: Instant { Instant(offset: time.withLock { $0 }) }
     var seconds: Double { Double(now.offset.components.seconds) }
     let minimumResolution = Swift.Duration.nanoseconds(1)
 
     func sleep(until deadline: Instant, tolerance: Swift.Duration?) async throws {
         try Task.checkCancellation()
-        time.withLock { $0 = max($0, deadline.offset) }
+        let now = time.withLock { time in
+            time = max(time, deadline.offset)
+            return time
+        }
+        let due = planned.withLock { planned in
+            defer { planned.removeAll { $0.at <= now } }
+            return planned.filter { $0.at <= now }
+        }
+        for one in due { one.what() }
         await Task.yield()
+    }
+
+    /// What happens when somebody has slept so long from now on.
+    func later(_ delay: Swift.Duration, _ what: @escaping @Sendable () -> Void) {
+        let at = now.offset + delay
+        planned.withLock { $0.append((at, what)) }
     }
 }
 

@@ -314,6 +314,25 @@ struct RolloutTests {
         #expect(target.running("one") == 2)
     }
 
+    @Test(arguments: [true, false]) func aNewInstanceThatEndsWhileOldOnesDrainTakesItBack(atOnce: Bool) async throws {
+        let one = order("one")
+        try await carryOut(one)
+        let two = order("two", previous: "one")
+        var progress = try await begin(two, previous: one, until: .draining)
+        router.state.withLock { $0.neverDrains = true }
+        let instance = try #require(two.instances.first?.id)
+        // At once, or some time after the waiting has begun.
+        let target = target
+        if atOnce { target.end(instance, code: 7) } else { clock.later(.seconds(2)) { target.end(instance, code: 7) } }
+        let outcome = try await rollout.step(&progress, two, previous: one)
+        #expect(progress.phase == .reverting && outcome.message.contains("exited with code 7"), "\(outcome)")
+        #expect(outcome.lastLogLines == ["last words of \(instance)"])
+        router.state.withLock { $0.neverDrains = false }
+        _ = try await rollout.step(&progress, two, previous: one)
+        #expect(progress.phase == .reverted && target.running("one") == 2 && target.running("two") == 0)
+        #expect(try await route?.deployment == "one")
+    }
+
     @Test func aDeploymentCannotReplaceItself() async {
         await #expect(throws: DeployerError.self) {
             try await rollout.perform(.prepare, RolloutJob(order: order("one", previous: "one")))

@@ -90,4 +90,27 @@ struct RouteTableTests {
             }
         }
     }
+
+    /// haproxy takes its turns the more exactly the larger the weights are: 2, 3 and 3 give 24.4 %, 170, 255 and 255 give 25 %.
+    @Test func weightsAreAsLargeAsARouterCanDo() {
+        func weights(_ share: Int, new: Int, old: Int) -> [Int] {
+            func upstreams(_ count: Int, _ net: Int) -> [Upstream] { (0..<count).map { Upstream(address: "10.0.\(net).\($0)", port: 80) } }
+            let before = PreviousVersion(deployment: "1", upstreams: upstreams(old, 1), share: 1000 - share)
+            return RouteShares.weights(Route(key: "a", host: "a", upstreams: upstreams(new, 0), previous: before), most: 256).map(\.weight)
+        }
+        #expect(weights(250, new: 1, old: 2) == [170, 255, 255])
+        #expect(weights(50, new: 1, old: 1) == [13, 247])
+        #expect(weights(10, new: 1, old: 2) == [5, 248, 247])
+        #expect(weights(500, new: 2, old: 2) == [256, 256, 256, 256])
+        #expect(weights(1, new: 1, old: 1) == [1, 256])
+        for share in 10...990 {
+            for (new, old) in [(1, 1), (1, 2), (2, 2), (4, 4)] {
+                let found = weights(share, new: new, old: old)
+                let own = Double(found.prefix(new).reduce(0, +))
+                let part = Double(share) / 1000
+                let smaller = min(part, 1 - part)
+                #expect(abs(own / Double(found.reduce(0, +)) - part) < 0.003 * smaller + 0.0001, "\(share) \(new) \(old): \(found)")
+            }
+        }
+    }
 }

@@ -111,6 +111,27 @@ import Testing
         }
     }
 
+    /// A change whose signal was lost with the server that was to send it is made good, and clients with kept connections move first.
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func losesNoRequestWhileItConverges(kind: RouterUnderTest.Kind) async throws {
+        let backend = try freePort()
+        try await withServers(servers, port: backend) {
+            try await withRouter(kind) { router, _, port in
+                let daemon = try #require((router as? any DaemonRouter)?.daemon)
+                try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
+                async let kept = load(port, keepAlive: true)
+                for number in 0..<6 {
+                    let table = try await daemon.load().setting(route("127.0.0.\(11 + (number + 1) % 3)", port: backend))
+                    try table.save(daemon.routesFile)
+                    try await daemon.serially { try await $0.converge() }
+                    try await router.confirm(RouterGeneration(table.generation))
+                }
+                let result = try await kept
+                #expect(result.failed == 0 && result.good > 500 && result.names >= 2, "\(result)")
+            }
+        }
+    }
+
     struct Load: Decodable { var good: Int, failed: Int, names: Int, first: String }
 
     /// Four clients ask without pause for some seconds. Nothing is ever tried again: a lost answer is a failure.

@@ -23,11 +23,13 @@ import Testing
         let backend = try freePort()
         try await withServers([Self.blue] + Self.greens, port: backend) {
             try await withRouter(kind) { router in
-                for (share, greens) in [(950, 1), (750, 3), (500, 1), (1, 1), (999, 2)] {
+                for (share, greens) in [(950, 1), (950, 2), (750, 2), (750, 3), (500, 1), (1, 1), (999, 2)] {
                     try await router.put(route(backend, share: share, greens: greens))
                     let seen = try await router.ask(2000, "shop.localhost")
                     let own = Double(seen["blue"] ?? 0) / 2000
-                    #expect(abs(own - Double(1000 - share) / 1000) <= 0.01, "\(share) \(greens): \(seen)")
+                    // A hundredth of the share itself, or a request or two; less than a request in 256 is too little for haproxy.
+                    let allowed = (50...950).contains(share) ? max(0.01 * Double(1000 - share) / 1000, 0.001) : 0.01
+                    #expect(abs(own - Double(1000 - share) / 1000) <= allowed, "\(share) \(greens): \(seen)")
                     #expect(seen.values.reduce(0, +) == 2000 && seen.keys.allSatisfy { $0 == "blue" || $0.hasPrefix("green") }, "\(seen)")
                     #expect(seen.keys.count { $0.hasPrefix("green") } == greens)
                 }

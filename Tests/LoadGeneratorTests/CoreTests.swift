@@ -62,7 +62,7 @@ struct CoreTests {
         #expect(record.seconds.count == 10)
     }
 
-    @Test func exposureIsWhatNewVersionsAnswered() {
+    @Test func whoeverMeetsANewVersionIsCounted() {
         var record = LoadRecord()
         func answers(_ version: String?, _ seconds: Range<Int>) {
             for second in seconds {
@@ -71,16 +71,18 @@ struct CoreTests {
         }
         answers("1", 0..<20)
         answers("2", 10..<13)
-        #expect(ProofReport.exposure(record, from: 8, to: 15) == 3)
-        #expect(ProofReport.exposure(record, from: 15, to: 18) == 0)
-        #expect(ProofReport.exposure(LoadRecord(), from: 1, to: 2) == nil)
+        #expect(ProofReport.met(record, from: 8, to: 15) == ["2": 3])
+        #expect(ProofReport.met(record, from: 15, to: 18) == [:])
+        #expect(ProofReport.met(LoadRecord(), from: 1, to: 2) == nil)
     }
 
     @Test func aReportIsGoodWhenNothingWasLost() {
         var record = LoadRecord()
         record.add(LoadOutcome(kind: .close, end: .answered, due: 0, ended: 0.01))
-        func deployment(bad: Bool, _ state: String) -> ProofReport.Deployment {
-            .init(id: 1, run: 2, isBad: bad, state: state, message: nil, began: 1, ended: 4, turned: bad ? 3 : nil, exposure: nil)
+        func deployment(bad: Bool, _ state: String, allowance: Double = 0, met: [String: Int]? = nil) -> ProofReport.Deployment {
+            .init(
+                id: 1, run: 2, isBad: bad, state: state, message: nil, began: 1, ended: 4, turned: bad ? 3 : nil, share: 5, allowance: allowance,
+                met: met)
         }
         func report(_ record: LoadRecord, _ deployments: [ProofReport.Deployment]) -> ProofReport {
             ProofReport(stage: "dev", rate: 10, record: record, seconds: 5, baseline: 1, deployments: deployments)
@@ -90,8 +92,32 @@ struct CoreTests {
         #expect(!report(record, [deployment(bad: false, "failed")]).isGood)
         #expect(!report(record, [deployment(bad: true, "succeeded")]).isGood)
         #expect(!report(LoadRecord(), []).isGood)
+        #expect(deployment(bad: true, "failed", allowance: 100, met: ["2": 100]).exposure == 100)
+        #expect(!report(record, [deployment(bad: true, "failed", allowance: 100, met: ["2": 120])]).isGood)
+        // What the bad release fails itself is its own affair.
+        record.add(LoadOutcome(kind: .close, end: .failed("status 500"), due: 0, ended: 0.01, version: "2"))
+        let itself = report(record, [deployment(bad: true, "failed", allowance: 100, met: ["2": 100])])
+        #expect(itself.isGood && itself.failed == 1 && itself.lostToBad == 1 && itself.lostByVersion == ["2": 1])
+        #expect(!report(record, [deployment(bad: false, "succeeded", met: ["2": 100])]).isGood)
         record.add(LoadOutcome(kind: .webSocket, end: .cut, due: 1, ended: 2))
-        #expect(!report(record, []).isGood)
+        #expect(!report(record, [deployment(bad: true, "failed", allowance: 100, met: ["2": 100])]).isGood)
+    }
+
+    @Test func timesAreThoseOfTheirSpans() {
+        var record = LoadRecord()
+        for second in 0..<30 {
+            let time = (10..<20).contains(second) ? 0.1 : second < 10 ? 0.01 : 1
+            record.add(LoadOutcome(kind: .close, end: .answered, due: Double(second), ended: Double(second) + time))
+        }
+        func deployment(_ isBad: Bool, _ began: Double, _ ended: Double) -> ProofReport.Deployment {
+            .init(
+                id: 1, run: 2, isBad: isBad, state: "succeeded", message: nil, began: began, ended: ended, turned: nil, share: 0, allowance: 0)
+        }
+        let report = ProofReport(
+            stage: "dev", rate: 1, record: record, seconds: 30, baseline: 10,
+            deployments: [deployment(false, 10, 14.5), deployment(true, 20, 30), deployment(false, 17, 19)])
+        #expect(report.before.requests == 10 && report.during.requests == 20 && report.duringGood.requests == 7)
+        #expect((report.before.p99 ?? 0) < 12 && (100..<110).contains(report.duringGood.p99 ?? 0) && (report.during.p99 ?? 0) >= 1000)
     }
 
     @Test func aPlotIsWellFormedAndEscaped() {
@@ -100,7 +126,7 @@ struct CoreTests {
         record.add(LoadOutcome(kind: .close, end: .failed("status 502"), due: 4, ended: 4))
         let report = ProofReport(
             stage: "<dev> & \"co\"", rate: 1, record: record, seconds: 10, baseline: 2,
-            deployments: [.init(id: 1, run: 2, isBad: true, state: "failed", message: nil, began: 3, ended: 5, turned: nil, exposure: 1)])
+            deployments: [.init(id: 1, run: 2, isBad: true, state: "failed", message: nil, began: 3, ended: 5, turned: nil, share: 0, allowance: 0)])
         let svg = ProofPlot.svg(report, record)
         #expect(svg.contains("&lt;dev&gt; &amp; &quot;co&quot;") && svg.contains("<polyline") && svg.contains("<circle") && svg.hasSuffix("</svg>\n"))
         #expect([0.5, 1, 3, 10, 11, 499, 501].map(ProofPlot.niceTop) == [1, 1, 5, 10, 20, 500, 1000])

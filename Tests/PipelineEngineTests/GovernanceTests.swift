@@ -13,12 +13,14 @@ import Testing
     private let digest = Digest.sha256([1])
 
     /// A release with these stages, made by a run; it is live in `dev` where there is such a stage.
-    private func release(_ fixture: EngineFixture, _ stages: [StagePlan], commit: Character = "a", run id: String = "1") async throws -> Release {
+    private func release(
+        _ fixture: EngineFixture, _ stages: [StagePlan], commit: Character = "a", run id: String = "1", image: String? = nil,
+        service: ServiceDefinition = ServiceDefinition(port: 80)
+    ) async throws -> Release {
         try await fixture.queueRun(id, commit: commit)
         let run = try #require(try await fixture.store.claimRun(holder: "test", leaseSeconds: 10))
-        let service = ServiceDefinition(port: 80)
         let new = NewRelease(
-            image: "shop/gtin", digest: .sha256(Array(id.utf8)), service: service,
+            image: "shop/gtin", digest: .sha256(Array((image ?? id).utf8)), service: service,
             stages: String(decoding: try OCIJSON.encode(stages), as: UTF8.self),
             deployments: try stages.filter { $0.after == nil && $0.promotesAtOnce }
                 .map { try fixture.engine.newDeployment(to: $0, of: service, kind: "automatic", by: "slipway") })
@@ -75,6 +77,28 @@ import Testing
         fixture.advance(10_000)
         #expect(try await due(fixture).isEmpty)
         #expect(try await deployments(fixture, "prod").map(\.release) == [new.id] && old.id < new.id)
+    }
+
+    @Test func aRollbackBringsBackOtherSettingsOfTheSameImage() async throws {
+        let fixture = try EngineFixture()
+        try await fixture.project()
+        let place = StageName(project: "gtin", pipeline: "main", stage: "dev")
+        var brisk = ServiceDefinition(port: 80)
+        brisk.environment = ["PACE": "brisk"]
+        let stages = [StagePlan(name: "dev")]
+        let calm = try await release(fixture, stages, image: "one")
+        try await succeed(fixture, "dev")
+        await #expect(throws: EngineError.self) { try await fixture.engine.rollback(place, by: "ann") }
+        let other = try await release(fixture, stages, run: "2", image: "one", service: brisk)
+        try await succeed(fixture, "dev")
+        // Once more the same: there is no difference to go back to.
+        let same = try await release(fixture, stages, run: "3", image: "one", service: brisk)
+        try await succeed(fixture, "dev")
+        let back = try await fixture.engine.rollback(place, by: "ann")
+        #expect(back.release == calm.id && back.kind == "rollback" && other.digest == calm.digest && same.digest == calm.digest)
+        try await succeed(fixture, "dev")
+        // And back again: what was there before it.
+        #expect(try await fixture.engine.rollback(place, by: "ann").release == same.id)
     }
 
     @Test func aTagBringsTheSameDigestOn() async throws {

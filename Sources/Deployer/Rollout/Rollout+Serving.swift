@@ -37,18 +37,32 @@ extension Rollout {
         return RolloutOutcome(.confirmed, "\(order.host) is answered by \(count(shape.started)) of \(order.image.short) only")
     }
 
+    /// A new instance that ends meanwhile makes the release unfit: the old ones are still there.
     func drain(_ job: RolloutJob, _ shape: RolloutShape) async throws -> RolloutOutcome {
         let order = job.order
         guard order.previous != nil, !order.host.isEmpty else { return RolloutOutcome(.drained, "nothing to drain") }
-        let route = try await wantedRoute(job, shape, try await target(order).observe(deployment: order.deployment))
+        let target = try target(order)
+        var observed = try await target.observe(deployment: order.deployment)
+        if let ended = ended(observed, below: shape.started) { return await unfit(order, ended) }
+        let route = try await wantedRoute(job, shape, observed)
         // All instances gone by now? They are the supervisor's to bring back; the old ones are out of the route.
         guard !route.upstreams.isEmpty else { return RolloutOutcome(.drained, "no instance has an address") }
         guard let generation = try await router.refresh(route, by: order.fence) else {
             return RolloutOutcome(.drained, "a newer deployment owns the route")
         }
-        let empty = try await waitUntilDrained(before: generation, seconds: order.drainSeconds)
+        var looks = 0
+        let isEmpty = try await waitUntilDrained(before: generation, seconds: order.drainSeconds) {
+            looks += 1
+            if looks % 5 == 0 { observed = try await target.observe(deployment: order.deployment) }
+            return ended(observed, below: shape.started) != nil
+        }
+        if let ended = ended(observed, below: shape.started) { return await unfit(order, ended) }
         return RolloutOutcome(
-            .drained, empty ? "all requests to the previous instances ended" : "drain time over, some connections remain")
+            .drained, isEmpty ? "all requests to the previous instances ended" : "drain time over, some connections remain")
+    }
+
+    private func ended(_ observed: [InstanceObservation], below count: Int) -> InstanceObservation? {
+        observed.first { if case .exited = $0.state { $0.replica < count } else { false } }
     }
 
     func retire(_ job: RolloutJob, kept: Int) async throws -> RolloutOutcome {
@@ -126,9 +140,13 @@ extension Rollout {
         (try? await target(order).logTail(instance: instance, lines: 20)) ?? []
     }
 
-    func waitUntilDrained(before generation: RouterGeneration, seconds: Double) async throws -> Bool {
+    /// - Parameter isPointless: asked each time whether there is a reason to wait no longer.
+    func waitUntilDrained(
+        before generation: RouterGeneration, seconds: Double, isPointless: () async throws -> Bool = { false }
+    ) async throws -> Bool {
         try await polling(every: .milliseconds(100), atMost: .seconds(max(0, seconds))) {
-            try await router.drained(before: generation)
+            if try await isPointless() { return true }
+            return try await router.drained(before: generation)
         }
     }
 

@@ -10,21 +10,36 @@ enum RouteShares {
                 + previous.upstreams.map { ($0, previous.share * $0.weight * own) })
     }
 
-    /// The same for a router whose weights go up to `most`: all instances of a route, those without requests with 0. The share of a
-    /// version is wrong by less than one part in `most`, or as much as that when it is smaller than that; where instances are many,
-    /// some of them may be left out for it.
+    /// The same for a router whose weights go up to `most`: all instances of a route, those without requests with 0. They are as
+    /// large as they can be, because haproxy's turns miss the share by a percent or more where weights are small. The share of
+    /// a version is wrong by a thousandth of it, or by more where no weights come so near; where instances are many, some of
+    /// them may be left out for it.
     static func weights(_ route: Route, most: Int) -> [(upstream: Upstream, weight: Int)] {
-        let all = route.upstreams + (route.previous?.upstreams ?? [])
-        let exact = weights(route)
-        if exact.allSatisfy({ $0.weight <= most }) {
-            return all.map { upstream in (upstream, exact.first { $0.upstream == upstream }?.weight ?? 0) }
+        guard let previous = route.previous else {
+            let exact = weights(route)
+            return exact.allSatisfy { $0.weight <= most } ? exact : parts(of: capacity(route.upstreams, most), among: route.upstreams)
         }
-        guard let previous = route.previous else { return parts(of: capacity(all, most), among: all) }
-        let (own, old) = (capacity(route.upstreams, most), capacity(previous.upstreams, most))
-        let (ownShare, oldShare) = (Double(1000 - previous.share), Double(previous.share))
-        let scale = min(ownShare > 0 ? Double(own) / ownShare : .infinity, Double(old) / oldShare)
-        func total(_ share: Double) -> Int { share > 0 ? max(1, Int((share * scale).rounded())) : 0 }
-        return parts(of: total(ownShare), among: route.upstreams) + parts(of: total(oldShare), among: previous.upstreams)
+        let (own, old) = totals(
+            1000 - previous.share, previous.share, capacity(route.upstreams, most), capacity(previous.upstreams, most))
+        return parts(of: own, among: route.upstreams) + parts(of: old, among: previous.upstreams)
+    }
+
+    /// Two numbers up to their limits that stand as near as can be in the proportion of two shares, the largest of those that are near.
+    private static func totals(_ ownShare: Int, _ oldShare: Int, _ ownLimit: Int, _ oldLimit: Int) -> (own: Int, old: Int) {
+        guard ownShare > 0 else { return (0, oldLimit) }
+        guard oldShare > 0 else { return (ownLimit, 0) }
+        var best = (own: 1, old: 1)
+        var least = Double.infinity
+        let wanted = Double(ownShare) / Double(oldShare)
+        for own in 1...max(1, ownLimit) {
+            let old = max(1, (own * oldShare * 2 + ownShare) / (2 * ownShare))
+            if old > oldLimit { break }
+            let found = Double(own) / Double(old)
+            let wrong = max(0.001, max(found / wanted, wanted / found) - 1)
+            if wrong <= least { (best, least) = ((own, old), wrong) }
+        }
+        // A share so small that one part is too much.
+        return least == .infinity ? (1, oldLimit) : best
     }
 
     /// What instances of these weights can take together, none more than `most`.

@@ -132,6 +132,8 @@ extension RouterDaemon {
     /// Makes a running program read the routes again: for changes whose signal never went out.
     func converge() async throws {
         guard let master = program.master() else { return try await ensureRunning() }
+        // Clients move before the workers go, as with every change; whoever was to ask them may have been killed.
+        if program.handover > .zero, let running = try? await answeringGeneration() { await program.askOver(generation: running) }
         try await locked {
             var table = try RouteTable.load(routesFile)
             table.replaced[table.generation, default: []] += program.workers(of: master).map(\.pid)

@@ -2,6 +2,7 @@ import ArgumentParser
 import AsyncHTTPClient
 import Foundation
 import LoadGenerator
+import UnixSignals
 import WebServer
 
 struct Prove: AsyncParsableCommand {
@@ -12,7 +13,9 @@ struct Prove: AsyncParsableCommand {
 
             Sends requests at a fixed rate through the router, first with nothing going on, then while the releases of the named runs \
             are deployed one after another, good and bad in turn. Exit status 1 when a request failed, a WebSocket was cut, a good release \
-            did not arrive or a bad one stayed. Everything is real: the stage is what it is afterwards.
+            did not arrive, or a bad one stayed or met more users than its share; what a bad release fails itself does not count. \
+            Everything is real: the stage is what it is afterwards. With --watch nothing is deployed: what others do meanwhile is \
+            watched, until Ctrl-C or --limit.
             """)
     @OptionGroup var place: Place
     @Option(parsing: .singleValue, help: "A run whose release is good; several times.") var good: [Int64] = []
@@ -21,6 +24,8 @@ struct Prove: AsyncParsableCommand {
     @Option(help: "What is asked: 'plain' (GET) or 'sample' (all that examples/mix answers).") var mix = "plain"
     @Option(help: "The path of plain questions.") var path = "/"
     @Option(help: "Seconds of load before the first deployment, and after each.") var baseline = 5
+    @Option(help: "Seconds of load after each deployment, instead.") var pause: Int?
+    @Flag(help: "Deploy nothing, until Ctrl-C or --limit.") var watch = false
     @Option(help: "Where the router is, HOST:PORT; otherwise on this machine, at the port of the stage's address.") var router: String?
     @Option(help: "Seconds after which the load ends, whatever is going on.") var limit = 1800
     @Option(help: "Write a plot, as SVG, to this file.") var plot: String?
@@ -29,8 +34,11 @@ struct Prove: AsyncParsableCommand {
         guard (1...5000).contains(rate) else { throw ValidationError("--rate is from 1 to 5000.") }
         guard ["plain", "sample"].contains(mix) else { throw ValidationError("--mix is 'plain' or 'sample'.") }
         guard (1...600).contains(baseline) else { throw ValidationError("--baseline is from 1 to 600 seconds.") }
+        guard (0...600).contains(pause ?? 0) else { throw ValidationError("--pause is from 0 to 600 seconds.") }
         guard (1...86_400).contains(limit) else { throw ValidationError("--limit is from 1 to 86400 seconds.") }
-        guard !good.isEmpty || !bad.isEmpty else { throw ValidationError("Name runs whose releases are to be deployed: --good RUN, --bad RUN.") }
+        guard watch == (good.isEmpty && bad.isEmpty) else {
+            throw ValidationError("Name runs whose releases are to be deployed, --good RUN, --bad RUN, or --watch alone.")
+        }
     }
 
     func run() async throws {
@@ -41,7 +49,7 @@ struct Prove: AsyncParsableCommand {
             target: LoadTarget(address: address.host, port: address.port, host: stage.host), schedule: LoadSchedule(rate: rate),
             mix: mix == "sample" ? .sample : .plain(path: path), limit: .seconds(limit), client: client)
         let outcome: Result<[ProofReport.Deployment], any Error>
-        do { outcome = .success(try await prove(stage, load)) } catch { outcome = .failure(error) }
+        do { outcome = .success(watch ? try await watched(load) : try await prove(stage, load)) } catch { outcome = .failure(error) }
         try await client.shutdown()
         let deployments = try outcome.get()
         let record = load.record
@@ -67,14 +75,27 @@ struct Prove: AsyncParsableCommand {
             var done: [ProofReport.Deployment] = []
             for (run, isBad) in order {
                 var deployment = try await stage.deploy(run, isBad: isBad, load, limit: Double(limit))
-                try await Task.sleep(for: .seconds(baseline))
-                deployment.exposure = ProofReport.exposure(load.record, from: deployment.began, to: deployment.ended + 1)
+                try await Task.sleep(for: .seconds(pause ?? baseline))
+                deployment.met = ProofReport.met(load.record, from: deployment.began, to: deployment.ended + 1)
                 done.append(deployment)
                 if !place.json { say(deployment) }
             }
             load.stop()
             try await group.waitForAll()
             return done
+        }
+    }
+
+    /// Load until somebody ends it.
+    private func watched(_ load: LoadRun) async throws -> [ProofReport.Deployment] {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { return load.stop() }
+            }
+            await load.run()
+            group.cancelAll()
+            try await group.waitForAll()
+            return []
         }
     }
 
@@ -110,8 +131,10 @@ struct Prove: AsyncParsableCommand {
         )
         print("failed     \(report.failed)")
         print("cut early  \(report.webSocketsCut) WebSockets")
+        if report.lostToBad > 0 { print("           \(report.lostToBad) of these are what bad releases failed themselves") }
         print("before     \(times(report.before))")
         print("meanwhile  \(times(report.during))")
+        if !good.isEmpty, !bad.isEmpty { print("good ones  \(times(report.duringGood))") }
         if !bad.isEmpty {
             print(
                 "exposure   "
@@ -123,61 +146,4 @@ struct Prove: AsyncParsableCommand {
     }
 
     private func oneDigit(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
-}
-
-extension Prove {
-    /// A stage as its server knows it.
-    struct Stage {
-        let client = Client()
-        let place: Place
-        let host: String
-        let port: Int
-
-        init(_ place: Place) async throws {
-            self.place = place
-            let path = try await place.path("", client).split(separator: "/").prefix(2).joined(separator: "/")
-            let status: StatusValue = try await client.get("/\(path)/status")
-            let found = status.stages.filter { $0.stage == place.stage && (place.pipeline == nil || $0.pipeline == place.pipeline) }
-            guard let stage = found.first, found.count == 1 else {
-                throw Failure(
-                    found.isEmpty ? "'\(status.project)' has no stage '\(place.stage)'" : "several pipelines have a stage '\(place.stage)'",
-                    hint: "see what is where with: slipway status; say which pipeline with --pipeline", status: Failure.usage)
-            }
-            guard stage.digest != nil else {
-                throw Failure("nothing is live in '\(place.stage)' yet", hint: "deliver something first: there is nothing to compare with")
-            }
-            guard !stage.host.isEmpty else {
-                throw Failure("no request reaches '\(place.stage)': its service has no port", hint: "prove a stage that has a host")
-            }
-            host = stage.host
-            port = URL(string: stage.url)?.port ?? 80
-        }
-
-        /// Deploys what a run made, and waits for the end.
-        func deploy(_ run: Int64, isBad: Bool, _ load: LoadRun, limit: Double) async throws -> ProofReport.Deployment {
-            let began = load.elapsed
-            let asked: DeploymentValue = try await client.post(try await place.path("promote", client, ["run": "\(run)"]))
-            var turned: Double?
-            while true {
-                let made: RunValue = try await client.get("/runs/\(run)")
-                guard let now = made.deployments?.first(where: { $0.id == asked.id }) else {
-                    throw Failure("deployment \(asked.id) is gone", hint: "was the project removed?")
-                }
-                if now.state == "awaitingApproval" {
-                    throw Failure(
-                        "'\(place.stage)' waits for approval", hint: "prove a stage that needs none", status: Failure.refused)
-                }
-                if now.state == "reverting", turned == nil { turned = load.elapsed }
-                if now.finishedAt != nil {
-                    return ProofReport.Deployment(
-                        id: now.id, run: run, isBad: isBad, state: now.state, message: now.message, began: began, ended: load.elapsed,
-                        turned: turned, exposure: nil)
-                }
-                guard load.elapsed < limit else {
-                    throw Failure("deployment \(now.id) is not over after \(Int(limit)) s: it is \(now.state)", hint: "see: slipway status")
-                }
-                try await Task.sleep(for: .milliseconds(50))
-            }
-        }
-    }
 }

@@ -31,7 +31,9 @@ struct Status: AsyncParsableCommand {
         for status in all {
             for stage in status.stages {
                 if let scale = stage.scale {
-                    print("\(status.project)/\(stage.stage): \(scale.replicas) \(scale.replicas == 1 ? "instance" : "instances") since \(ageText(scale.at)): \(scale.reason)")
+                    print(
+                        "\(status.project)/\(stage.stage): \(scale.replicas) \(scale.replicas == 1 ? "instance" : "instances") since \(ageText(scale.at)): \(scale.reason)"
+                    )
                 }
                 if let problem = stage.problem { print("\(status.project)/\(stage.stage): \(problem)") }
                 if let waiting = stage.waiting {
