@@ -113,6 +113,7 @@ class Server:
             return
         self.remove_projects()
         self.end()
+        self.kill_containers()
         for router in ("nginx", "haproxy"):
             with contextlib.suppress(OSError, ValueError), open(os.path.join(self.data, f"router/{router}.pid")) as file:
                 os.kill(int(file.read()), signal.SIGTERM)
@@ -138,6 +139,17 @@ class Server:
         self.process.wait(30)
         self.connection = None
         self.start(until_ready=until_ready)
+
+    def kill_containers(self) -> None:
+        """What a project left that could not be removed, because something of it was under way."""
+        for entry in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{entry}/cmdline", "rb") as file:
+                    if f"{self.data}/containers/".encode() not in file.read():
+                        continue
+                with open(f"/proc/{entry}/task/{entry}/children") as file:
+                    for child in [*file.read().split(), entry]:
+                        os.kill(int(child), signal.SIGKILL)
 
     def end(self) -> None:
         if self.process is None or self.process.poll() is not None:

@@ -101,8 +101,10 @@ extension PipelineEngine {
 
     /// What the train of a deployment lets it do now; nil when it goes on as it is.
     func signal(to deployment: Deployment, _ progress: RolloutProgress) async throws -> RolloutEvent? {
-        guard let id = deployment.train, var train = try await parts.store.train(id) else { return nil }
-        let members = try await members(of: train)
+        guard let id = deployment.train else { return nil }
+        let members = try await members(ofTrain: id)
+        // Read last: whoever goes back has said why before.
+        guard var train = try await parts.store.train(id) else { return nil }
         guard let own = members.first(where: { $0.pipeline == deployment.pipeline }) else { return nil }
         var signal = train.signal(for: TrainMember(pipeline: own.pipeline, progress: progress, requires: own.requires), among: members)
         if case .commit = signal, let settled = try await parts.store.settleTrain(id, .committed, reason: nil) {
@@ -116,8 +118,8 @@ extension PipelineEngine {
         }
     }
 
-    private func members(of train: Train) async throws -> [TrainMember] {
-        let deployments = try await parts.store.deployments(ofTrain: train.id)
+    private func members(ofTrain id: Int64) async throws -> [TrainMember] {
+        let deployments = try await parts.store.deployments(ofTrain: id)
         var members: [TrainMember] = []
         for deployment in deployments {
             let required = try await parts.store.release(deployment.release)
