@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from serving import HERE, SLIPWAY, Server, run
+from serving import HERE, SLIPWAY, Server, make_bridge, run
 
 STRATEGIES = {
     "blue-green": "strategy: blue_green, soak: 6s",
@@ -32,7 +32,7 @@ def docker(folder: str):
     if shutil.which("dockerd", path=os.environ.get("PATH", "") + ":/usr/sbin") is None:
         sys.exit("prove: dockerd is missing: apt-get install docker.io")
     bridge = f"slipprove{NETWORK}"
-    run("ip", "link", "add", bridge, "type", "bridge")
+    make_bridge(bridge)
     process = None
     try:
         run("ip", "address", "add", f"10.97.{NETWORK}.1/24", "dev", bridge)

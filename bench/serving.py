@@ -220,6 +220,11 @@ class Server:
             self.fail(f"the webhook answered {answer.status}: {text[:300]!r}")
 
 
+def make_bridge(name: str) -> None:
+    """With a hardware address of its own: otherwise it has the lowest of its ports', and containers send to one that it had before."""
+    run("ip", "link", "add", name, "address", f"02:{os.urandom(5).hex(':')}", "type", "bridge")
+
+
 def prepare() -> None:
     """Becomes root, and makes what a server needs."""
     if os.geteuid() != 0:

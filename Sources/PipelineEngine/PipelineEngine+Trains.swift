@@ -2,7 +2,7 @@ import DeliveryModel
 import Logging
 import OCIModel
 import PipelineFile
-public import StateStore
+import StateStore
 
 /// Deployments that go together: a train is what one commit makes of the pipelines that name it, in one stage.
 extension PipelineEngine {

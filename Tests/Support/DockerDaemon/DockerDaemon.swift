@@ -48,7 +48,9 @@ public final class DockerDaemon: @unchecked Sendable {
         guard geteuid() == 0 else { throw Problem(description: "dockerd needs root: run the tests as root") }
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         _ = try? await Self.run("/sbin/ip", ["link", "delete", bridge])
-        try await Self.run("/sbin/ip", ["link", "add", bridge, "type", "bridge"])
+        // Without a hardware address of its own it would have the lowest of its ports', which changes with them.
+        let address = "02:42:0a:60:0\(String(network / 16, radix: 16)):0\(String(network % 16, radix: 16))"
+        try await Self.run("/sbin/ip", ["link", "add", bridge, "address", address, "type", "bridge"])
         try await Self.run("/sbin/ip", ["address", "add", "\(gateway)/24", "dev", bridge])
         try await Self.run("/sbin/ip", ["link", "set", bridge, "up"])
         try await start()
