@@ -117,7 +117,7 @@ import Testing
         let backend = try freePort()
         try await withServers(servers, port: backend) {
             try await withRouter(kind) { router, _, port in
-                let daemon = try #require((router as? any DaemonRouter)?.daemon)
+                let daemon = router.daemon
                 try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
                 async let kept = load(port, keepAlive: true)
                 for number in 0..<6 {
