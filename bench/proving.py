@@ -1,5 +1,4 @@
 """A server that delivers examples/mix, for each target and router: what scripts/prove and those beside it share."""
-import collections
 import contextlib
 import json
 import os
@@ -183,22 +182,23 @@ class Mix:
         with open(f"{folder}/routes.json") as file:
             history = json.load(file)["history"].get("bench/bench/dev", [])
         lost: dict[str, int] = {}
-        recent: collections.deque[str] = collections.deque(maxlen=25)
         with open(f"{folder}/traffic.log", errors="replace") as file:
             for line in file:
                 fields = line.rstrip("\n").split("|")
-                if len(fields) != 8:
+                if len(fields) not in (8, 9):
                     continue
+                # The generation when it came is nginx's third field and haproxy's last.
+                generation = int(fields[2] if fields[0] == "1" else fields[-1])
+                owners = next((one["deployments"] for one in reversed(history) if one["since"] <= generation), {})
                 if fields[0] == "1":  # nginx: instances by address, or the name of the group when all of them are down
                     last = fields[5].replace(",", " ").split()[-1:] or [""]
-                    owners = next((one["deployments"] for one in reversed(history) if one["since"] <= int(fields[2])), {})
                     alone = set(owners.values()) if ":" not in last[0] else set()
                     owner = alone.pop() if len(alone) == 1 else owners.get(last[0], "")
-                else:  # haproxy: when all are down, those that answered before
-                    is_nobody = fields[2].startswith("<")
-                    owner = collections.Counter(recent).most_common(1)[0][0] if is_nobody and recent else fields[2].split("_")[0]
-                    if not is_nobody and int(fields[7]) < 1000:
-                        recent.append(owner)
+                elif fields[2].startswith("<"):  # haproxy, all are down: whose they were when the request came
+                    alone = set(owners.values())
+                    owner = alone.pop() if len(alone) == 1 else ""
+                else:
+                    owner = fields[2].split("_")[0]
                 if fields[3] == "-1" or fields[3] != "499" and int(fields[3]) >= 500:
                     lost[owner] = lost.get(owner, 0) + 1
         return lost

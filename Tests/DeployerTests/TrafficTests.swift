@@ -235,6 +235,7 @@ struct TrafficLineTests {
 
     @Test func readsHAProxyLines() {
         #expect(haproxyAttempts("2|a/b|d1_10.0.0.1_80|200|--|1|8|12") == [TrafficAttempt(deployment: "d1", failed: false, seconds: 0.009)])
+        #expect(haproxyAttempts("2|a/b|d1_10.0.0.1_80|200|--|1|8|12|7") == [TrafficAttempt(deployment: "d1", failed: false, seconds: 0.009)])
         #expect(haproxyAttempts("2|a/b|d_1_fd00::2_80|503|--|1|8|12") == [TrafficAttempt(deployment: "d_1", failed: true, seconds: 0.009)])
         // Refused, cut off in the middle, and late.
         #expect(haproxyAttempts("2|a/b|d1_10.0.0.1_80|503|SC|-1|-1|3") == [TrafficAttempt(deployment: "d1", failed: true, seconds: nil)])

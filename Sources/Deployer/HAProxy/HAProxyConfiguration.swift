@@ -66,6 +66,7 @@ struct HAProxyConfiguration {
             log-format "\(HAProxyTrafficLine.format)"
             option forwardfor
             http-request set-var(txn.slipway_host) req.hdr(host),field(1,:),lower
+            http-request set-var(txn.slipway_generation) str(generation),map(\(Self.state))
             acl is_generation var(txn.slipway_host) -m str \(GenerationPage.host)
             acl is_local src 127.0.0.0/8 ::1 \(settings.listenAddress)
             acl header_new req.hdr(X-Slipway-Version) -m str -i new

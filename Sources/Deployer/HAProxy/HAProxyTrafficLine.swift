@@ -1,13 +1,14 @@
 /// haproxy's line for a request; see docs.haproxy.org/2.6/configuration.html#8.2.4. None of its fields is written by a client. It names
 /// the last instance that was tried only: an attempt that was refused before, and went on to another one, is not seen.
 struct HAProxyTrafficLine: TrafficFormat {
-    /// Route, server, status, how it ended, milliseconds to connect, to the answer's beginning, in all.
-    static let format = "2|%[var(txn.slipway_route)]|%s|%ST|%ts|%Tc|%Tr|%Ta"
+    /// Route, server, status, how it ended, milliseconds to connect, to the answer's beginning, in all; the generation when it
+    /// came (versions before did not write that).
+    static let format = "2|%[var(txn.slipway_route)]|%s|%ST|%ts|%Tc|%Tr|%Ta|%[var(txn.slipway_generation)]"
 
     func attempts(_ line: ArraySlice<UInt8>, of key: String, history: [RouteInstances]) -> [TrafficAttempt] {
         guard line.starts(with: "2|\(key)|".utf8) else { return [] }
         let fields = line.split(separator: UInt8(ascii: "|"), omittingEmptySubsequences: false)
-        guard fields.count == 8, let status = number(fields[3]), let cause = fields[4].first, let connect = number(fields[5]),
+        guard fields.count == 8 || (fields.count == 9 && number(fields[8]) != nil), let status = number(fields[3]), let cause = fields[4].first, let connect = number(fields[5]),
             let answer = number(fields[6]), let total = number(fields[7])
         else { return [] }
         // Session state at disconnection: the client went away, or was too slow.
