@@ -8,7 +8,8 @@ struct HAProxyTrafficLine: TrafficFormat {
     func attempts(_ line: ArraySlice<UInt8>, of key: String, history: [RouteInstances]) -> [TrafficAttempt] {
         guard line.starts(with: "2|\(key)|".utf8) else { return [] }
         let fields = line.split(separator: UInt8(ascii: "|"), omittingEmptySubsequences: false)
-        guard fields.count == 8 || (fields.count == 9 && number(fields[8]) != nil), let status = number(fields[3]), let cause = fields[4].first, let connect = number(fields[5]),
+        guard fields.count == 8 || (fields.count == 9 && number(fields[8]) != nil), let status = number(fields[3]), let cause = fields[4].first,
+            let connect = number(fields[5]),
             let answer = number(fields[6]), let total = number(fields[7])
         else { return [] }
         // Session state at disconnection: the client went away, or was too slow.
