@@ -5,43 +5,18 @@ import Logging
 import OCIModel
 public import PipelineFile
 public import StateStore
-import Synchronization
 
 extension PipelineEngine {
     /// Claims deployments and carries each to its end beside the others: one that waits for a person holds nobody up.
     func deploy() async {
-        await withDiscardingTaskGroup { group in
-            let active = Tally()
-            while !Task.isCancelled {
-                let heard = bell.count
-                do {
-                    if active.value < settings.concurrentDeployments, let (deployment, asked) = try await claim() {
-                        active.add(1)
-                        group.addTask {
-                            await carry(deployment, asked: asked)
-                            active.add(-1)
-                        }
-                        continue
-                    }
-                    trouble.isOver()
-                } catch is CancellationError {
-                    return
-                } catch let error as StateError where error.isOutage {
-                    trouble.began(error)
-                } catch {
-                    logger.error("deployments: \(error)")
-                }
-                await bell.wait(after: heard, atMost: .seconds(1))
-            }
+        await carryClaims(of: "deployments", atMost: settings.concurrentDeployments) {
+            let claimed = try await parts.store.claimDeployment(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
+            if let claimed { return claimed }
+            for id in try await parts.store.expireApprovals() { logger.info("approval of deployment \(id) expired") }
+            return nil
+        } carry: {
+            await carry($0, asked: $1)
         }
-    }
-
-    private func claim() async throws -> (deployment: Deployment, asked: ContinuousClock.Instant)? {
-        let asked = ContinuousClock.now
-        let claimed = try await parts.store.claimDeployment(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
-        if let claimed { return (claimed, asked) }
-        for id in try await parts.store.expireApprovals() { logger.info("approval of deployment \(id) expired") }
-        return nil
     }
 
     private func carry(_ deployment: Deployment, asked: ContinuousClock.Instant) async {
@@ -315,15 +290,6 @@ extension RolloutTask {
         if case .start = self { return true }
         return false
     }
-}
-
-/// How many there are.
-final class Tally: Sendable {
-    private let count = Mutex(0)
-
-    var value: Int { count.withLock { $0 } }
-
-    func add(_ difference: Int) { count.withLock { $0 += difference } }
 }
 
 /// Writes down how the versions of a deployment compare.

@@ -10,32 +10,10 @@ import SystemPackage
 extension PipelineEngine {
     /// Claims jobs and carries each to its end beside the others.
     func workOnJobs() async {
-        await withDiscardingTaskGroup { group in
-            let active = Tally()
-            while !Task.isCancelled {
-                let heard = bell.count
-                do {
-                    let asked = ContinuousClock.now
-                    if active.value < settings.concurrentJobs,
-                        let job = try await parts.store.claimJob(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
-                    {
-                        active.add(1)
-                        group.addTask {
-                            await carry(job, asked: asked)
-                            active.add(-1)
-                        }
-                        continue
-                    }
-                    trouble.isOver()
-                } catch is CancellationError {
-                    return
-                } catch let error as StateError where error.isOutage {
-                    trouble.began(error)
-                } catch {
-                    logger.error("jobs: \(error)")
-                }
-                await bell.wait(after: heard, atMost: .seconds(1))
-            }
+        await carryClaims(of: "jobs", atMost: settings.concurrentJobs) {
+            try await parts.store.claimJob(holder: settings.holder, leaseSeconds: settings.leaseSeconds)
+        } carry: {
+            await carry($0, asked: $1)
         }
     }
 
