@@ -50,9 +50,18 @@ final class DockerRegistry {
     func freeze() { if let process { kill(process.processIdentifier, SIGSTOP) } }
     func thaw() { if let process { kill(process.processIdentifier, SIGCONT) } }
 
-    /// Method and path of every request it has answered so far.
-    func requests() -> [String] {
-        text(folder, "requests").split(separator: "\n").compactMap { line in
+    /// Method and path of every request it has answered so far. It logs a request after its answer: this waits until the log
+    /// has not grown for a while.
+    func requests() async throws -> [String] {
+        var seen = text(folder, "requests")
+        var quiet = 0
+        while quiet < 5 {
+            try await Task.sleep(for: .milliseconds(50))
+            let now = text(folder, "requests")
+            quiet = now == seen ? quiet + 1 : 0
+            seen = now
+        }
+        return seen.split(separator: "\n").compactMap { line in
             let parts = line.split(separator: "\"")
             return parts.count > 1 ? parts[1].split(separator: " ").prefix(2).joined(separator: " ") : nil
         }

@@ -35,9 +35,9 @@ extension EndToEnd {
             for folder in ["one", "two", "three"] { try shop.write("\(folder)/file", folder) }
             let copies = ["one", "two", "three"].flatMap { ["--copy", "\(shop.path($0)):/app/\($0)"] }
             func build() async throws -> (outcome: Outcome, requests: [String]) {
-                let before = shop.registry.requests().count
+                let before = try await shop.registry.requests().count
                 let outcome = try await shop.build(copies)
-                return (outcome, Array(shop.registry.requests().dropFirst(before)))
+                return (outcome, try await Array(shop.registry.requests().dropFirst(before)))
             }
             let first = try await build()
             #expect(first.outcome.status == 0, "\(first.outcome.errors)")
