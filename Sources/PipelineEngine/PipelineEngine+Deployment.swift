@@ -203,20 +203,18 @@ extension PipelineEngine {
 
     private func soak(of deployment: Deployment) async throws -> Double {
         guard let release = try await parts.store.release(deployment.release) else { return 0 }
-        return try Self.stages(of: release).first { $0.name == deployment.stage }?.soak ?? 0
+        return try Self.plan(of: deployment.stage, in: release)?.soak ?? 0
     }
 
     /// What the target is asked for. Secrets are opened here, and are nowhere written down by us.
     func order(for deployment: Deployment, withSecrets: Bool = true) async throws -> RolloutOrder? {
         guard let release = try await parts.store.release(deployment.release),
-            let stage = try Self.stages(of: release).first(where: { $0.name == deployment.stage })
+            let stage = try Self.plan(of: deployment.stage, in: release)
         else { return nil }
         var service = release.service
         if let replicas = stage.replicas { service.replicas = replicas }
         if let rule = stage.autoscale {
-            let scale = try await parts.store.scales().first {
-                $0.project == deployment.project && $0.pipeline == deployment.pipeline && $0.stage == deployment.stage
-            }
+            let scale = try await parts.store.scales().first(where: StageName(of: deployment).contains)
             service.replicas = rule.clamp(scale?.replicas ?? service.replicas)
         }
         var environment = withSecrets ? try await resolve(stage.environment, project: deployment.project) : [:]
@@ -257,14 +255,17 @@ extension PipelineEngine {
         try OCIJSON.decode([StagePlan].self, from: Array(release.stages.utf8))
     }
 
+    /// The stage of this name as it was when the release was made; nil when it had none.
+    public static func plan(of stage: String, in release: Release) throws -> StagePlan? {
+        try stages(of: release).first { $0.name == stage }
+    }
+
     /// What should be running now, for the supervisor. A stage in the middle of a deployment is left to it.
     public func declaredOrders() async throws -> [RolloutOrder] {
         let busy = try await parts.store.activeDeployments()
         var orders: [RolloutOrder] = []
         for live in try await parts.store.liveDeployments(project: nil) {
-            let next = busy.first {
-                $0.project == live.project && $0.pipeline == live.pipeline && $0.stage == live.stage
-            }
+            let next = busy.first(where: StageName(of: live).contains)
             // Before its first instance starts a deployment touches nothing of the one before.
             let moving = next.map { $0.phase != .preparing } ?? false
             if !moving, let order = try await order(for: live) { orders.append(order) }

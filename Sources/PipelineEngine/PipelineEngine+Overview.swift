@@ -38,13 +38,15 @@ extension PipelineEngine {
         let releases = try await parts.store.newestReleases(project: project)
         let deployments = try await parts.store.deployments(project: project, limit: 500)
         let live = try await parts.store.liveDeployments(project: project)
-        let scales = try await parts.store.scales().filter { $0.project == project }
+        let scales = try await parts.store.scales()
         var overview: [StageOverview] = []
         for release in releases.sorted(by: { $0.pipeline < $1.pipeline }) {
             let mine = deployments.filter { $0.pipeline == release.pipeline }
             for plan in try Self.stages(of: release) {
                 var stage = try await stage(plan, pipeline: release.pipeline, newest: release, live: live, deployments: mine)
-                if plan.autoscale != nil { stage.scale = scales.first { $0.pipeline == release.pipeline && $0.stage == plan.name } }
+                if plan.autoscale != nil {
+                    stage.scale = scales.first(where: StageName(project: project, pipeline: release.pipeline, stage: plan.name).contains)
+                }
                 overview.append(stage)
             }
         }

@@ -41,14 +41,14 @@ extension PipelineEngine {
             .first { place.contains($0) && ($0.phase == .awaitingApproval || $0.phase == .queued) }
         let found: (release: Release, plan: StagePlan)?
         if let open, let release = try await parts.store.release(open.release) {
-            found = try Self.stages(of: release).first { $0.name == place.stage }.map { (release, $0) }
+            found = try Self.plan(of: place.stage, in: release).map { (release, $0) }
         } else {
             found = try await next(for: place, wanted: nil)
         }
         guard let (release, stage) = found else { throw Self.nothingNext(place) }
         let live = try await parts.store.liveDeployments(project: place.project).first { place.contains($0) }
         let old = if let live { try await parts.store.release(live.release) } else { Release?.none }
-        let oldStage = try old.flatMap { try Self.stages(of: $0).first { $0.name == place.stage } }
+        let oldStage = try old.flatMap { try Self.plan(of: place.stage, in: $0) }
         var before: StageSnapshot?
         if let old, let oldStage {
             before = Self.snapshot(

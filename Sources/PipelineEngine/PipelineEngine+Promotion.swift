@@ -26,7 +26,7 @@ extension PipelineEngine {
     func next(for place: StageName, wanted: Int64?) async throws -> (release: Release, plan: StagePlan)? {
         for release in try await parts.store.releases(project: place.project, limit: 200) where release.pipeline == place.pipeline {
             if let wanted, release.id != wanted { continue }
-            guard let plan = try Self.stages(of: release).first(where: { $0.name == place.stage }) else { continue }
+            guard let plan = try Self.plan(of: place.stage, in: release) else { continue }
             if let before = plan.after {
                 let healthy = try await parts.store.deployments(ofRelease: release.id)
                     .contains { $0.stage == before && $0.phase == .succeeded && $0.digest == release.digest }
@@ -82,9 +82,9 @@ extension PipelineEngine {
         return nil
     }
 
-    private func release(of deployment: Deployment) async throws -> (release: Release, plan: StagePlan) {
+    func release(of deployment: Deployment) async throws -> (release: Release, plan: StagePlan) {
         guard let release = try await parts.store.release(deployment.release),
-            let plan = try Self.stages(of: release).first(where: { $0.name == deployment.stage })
+            let plan = try Self.plan(of: deployment.stage, in: release)
         else { throw EngineError(.unknownStage, "the stage '\(deployment.stage)' is not in the release", hint: "push again") }
         return (release, plan)
     }

@@ -14,7 +14,7 @@ extension PipelineEngine {
     /// - Returns: whether it may begin.
     func hasItsTrain(_ deployment: Deployment) async throws -> Bool {
         guard deployment.train == nil, deployment.kind != "rollback", let release = try await parts.store.release(deployment.release),
-            let stage = try Self.stages(of: release).first(where: { $0.name == deployment.stage }), stage.train != nil || stage.requires != nil
+            let stage = try Self.plan(of: deployment.stage, in: release), stage.train != nil || stage.requires != nil
         else { return true }
         // The store's own time: when the lease it has just given would be over, less its length.
         let now = deployment.leaseExpiresAt - settings.leaseSeconds

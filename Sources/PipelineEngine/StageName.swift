@@ -1,3 +1,4 @@
+import DeliveryModel
 import PipelineFile
 import StateStore
 
@@ -13,9 +14,13 @@ public struct StageName: Hashable, Sendable {
         self.stage = stage
     }
 
-    func contains(_ deployment: Deployment) -> Bool {
-        deployment.project == project && deployment.pipeline == pipeline && deployment.stage == stage
+    init(of deployment: Deployment) {
+        self.init(project: deployment.project, pipeline: deployment.pipeline, stage: deployment.stage)
     }
+
+    func contains(_ deployment: Deployment) -> Bool { StageName(of: deployment) == self }
+
+    func contains(_ scale: Scale) -> Bool { scale.project == project && scale.pipeline == pipeline && scale.stage == stage }
 }
 
 extension PipelineEngine {

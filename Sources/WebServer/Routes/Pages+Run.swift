@@ -201,7 +201,7 @@ extension Pages {
     }
 
     private func panel(_ deployment: Deployment, release: Release?, caller: Caller?) async throws -> DeploymentPanel {
-        let stage = try release.flatMap { try PipelineEngine.stages(of: $0).first { $0.name == deployment.stage } }
+        let stage = try release.flatMap { try PipelineEngine.plan(of: deployment.stage, in: $0) }
         let host = stage?.place(project: deployment.project)
         let events = try await parts.store.events(project: nil, run: nil, deployment: deployment.id, limit: 100)
         let approvals = try await parts.store.approvals(of: deployment.id)
