@@ -26,7 +26,9 @@ extension Supervisor {
             guard try await mayAct(order) else { return actions }
             guard let generation = try await router.replace(seen, with: route) else { return actions }
             actions.append(.routed(key: order.routeKey))
-            for extra in observed where extra.replica >= wanted.count { leaving[extra.id] = Leaving(generation: generation, since: now()) }
+            for extra in observed where extra.replica >= wanted.count {
+                leaving[extra.id] = Leaving(deployment: order.deployment, generation: generation, since: now())
+            }
         }
         for extra in observed where !wanted.contains(where: { $0.id == extra.id }) {
             guard try await mayGo(extra, order), try await mayAct(order) else { continue }

@@ -51,6 +51,7 @@ public actor Supervisor: Service {
     var leaving: [String: Leaving] = [:]
 
     struct Leaving {
+        var deployment: String
         var generation: RouterGeneration
         var since: Double
     }
@@ -85,6 +86,7 @@ public actor Supervisor: Service {
         // Another server may have looked after everything since.
         journal.forget()
         looks = [:]
+        leaving = [:]
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
                 do {
@@ -110,7 +112,9 @@ public actor Supervisor: Service {
     private func orders() async throws -> [RolloutOrder] {
         let orders = try await declared()
         let known = Set(orders.flatMap { $0.instances.map(\.id) })
+        let deployments = Set(orders.map(\.deployment))
         looks = looks.filter { known.contains($0.key) }
+        leaving = leaving.filter { deployments.contains($0.value.deployment) }
         try await journal.keep(known)
         do { try await router.start() } catch { logger.error("the router is not there: \(error)") }
         return orders

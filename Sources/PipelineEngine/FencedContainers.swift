@@ -1,4 +1,5 @@
 import ContainerRuntime
+import Deployer
 import Logging
 
 /// The containers of this machine as the holder of a lease uses them: refused once another server has taken over, which is
@@ -33,13 +34,23 @@ struct FencedContainers {
     }
 
     private func untilFree<T: Sendable>(_ body: () async throws -> T) async throws -> T {
+        try await PipelineEngine.untilFree(logger, body)
+    }
+}
+
+extension PipelineEngine {
+    func untilFree<T: Sendable>(_ body: () async throws -> T) async throws -> T { try await Self.untilFree(logger, body) }
+
+    /// Repeats what another process is in the middle of.
+    ///
+    /// - Throws: ``LeaseLost`` when another server has taken over.
+    static func untilFree<T: Sendable>(_ logger: Logger, _ body: () async throws -> T) async throws -> T {
         var isSaid = false
         while true {
-            do { return try await body() } catch let error as ContainerError {
-                switch error.code {
-                case .fenced:
-                    throw LeaseLost()
-                case .busy:
+            do { return try await body() } catch {
+                switch ((error as? ContainerError)?.code, (error as? DeployerError)?.code) {
+                case (.fenced, _), (_, .staleHolder): throw LeaseLost()
+                case (.busy, _), (_, .busy):
                     if !isSaid { logger.warning("\(error)") }
                     isSaid = true
                     try await Task.sleep(for: .seconds(1))
@@ -48,9 +59,7 @@ struct FencedContainers {
             }
         }
     }
-}
 
-extension PipelineEngine {
     /// The containers as the present task may use them.
     var containers: FencedContainers {
         FencedContainers(runtime: parts.runtime, fence: HeldLease.current?.fence, logger: logger)

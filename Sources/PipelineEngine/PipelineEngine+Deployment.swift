@@ -228,23 +228,6 @@ extension PipelineEngine {
             epoch: deployment.epoch, autoscale: stage.autoscale)
     }
 
-    /// Repeats what another process is in the middle of.
-    func untilFree<T: Sendable>(_ body: () async throws -> T) async throws -> T {
-        var isSaid = false
-        while true {
-            do { return try await body() } catch let error as DeployerError {
-                switch error.code {
-                case .staleHolder: throw LeaseLost()
-                case .busy:
-                    if !isSaid { logger.warning("\(error)") }
-                    isSaid = true
-                    try await Task.sleep(for: .seconds(1))
-                default: throw error
-                }
-            }
-        }
-    }
-
     private func followers(of deployment: Deployment) async throws -> [NewDeployment] {
         guard let release = try await parts.store.release(deployment.release) else { return [] }
         return try Self.stages(of: release).filter { $0.after == deployment.stage && $0.promotesAtOnce }

@@ -102,7 +102,7 @@ extension PipelineEngine {
     /// What the train of a deployment lets it do now; nil when it goes on as it is.
     func signal(to deployment: Deployment, _ progress: RolloutProgress) async throws -> RolloutEvent? {
         guard let id = deployment.train else { return nil }
-        let members = try await members(ofTrain: id)
+        let members = try await members(ofTrain: id, ordered: progress.phase == .joining)
         // Read last: whoever goes back has said why before.
         guard var train = try await parts.store.train(id) else { return nil }
         guard let own = members.first(where: { $0.pipeline == deployment.pipeline }) else { return nil }
@@ -111,25 +111,21 @@ extension PipelineEngine {
             train = settled
             signal = train.signal(for: own, among: members)
         }
-        switch signal {
-        case .go where progress.waitsForTrain: return .waited(nil)
-        case .goBack(let reason): return .unfit(reason)
-        case .go, .wait, .commit: return nil
-        }
+        return progress.event(of: signal)
     }
 
-    private func members(ofTrain id: Int64) async throws -> [TrainMember] {
+    /// - Parameter ordered: with the order in which they switch, which is in their releases.
+    private func members(ofTrain id: Int64, ordered: Bool) async throws -> [TrainMember] {
         let deployments = try await parts.store.deployments(ofTrain: id)
         var members: [TrainMember] = []
         for deployment in deployments {
-            let required = try await parts.store.release(deployment.release)
-                .flatMap { release in try Self.stages(of: release).first { $0.name == deployment.stage }?.requires }
+            let required = ordered ? try await release(of: deployment).plan.requires : nil
             members.append(
                 TrainMember(
                     pipeline: deployment.pipeline,
                     progress: try Self.progress(of: deployment) ?? RolloutProgress(phase: deployment.phase), requires: Set(required ?? [])))
         }
-        guard deployments.contains(where: { $0.kind == "rollback" }) else { return members }
+        guard ordered, deployments.contains(where: { $0.kind == "rollback" }) else { return members }
         // On the way back whoever needs another goes first.
         return members.map { member in
             var turned = member
@@ -160,17 +156,15 @@ extension PipelineEngine {
             guard alive.contains(member.id) else {
                 throw EngineError(
                     .nothingToRollBackTo, "\(member.pipeline) of the train '\(train.name)' has changed in '\(member.stage)' since",
-                    hint: "name a release: slipway rollback \(member.stage) --pipeline \(live.pipeline) --release N")
+                    hint: "bring one pipeline back by itself: slipway promote \(member.stage) --pipeline \(live.pipeline) --run N")
             }
             guard let before = member.previous, let previous = try await parts.store.deployment(before) else {
                 throw EngineError(
                     .nothingToRollBackTo, "\(member.pipeline) of the train '\(train.name)' was not in '\(member.stage)' before",
-                    hint: "name a release: slipway rollback \(member.stage) --pipeline \(live.pipeline) --release N")
+                    hint: "bring one pipeline back by itself: slipway promote \(member.stage) --pipeline \(live.pipeline) --run N")
             }
             if previous.digest == member.digest, previous.configuration == member.configuration { continue }
-            guard let release = try await parts.store.release(previous.release),
-                let plan = try Self.stages(of: release).first(where: { $0.name == member.stage })
-            else { continue }
+            let (release, plan) = try await self.release(of: previous)
             new.append((try newDeployment(to: plan, of: release.service, kind: "rollback", by: actor), release.id))
         }
         if new.isEmpty {

@@ -29,7 +29,7 @@ extension Reader {
             report(fields.key("stages"), "stages need '\(needed)'", "add \(needed): or remove stages")
         }
         return PipelinePlan(
-            name: pipelineName(root), when: fields["when"].map { self.when($0) } ?? [Trigger()],
+            name: checkedName(root), when: fields["when"].map { self.when($0) } ?? [Trigger()],
             concurrency: concurrency, steps: steps, build: build, service: service, stages: stages)
     }
 
@@ -54,7 +54,7 @@ extension Reader {
         return name
     }
 
-    private func pipelineName(_ root: Node) -> String {
+    private func checkedName(_ root: Node) -> String {
         let name = pipelineName
         if !Names.isPipeline(name) {
             report(

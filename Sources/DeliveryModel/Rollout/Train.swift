@@ -95,6 +95,15 @@ extension Train {
 }
 
 extension RolloutProgress {
+    /// What happens to a member that its train tells this; nil when it goes on as it is.
+    public func event(of signal: TrainSignal) -> RolloutEvent? {
+        switch signal {
+        case .go where waitsForTrain: .waited(nil)
+        case .goBack(let reason): .unfit(reason)
+        case .go, .wait, .commit: nil
+        }
+    }
+
     /// Whether all that a train waits for before it switches is done.
     var hasJoined: Bool {
         switch phase {

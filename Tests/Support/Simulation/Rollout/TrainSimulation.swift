@@ -24,11 +24,7 @@ final class SimulatedTrain {
             _ = settle(.committed)
             now = signal()
         }
-        switch now {
-        case .go where progress.waitsForTrain: return .waited(nil)
-        case .goBack(let reason): return .unfit(reason)
-        case .go, .wait, .commit: return nil
-        }
+        return progress.event(of: now)
     }
 }
 
@@ -37,10 +33,10 @@ public struct TrainSimulation {
     /// - Returns: whether it committed.
     /// - Throws: ``Violation`` with the seed.
     public static func run(seed: UInt64) throws(Violation) -> Bool {
-        do { return try run(seed, isTracing: false) } catch { throw Violation("train seed \(seed): \(error)") }
+        do { return try run(seed) } catch { throw Violation("train seed \(seed): \(error)") }
     }
 
-    private static func run(_ seed: UInt64, isTracing: Bool) throws(Violation) -> Bool {
+    private static func run(_ seed: UInt64) throws(Violation) -> Bool {
         var chance = Chance(seed: seed)
         let names = ["api", "web", "worker"].prefix(2 + chance.below(2))
         var requires: [String: Set<String>] = [:]
@@ -48,7 +44,7 @@ public struct TrainSimulation {
         if names.count == 3, chance.oneIn(2) { requires["worker"] = chance.oneIn(2) ? ["web", "api"] : ["api"] }
         let train = SimulatedTrain(requires: requires)
         var stages = names.enumerated().map {
-            RolloutSimulation(seed: seed &* 31 &+ UInt64($0.offset), isTracing: isTracing, train: train, pipeline: $0.element)
+            RolloutSimulation(seed: seed &* 31 &+ UInt64($0.offset), isTracing: false, train: train, pipeline: $0.element)
         }
         for _ in 0..<(60 + chance.below(160)) * stages.count { try stages[chance.below(stages.count)].shake() }
         for index in stages.indices { stages[index].calmDown() }
