@@ -190,7 +190,12 @@ func serve(_ router: Hummingbird.Router<BasicRequestContext>, _ body: @escaping 
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await app.run() }
         defer { group.cancelAll() }
-        for await port in ports { return try await body(port) }
+        for await port in ports {
+            try await body(port)
+            // SwiftNIO ends the process when a connection is being accepted while its server is cancelled.
+            try await Task.sleep(for: .milliseconds(50))
+            return
+        }
         throw CancellationError()
     }
 }

@@ -28,7 +28,12 @@ func serve<T: Sendable>(_ router: Router<BasicRequestContext>, _ body: @escaping
     return try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await app.run() }
         defer { group.cancelAll() }
-        for await port in ports { return try await body(port) }
+        for await port in ports {
+            let result = try await body(port)
+            // SwiftNIO ends the process when a connection is being accepted while its server is cancelled.
+            try await Task.sleep(for: .milliseconds(50))
+            return result
+        }
         throw CancellationError()
     }
 }

@@ -39,6 +39,8 @@ struct Fixture: Sendable {
             group.addTask { try await app.run() }
             for await port in ports {
                 try await body(Fixture(store: store, port: port))
+                // SwiftNIO ends the process when a connection is being accepted while its server is cancelled.
+                try await Task.sleep(for: .milliseconds(50))
                 break
             }
             group.cancelAll()

@@ -127,8 +127,8 @@ import Testing
         try await serve(socket, router) { _ in
             let answer = try await later?.hear() ?? "nobody"
             #expect(answer.contains("well"))
+            if let later { close(later.socket) }
         }
-        if let later { close(later.socket) }
     }
 
     @Test func aConnectionOnWhichNothingHappensIsClosed() async throws {
