@@ -270,6 +270,12 @@ public enum WebAssets {
 <section class="panel" id="conditions"><header><h2>Before it begins</h2></header>
 {{#.approval}}<p><bdi>{{.}}</bdi></p>{{/.approval}}{{^.approval}}<p class="muted">Nobody has to agree.</p>{{/.approval}}
 {{#.freeze}}<p><bdi>{{.}}</bdi></p>{{/.freeze}}{{^.freeze}}<p class="muted">No freeze.</p>{{/.freeze}}
+{{#.overrideURL}}
+<details class="confirm"><summary>Deploy in spite of the freeze</summary>
+<form method="post" action="{{.}}">{{>csrf}}<input type="hidden" name="pipeline" value="{{pipeline}}"><label for="reason">Why it cannot wait</label>
+<input id="reason" name="reason" required maxlength="500" autocomplete="off"><p class="sub">Your name and the reason are kept in the ledger.</p>
+<button class="danger">Override the freeze</button></form></details>
+{{/.overrideURL}}
 </section>
 <section class="panel" id="commits"><header><h2>Commits</h2></header>
 <ul class="plan">

@@ -79,9 +79,10 @@ extension EndToEnd {
             #expect(try await server.stop() == 0)
             try await server.start()
             #expect(try await server.answer(of: "prod").status != 200)
-            let freed = try await slipway(as: "eve", "override", "prod", "--project", "sample", "--reason", "the shop is down")
-            #expect(freed.status == 0, "\(freed.errors)")
+            try await overrideOnThePage(of: server, token: tokens["eve"] ?? "", viewer: tokens["max"] ?? "")
             try await server.live(digest, in: "prod")
+            let late = try await slipway(as: "eve", "override", "prod", "--project", "sample", "--reason", "the shop is down")
+            #expect(late.status != 0 && late.errors.contains("waits for a freeze"), "\(late.errors)")
             let after = try await slipway(as: "max", "why", "prod", "--project", "sample")
             #expect(after.output.contains("is live; there is nothing newer"), "\(after.output)")
 
@@ -160,6 +161,30 @@ extension EndToEnd {
         #expect(sent.hasSuffix("303 \(server.url)/projects/sample?done=recorded"), "\(sent.suffix(800))")
         let after = try await browse(["\(server.url)/projects/sample"])
         #expect(after.contains("1 of 2 approvals") && after.contains("bob has decided already"))
+    }
+
+    /// Sets the freeze aside where the plan is shown; who only looks is not offered that.
+    private func overrideOnThePage(of server: ServerFixture, token: String, viewer: String) async throws {
+        let address = "\(server.url)/projects/sample/stages/prod/plan?pipeline=deliver"
+        let looked = try await signIn(to: server, token: viewer)([address])
+        #expect(looked.contains("Frozen") && !looked.contains("/override\""), "\(looked.suffix(2000))")
+        let browse = try await signIn(to: server, token: token)
+        let page = try await browse([address])
+        let form = try #require(page.components(separatedBy: "/projects/sample/stages/prod/override\"").dropFirst().first, "\(page.suffix(2000))")
+        func value(_ name: String) throws -> String {
+            try #require(form.components(separatedBy: "name=\"\(name)\" value=\"").dropFirst().first?.components(separatedBy: "\"").first)
+        }
+        func send(_ reason: String) async throws -> String {
+            try await browse([
+                "-w", "%{http_code} %{redirect_url}", "-H", "Accept: text/html", "--data-urlencode", "csrf=\(try value("csrf"))",
+                "--data-urlencode", "pipeline=\(try value("pipeline"))", "--data-urlencode", "reason=\(reason)",
+                "\(server.url)/projects/sample/stages/prod/override",
+            ])
+        }
+        let refused = try await send(" ")
+        #expect(refused.contains("a reason of 1 to 500 characters") && refused.contains("400"), "\(refused.suffix(800))")
+        let sent = try await send("the shop is down")
+        #expect(sent.hasSuffix("303 \(server.url)/projects/sample?done=overridden"), "\(sent.suffix(800))")
     }
 
     private func signIn(to server: ServerFixture, token: String) async throws -> ([String]) async throws -> String {

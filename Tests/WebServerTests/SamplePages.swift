@@ -90,7 +90,7 @@ struct SamplePages {
     var plan: PlanPage {
         let version = PlanVersion(digest: text, commit: text, subject: text)
         return PlanPage(
-            shell: shell, stage: text, live: version, next: version, approval: text, freeze: text,
+            shell: shell, stage: text, live: version, next: version, approval: text, freeze: text, overrideURL: "/o", pipeline: text,
             commits: [PlanCommit(id: text, author: text, subject: text)], commitsNote: text,
             changes: [PlanChange(badge: badge, name: text, from: text, to: text), PlanChange(badge: badge, name: text, from: nil, to: text)])
     }

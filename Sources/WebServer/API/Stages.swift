@@ -13,7 +13,7 @@ func addStageAPI(to router: Router<WebContext>, _ parts: WebParts) {
         let actor = try await parts.access.requireActor(request)
         let place = try await place(request, context, parts)
         let release = try await release(request, place, parts)
-        let reason = try reason(request.uri.queryParameters.get("override"), needed: false)
+        let reason = try request.uri.queryParameters.get("override").map { try overrideReason(String($0)) }
         return try json(
             DeploymentValue(try await parts.engine.promote(to: place, release: release, overridingFreeze: reason, by: actor)), status: .accepted)
     }
@@ -31,7 +31,7 @@ func addStageAPI(to router: Router<WebContext>, _ parts: WebParts) {
     router.post("\(base)/override") { request, context -> Response in
         let actor = try await parts.access.requireActor(request)
         let place = try await place(request, context, parts)
-        let reason = try reason(request.uri.queryParameters.get("reason"), needed: true) ?? ""
+        let reason = try overrideReason(request.uri.queryParameters.get("reason").map { String($0) })
         return try json(DeploymentValue(try await parts.engine.overrideFreeze(place, reason: reason, by: actor)), status: .accepted)
     }
     router.post("\(base)/rollback") { request, context -> Response in
@@ -95,10 +95,8 @@ public struct WhyValue: Codable, Sendable {
 }
 
 /// Why a freeze is set aside, in 1 to 500 characters.
-private func reason(_ text: String?, needed: Bool) throws -> String? {
-    let text = text?.trimmingCharacters(in: .whitespacesAndNewlines)
-    if text == nil, !needed { return nil }
-    guard let text, (1...500).contains(text.count) else {
+func overrideReason(_ text: String?) throws -> String {
+    guard let text = text?.trimmingCharacters(in: .whitespacesAndNewlines), (1...500).contains(text.count) else {
         throw RequestProblem(.badRequest, "a freeze is set aside with a reason of 1 to 500 characters", hint: "say why it cannot wait")
     }
     return text

@@ -26,6 +26,9 @@ public enum PageURL {
     public static func plan(for stage: String, of project: String, pipeline: String) -> String {
         "\(self.project(project))/stages/\(segment(stage))/plan?pipeline=\(segment(pipeline))"
     }
+    public static func overrideFreeze(of stage: String, _ project: String) -> String {
+        "\(self.project(project))/stages/\(segment(stage))/override"
+    }
     /// Where a delivered service answers: `place` is a host, or a host and a path.
     static func service(_ place: String, port: Int) -> String {
         let host = place.prefix { $0 != "/" }

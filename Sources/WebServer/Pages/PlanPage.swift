@@ -9,14 +9,17 @@ public struct PlanPage: Page {
     public var approval: String?
     /// "Frozen until …"
     public var freeze: String?
+    /// Where the freeze can be set aside for what waits; nil: there is nothing to set aside, or the reader may not.
+    public var overrideURL: String?
+    public var pipeline: String
     public var commits: [PlanCommit]
     /// "and more", or why there are none.
     public var commitsNote: String?
     public var changes: [PlanChange]
 
     public init(
-        shell: Shell, stage: String, live: PlanVersion?, next: PlanVersion, approval: String?, freeze: String?, commits: [PlanCommit],
-        commitsNote: String?, changes: [PlanChange]
+        shell: Shell, stage: String, live: PlanVersion?, next: PlanVersion, approval: String?, freeze: String?, overrideURL: String?,
+        pipeline: String, commits: [PlanCommit], commitsNote: String?, changes: [PlanChange]
     ) {
         self.shell = shell
         self.stage = stage
@@ -24,6 +27,8 @@ public struct PlanPage: Page {
         self.next = next
         self.approval = approval
         self.freeze = freeze
+        self.overrideURL = overrideURL
+        self.pipeline = pipeline
         self.commits = commits
         self.commitsNote = commitsNote
         self.changes = changes

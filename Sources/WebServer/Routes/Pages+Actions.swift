@@ -79,6 +79,13 @@ extension Pages {
                 place, to: form["release"].flatMap { Int64($0) }, by: form.actor)
             return redirect("\(PageURL.project(place.project))?done=rolledback")
         }
+        router.post("/projects/:project/stages/:stage/override") { request, context -> Response in
+            let form = try await authorizedForm(request)
+            let place = try await place(context, form)
+            let reason = try overrideReason(form["reason"])
+            _ = try await parts.engine.overrideFreeze(place, reason: reason, by: form.actor)
+            return redirect("\(PageURL.project(place.project))?done=overridden")
+        }
         router.post("/runs/:run/cancel") { request, context -> Response in
             let form = try await authorizedForm(request)
             let run = try await findRun(context, parts)

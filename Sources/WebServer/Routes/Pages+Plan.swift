@@ -18,6 +18,8 @@ extension Pages {
         let place = try await parts.engine.stage(
             try context.parameters.require("stage"), of: project, pipeline: request.uri.queryParameters.get("pipeline"))
         let plan = try await parts.engine.plan(for: place)
+        let mayDeploy = try await parts.access.caller(of: request)?.mayDeploy ?? false
+        let mayOverride = mayDeploy && plan.freeze != nil && plan.deployment != nil
         let shell = try await shell(
             "\(place.stage) of \(project)",
             [Crumb("Projects", url: "/"), Crumb(project, url: PageURL.project(project)), Crumb("What would change in \(place.stage)")], request)
@@ -25,7 +27,8 @@ extension Pages {
             renderer.render(
                 PlanPage(
                     shell: shell, stage: place.stage, live: plan.live.map(version), next: version(plan.next), approval: plan.approvalText,
-                    freeze: plan.freezeText, commits: (plan.commits ?? []).map { PlanCommit(id: $0.id, author: $0.author, subject: $0.subject) },
+                    freeze: plan.freezeText, overrideURL: mayOverride ? PageURL.overrideFreeze(of: place.stage, project) : nil,
+                    pipeline: place.pipeline, commits: (plan.commits ?? []).map { PlanCommit(id: $0.id, author: $0.author, subject: $0.subject) },
                     commitsNote: plan.commitsNote, changes: plan.changes.map(change))))
     }
 

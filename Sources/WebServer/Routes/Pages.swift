@@ -26,6 +26,7 @@ struct Pages: Sendable {
         case "recorded": Notice(StateBadge(.waiting, "Recorded"), message: "Your approval counts; more are needed.")
         case "rejected": Notice(StateBadge(.neutral, "Rejected"), message: "The deployment will not happen.")
         case "promoted": Notice(StateBadge(.success, "Promoted"), message: "The same digest is on its way.")
+        case "overridden": Notice(StateBadge(.success, "Set aside"), message: "The freeze does not hold this deployment any more.")
         case "resumed": Notice(StateBadge(.success, "Goes on"), message: "The deployment goes on.")
         case "aborted": Notice(StateBadge(.success, "Going back"), message: "The version before goes on serving.")
         case "rolledback": Notice(StateBadge(.success, "Rolling back"), message: "The release before is on its way.")
