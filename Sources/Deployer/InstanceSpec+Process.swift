@@ -53,6 +53,11 @@ extension InstanceSpec {
     /// All ports on which it is reached.
     var ports: Set<Int> { Set([service.port, healthPort].compactMap { $0 }) }
 
-    /// Enough to listen on port 80.
-    static let capabilities = ContainerSpec.instanceCapabilities
+    var isolation: Isolation { service.isolation ?? Isolation() }
+
+    /// Enough to listen on port 80, and what the service asks for.
+    var capabilities: [String] {
+        let usual = ContainerSpec.instanceCapabilities
+        return usual + isolation.capabilities.filter { !usual.contains($0) }
+    }
 }

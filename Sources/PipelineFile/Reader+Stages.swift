@@ -15,7 +15,39 @@ extension Reader {
             health: fields["health"].map { health($0, port: port) } ?? HealthCheck(port == nil ? .none : .http(.init())),
             limits: fields["limits"].map { limits($0) } ?? ResourceLimits(),
             replicas: fields["replicas"].flatMap { integer($0, "replicas", 1...100) } ?? 1,
-            jobs: fields["jobs"].flatMap { jobs($0) }, cron: fields["cron"].flatMap { cron($0) })
+            jobs: fields["jobs"].flatMap { jobs($0) }, cron: fields["cron"].flatMap { cron($0) }, isolation: isolation(fields))
+    }
+
+    private func isolation(_ fields: Fields) -> Isolation? {
+        let isolation = Isolation(
+            readOnly: fields["read_only"].flatMap { bool($0, "read_only") } ?? true,
+            tmpfs: fields["tmpfs"].map { folders($0) } ?? [], capabilities: fields["capabilities"].map { capabilities($0) } ?? [])
+        return isolation == Isolation() ? nil : isolation
+    }
+
+    private func folders(_ node: Node) -> [String] {
+        let folders = texts(node, "tmpfs", single: true) ?? []
+        for folder in folders {
+            let parts = folder.split(separator: "/")
+            if !folder.hasPrefix("/") || parts.isEmpty || folder != "/" + parts.joined(separator: "/") || parts.contains("..") || parts.contains(".")
+                || folder.utf8.count > 255 || folder.contains(where: { $0.isWhitespace || ":,\0".contains($0) })
+            {
+                report(node, "'\(folder.prefix(80))' cannot be a folder in memory", "write an absolute path, as in /var/cache/app")
+            } else if ["proc", "sys", "dev"].contains(parts[0]) {
+                report(node, "\(folder) belongs to the kernel", "write another path, as in /var/cache/app")
+            }
+        }
+        if folders.count > 16 { report(node, "there are at most 16 folders in memory") }
+        if Set(folders).count != folders.count { report(node, "'tmpfs' names a folder twice") }
+        return folders
+    }
+
+    private func capabilities(_ node: Node) -> [String] {
+        let names = texts(node, "capabilities", single: true) ?? []
+        for name in names where !Isolation.grantable.contains(name) {
+            report(node, "'\(name.prefix(40))' is no capability that a service can have", "one of \(Isolation.grantable.joined(separator: ", "))")
+        }
+        return names
     }
 
     /// - Parameter isWorker: the service has no port.

@@ -64,6 +64,27 @@ import Testing
     }
 
     @Test(arguments: TargetKind.allCases)
+    func confinementIsLoosenedOnDemand(kind: TargetKind) async throws {
+        let script = """
+            b=/bin/busybox; $b mkdir -p /srv/w; echo here > /here && echo x > /var/cache/app/x && $b grep -c ' /var/cache/app tmpfs ' /proc/mounts > /srv/w/index.html
+            $b grep CapEff /proc/self/status >> /srv/w/index.html; trap 'exit 0' TERM; $b httpd -f -p 8080 -h /srv/w & wait
+            """
+        try await TargetBench.with(kind) { bench in
+            let target = bench.make()
+            let claim = Claim(deployment: "d1", epoch: 1)
+            try await target.admit(claim)
+            var instance = bench.instance(command: ["sh", "-c", script])
+            instance.service.isolation = Isolation(
+                readOnly: false, tmpfs: ["/var/cache/app"], capabilities: ["CHOWN", "NET_BIND_SERVICE", "SETUID"])
+            try await target.start(instance, by: claim)
+            let page = try await bench.answer(try #require(target.observe(deployment: "d1").first), "/index.html")
+            // CAP_CHOWN is bit 0, CAP_SETUID 7, CAP_NET_BIND_SERVICE 10.
+            #expect(page == "1\nCapEff:\t0000000000000481\n", "\(page)")
+            try await target.stop(deployment: "d1", grace: .seconds(5), by: claim)
+        }
+    }
+
+    @Test(arguments: TargetKind.allCases)
     func aContainerOfSomebodyElseIsLeftAlone(kind: TargetKind) async throws {
         try await TargetBench.with(kind) { bench in
             let target = bench.make()

@@ -155,6 +155,18 @@ import Testing
         #expect(found.contains(suggestion), "\(found)")
     }
 
+    @Test(arguments: [
+        ("tmpfs: cache", "'cache' cannot be a folder in memory"), ("tmpfs: [/a/../b]", "cannot be a folder in memory"),
+        ("tmpfs: [/a, /a]", "names a folder twice"), ("tmpfs: /proc/1", "/proc/1 belongs to the kernel"),
+        ("tmpfs: '/a:rw'", "cannot be a folder in memory"), ("tmpfs: /", "cannot be a folder in memory"),
+        ("capabilities: SYS_ADMIN", "'SYS_ADMIN' is no capability that a service can have"),
+        ("capabilities: [CAP_CHOWN]", "'CAP_CHOWN' is no capability"), ("read_only: no", "read_only is true or false"),
+    ])
+    func wrongIsolation(rest: String, message: String) throws {
+        let found = try Self.diagnostics("service: {port: 1, \(rest)}").map(\.message)
+        #expect(found.contains { $0.contains(message) }, "\(found)")
+    }
+
     @Test func partsThatNeedEachOther() throws {
         #expect(
             try Self.summary("stages: [{name: a, host: h}, {name: b, host: h, after: a}]") == [

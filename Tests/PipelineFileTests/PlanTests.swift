@@ -35,6 +35,9 @@ import Testing
           health: {path: /healthz, interval: 500ms, timeout: 2s, healthy: 3, grace: 1m30s}
           limits: {memory: 128MiB, cpus: 0.5, pids: 64}
           replicas: 2
+          read_only: false
+          tmpfs: [/var/cache/app]
+          capabilities: [CHOWN]
         stages:
           - {name: dev, target: local, host: gtin.dev.localhost}
           - name: prod
@@ -72,7 +75,8 @@ import Testing
         service: ServiceDefinition(
             command: ["-m"], port: 80,
             health: HealthCheck(path: "/healthz", interval: 0.5, timeout: 2, healthy: 3, grace: 90),
-            limits: ResourceLimits(memoryBytes: 128 << 20, cpus: 0.5, pids: 64), replicas: 2),
+            limits: ResourceLimits(memoryBytes: 128 << 20, cpus: 0.5, pids: 64), replicas: 2,
+            isolation: Isolation(readOnly: false, tmpfs: ["/var/cache/app"], capabilities: ["CHOWN"])),
         stages: [
             StagePlan(name: "dev", target: "local", host: "gtin.dev.localhost"),
             StagePlan(

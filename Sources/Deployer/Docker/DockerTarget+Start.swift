@@ -99,16 +99,24 @@ extension DockerTarget {
         let arguments = try instance.arguments(entrypoint: image.config.entrypoint, command: image.config.cmd)
         let ports = (instance.job == nil ? instance.ports : []).map { "\($0)/tcp" }
         let limits = instance.service.limits
+        let isolation = instance.isolation
         let environment = instance.environment(image: image.config.env ?? [])
         let labels = instance.labels.merging([Self.ownerLabel: settings.owner]) { ours, _ in ours }
         return DockerValues.CreateContainer(
             image: image.reference, entrypoint: Array(arguments.prefix(1)), cmd: Array(arguments.dropFirst()), env: environment,
             hostname: instance.id, labels: labels, exposedPorts: Dictionary(uniqueKeysWithValues: ports.map { ($0, .init()) }),
             hostConfig: .init(
-                memory: limits.memoryBytes, memorySwap: limits.memoryBytes, nanoCpus: limits.cpus.map { Int64($0 * 1e9) },
+                readonlyRootfs: isolation.readOnly, tmpfs: Self.memory(isolation), capAdd: instance.capabilities, memory: limits.memoryBytes,
+                memorySwap: limits.memoryBytes, nanoCpus: limits.cpus.map { Int64($0 * 1e9) },
                 pidsLimit: limits.pids,
                 portBindings: host.address.map { address in
                     Dictionary(uniqueKeysWithValues: ports.map { ($0, [.init(hostIP: address, hostPort: "")]) })
                 } ?? [:]))
+    }
+
+    /// Options of mount(8) by folder.
+    private static func memory(_ isolation: Isolation) -> [String: String] {
+        let usual = isolation.readOnly ? ["/tmp": "rw,nosuid,nodev,mode=1777", "/run": "rw,nosuid,nodev,mode=755"] : [:]
+        return isolation.tmpfs.reduce(into: usual) { $0[$1] = "rw,nosuid,nodev,mode=1777" }
     }
 }

@@ -53,10 +53,11 @@ enum DockerValues {
     }
 
     struct HostConfig: Encodable, Sendable {
-        var readonlyRootfs = true
-        var tmpfs = ["/tmp": "rw,nosuid,nodev,mode=1777", "/run": "rw,nosuid,nodev,mode=755"]
+        var readonlyRootfs: Bool
+        /// Options by folder.
+        var tmpfs: [String: String]
         var capDrop = ["ALL"]
-        var capAdd = InstanceSpec.capabilities
+        var capAdd: [String]
         var securityOpt = ["no-new-privileges"]
         var restartPolicy = RestartPolicy()
         var logConfig = LogConfig()

@@ -4,8 +4,7 @@ import OCIModel
 import SystemPackage
 
 extension HostTarget {
-    /// The container of an instance: the image's own settings, with those of service and stage on top. The root cannot be
-    /// written (`/tmp` and `/run` are in memory), and the only capability is to listen on low ports.
+    /// The container of an instance: the image's own settings, with those of service and stage on top.
     static func spec(_ instance: InstanceSpec, _ image: Image) throws(DeployerError) -> ContainerSpec {
         let config = image.config.config
         let limits = instance.service.limits
@@ -15,7 +14,8 @@ extension HostTarget {
             environment: instance.environment(image: config?.env ?? []),
             workingDirectory: config?.workingDir ?? "", user: config?.user ?? "",
             limits: ContainerSpec.Limits(memoryBytes: limits.memoryBytes, cpus: limits.cpus, pids: limits.pids),
-            readOnlyRoot: true, network: .bridge, labels: instance.labels, hostname: instance.id,
-            capabilities: InstanceSpec.capabilities)
+            readOnlyRoot: instance.isolation.readOnly, network: .bridge, labels: instance.labels, hostname: instance.id,
+            capabilities: instance.capabilities,
+            memoryMounts: instance.isolation.tmpfs.map { ContainerSpec.MemoryMount(destination: $0) })
     }
 }
