@@ -1,7 +1,7 @@
 # Slipway. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover bench-pages prove prove-kills prove-split prove-rollback shop torture torture-upload simulate race-gc clean
+.PHONY: help setup build release demo test corpus lint format fuzz images bench-image bench-layer bench-run bench-webhooks bench-takeover bench-pages prove prove-kills prove-split prove-judge prove-rollback shop torture torture-upload simulate race-gc clean
 
 # The executable that demo and benchmarks use; set it to try another build, for example
 # make demo SLIPWAY=.build/debug/slipway
@@ -66,6 +66,9 @@ prove-kills: release ## the server killed 20 times in each phase of a deployment
 
 prove-split: release ## who answers 100,000 requests at each weight of a canary, nginx and haproxy (ARGS='--requests 10000')
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/prove-split $(ARGS)
+
+prove-judge: release ## canaries with 2 % more errors or 50 ms more, and good ones, under load (ARGS='--runs 6')
+	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/prove-judge $(ARGS)
 
 prove-rollback: release ## going back under load without registry and repository (ARGS='--rounds 1')
 	@SLIPWAY="$(or $(SLIPWAY),.build/release/slipway)" scripts/prove-rollback $(ARGS)
