@@ -51,7 +51,7 @@ public struct HTTPClientProbe: HTTPProbe {
         }
     }
 
-    private static func failure(_ error: any Error, within timeout: Duration) -> any Error {
+    static func failure(_ error: any Error, within timeout: Duration) -> any Error {
         switch error {
         case is CancellationError: return error
         case let error as HTTPClientError where error == .cancelled: return CancellationError()

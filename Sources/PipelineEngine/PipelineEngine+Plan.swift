@@ -121,12 +121,17 @@ extension PipelineEngine {
             .init("host", stage.hostName(project: project)), .init("target", stage.target),
             .init("replicas", "\(stage.replicas ?? service.replicas)"), .init("port", service.port.map(String.init) ?? "none"),
             .init("health", "\(service.health.probe), \(service.health.healthy) in a row, \(service.health.grace) s"),
-            .init("strategy", stage.strategy?.name ?? "blue-green"),
+            .init("strategy", (stage.strategy ?? .blueGreen(.init())).summary),
         ]
         if let command = service.command { facts.append(.init("command", command.joined(separator: " "))) }
         if let memory = limits.memoryBytes { facts.append(.init("memory", "\(memory >> 20) MiB")) }
         if let cpus = limits.cpus { facts.append(.init("cpus", "\(cpus)")) }
         if let pids = limits.pids { facts.append(.init("pids", "\(pids)")) }
+        if let isolation = service.isolation {
+            if !isolation.readOnly { facts.append(.init("read_only", "false")) }
+            if !isolation.tmpfs.isEmpty { facts.append(.init("tmpfs", isolation.tmpfs.joined(separator: ", "))) }
+            if !isolation.capabilities.isEmpty { facts.append(.init("capabilities", isolation.capabilities.joined(separator: ", "))) }
+        }
         if let paths = stage.paths { facts.append(.init("paths", paths.joined(separator: ", ") + (stage.stripPrefix == true ? ", stripped" : ""))) }
         if let legacy = stage.legacy { facts.append(.init("legacy", "\(legacy.address) port \(legacy.port)")) }
         if let drain = stage.drain { facts.append(.init("drain", "\(drain) s")) }

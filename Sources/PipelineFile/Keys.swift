@@ -48,7 +48,8 @@ struct KeySet: Sendable {
     static let withContainerfile = ["target", "arguments", "secrets"]
     static let copy = KeySet("copy", title: "an entry of copy", ["from", "to", "mode"], required: ["from", "to"])
     static let service = KeySet(
-        "service", ["command", "environment", "port", "health", "limits", "replicas", "jobs", "cron"],
+        "service",
+        ["command", "environment", "port", "health", "limits", "replicas", "read_only", "tmpfs", "capabilities", "jobs", "cron"],
         synonyms: ["env": "environment"])
     static let jobs = KeySet("jobs", ["before", "after"])
     static let job = KeySet("job", title: "a job", ["name", "command", "timeout", "limits", "on_rollback"], required: ["name", "command"])
@@ -72,7 +73,7 @@ struct KeySet: Sendable {
     static let blueGreen = KeySet("blue_green", ["preview", "pause"])
     static let rolling = KeySet("rolling", ["max_surge", "max_unavailable", "ready"])
     static let canary = KeySet("canary", ["weights", "every", "abort_if", "pin"])
-    static let abortIf = KeySet("abort_if", ["error_rate", "p99", "p50", "minimum"])
+    static let abortIf = KeySet("abort_if", ["error_rate", "p99", "p50", "query", "minimum"])
 
     static let freeze = KeySet("freeze", title: "an entry of freeze", ["cron", "for", "tz"], required: ["cron", "for"])
     static let promote = KeySet("promote", ["after", "tag", "at", "tz"])

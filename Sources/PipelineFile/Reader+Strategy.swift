@@ -95,7 +95,14 @@ extension Reader {
         if let node = fields["p99"] { rules.p99 = limit(node, "p99", example: "> base * 1.5") }
         if let node = fields["p50"] { rules.p50 = limit(node, "p50", example: "> base + 50ms") }
         if let node = fields["minimum"] { rules.minimum = integer(node, "minimum", 10...1_000_000) ?? rules.minimum }
-        if fields["error_rate"] == nil, fields["p99"] == nil, fields["p50"] == nil {
+        if let node = fields["query"], let query = text(node, "query") {
+            if (1...2000).contains(query.utf8.count), query.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f }) {
+                rules.query = query
+            } else {
+                report(node, "a query has 1 to 2000 characters in one line", "write query: 'rate(errors_total{instance=~\"$new\"}[1m]) > 1'")
+            }
+        }
+        if ["error_rate", "p99", "p50", "query"].allSatisfy({ fields[$0] == nil }) {
             report(node, "abort_if compares nothing", "write error_rate: \"> base + 1%\"")
         }
         return rules

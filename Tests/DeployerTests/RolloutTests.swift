@@ -209,6 +209,36 @@ struct RolloutTests {
         }
     }
 
+    @Test(
+        arguments: [
+            ([.success([])], true, "Prometheus finds nothing"), ([.success([]), .success([]), .success(["{a=b} 7"])], false, "query with {a=b} 7"),
+            ([.failure(ProbeFailure("no answer")), .success([])], true, "Prometheus finds nothing"),
+            ([.failure(ProbeFailure("no answer"))], false, "no answer, 5 times in a row"),
+        ] as [([Result<[String], ProbeFailure>], Bool, String)])
+    func aCanaryIsJudgedByAQuery(_ answers: [Result<[String], ProbeFailure>], goesOn: Bool, words: String) async throws {
+        let one = order("one")
+        try await carryOut(one)
+        let rules = AbortRules(query: #"rate(failed{instance=~"$new"}[1m]) > rate(failed{instance=~"$old"}[1m])"#)
+        let two = order("two", previous: "one", strategy: .canary(.init(weights: [250], hold: .seconds(60), abortIf: rules)))
+        let refused = try await rollout.perform(.prepare, RolloutJob(order: two, previous: one))
+        #expect(refused.message.contains("knows no Prometheus"), "\(refused.message)")
+        let metrics = FakeMetrics(answers)
+        let clock = clock
+        let rollout = Rollout(
+            targets: ["local": target], router: router, probe: probe, metrics: metrics, clock: clock, now: { clock.seconds })
+        var progress = RolloutProgress.begun(two, previous: one)
+        while progress.phase != .analysing {
+            try #require(!progress.phase.isTerminal)
+            _ = try await rollout.step(&progress, two, previous: one, at: clock.seconds)
+        }
+        let outcome = try await rollout.step(&progress, two, previous: one, at: clock.seconds)
+        #expect(outcome.message.contains(words), "\(outcome.message)")
+        #expect(progress.phase == (goesOn ? .starting : .reverting))
+        #expect(
+            metrics.questions.withLock { $0.first }
+                == #"rate(failed{instance=~"10[.]0[.]0[.]3:8080"}[1m]) > rate(failed{instance=~"10[.]0[.]0[.]1:8080|10[.]0[.]0[.]2:8080"}[1m])"#)
+    }
+
     @Test func oldInstancesAreLookedAfterInAPause() async throws {
         let one = order("one")
         try await carryOut(one)

@@ -26,6 +26,10 @@ struct StrategyTests {
                     weights: [5, 50, 500], hold: .seconds(120),
                     abortIf: .init(errorRate: 0.01, p99: .times(1.5), p50: .plus(0.05), minimum: 500), pin: true))
         ),
+        (
+            "{canary: {abort_if: {query: 'up < 1'}}}",
+            .canary(.init(weights: [100, 250, 500], abortIf: .init(query: "up < 1")))
+        ),
         ("{canary: {weights: [10], every: manual}}", .canary(.init(weights: [100], hold: .manual))),
     ])
     func strategiesArrive(text: String, strategy: RolloutStrategy) throws {
@@ -40,7 +44,8 @@ struct StrategyTests {
         ("{rolling: {max_surge: 0}}", "both 0"), ("{rolling: {surge: 1}}", "surge"),
         ("{canary: {weights: [50, 25]}}", "weights grow"), ("{canary: {weights: []}}", "1 to 20 weights"),
         ("{canary: {weights: [0]}}", "0.1 to 99.9"), ("{canary: {weights: [100]}}", "0.1 to 99.9"),
-        ("{canary: {every: soon}}", "is a duration"), ("{canary: {abort_if: {}}}", "compares nothing"),
+        ("{canary: {every: soon}}", "is a duration"), (#"{canary: {abort_if: {query: "a\nb"}}}"#, "in one line"),
+        ("{canary: {abort_if: {}}}", "compares nothing"),
         (#"{canary: {abort_if: {error_rate: "> base * 2"}}}"#, "compared by a difference"),
         (#"{canary: {abort_if: {p99: "> 200ms"}}}"#, "not a comparison"),
         (#"{canary: {abort_if: {p99: "> base + 1%"}}}"#, "not a comparison"),

@@ -59,7 +59,7 @@ struct JudgeWords {
     }
 
     /// Without zeros at the end.
-    private static func decimal(_ number: Double, digits: Int) -> String {
+    static func decimal(_ number: Double, digits: Int) -> String {
         let scale = pow(10, Double(digits))
         let scaled = (number * scale).rounded()
         guard abs(scaled) < 1e15 else { return "\(number)" }

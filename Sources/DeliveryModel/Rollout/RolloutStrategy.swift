@@ -58,6 +58,11 @@ public enum RolloutStrategy: Codable, Hashable, Sendable {
         case manual
     }
 
+    /// What the monitoring is asked meanwhile.
+    public var query: String? {
+        if case .canary(let canary) = self { canary.abortIf?.query } else { nil }
+    }
+
     /// One word for people.
     public var name: String {
         switch self {
@@ -75,6 +80,8 @@ public struct AbortRules: Codable, Hashable, Sendable {
     /// Of the time that 99 of 100 requests take at most, or the one of 2.
     public var p99: Limit?
     public var p50: Limit?
+    /// What the monitoring is asked, as in an alerting rule: a series that answers makes the new version worse.
+    public var query: String?
     /// Requests that the new version must have answered before it is judged.
     public var minimum: Int
 
@@ -86,10 +93,14 @@ public struct AbortRules: Codable, Hashable, Sendable {
         case plus(Double)
     }
 
-    public init(errorRate: Double? = nil, p99: Limit? = nil, p50: Limit? = nil, minimum: Int = 100) {
+    /// Whether the router's log has a say.
+    public var comparesTraffic: Bool { errorRate != nil || p99 != nil || p50 != nil }
+
+    public init(errorRate: Double? = nil, p99: Limit? = nil, p50: Limit? = nil, query: String? = nil, minimum: Int = 100) {
         self.errorRate = errorRate
         self.p99 = p99
         self.p50 = p50
+        self.query = query
         self.minimum = minimum
     }
 }

@@ -3,6 +3,11 @@ import OCIModel
 
 extension Rollout {
     func prepare(_ order: RolloutOrder) async throws -> RolloutOutcome {
+        if order.strategy.query != nil, metrics == nil {
+            throw DeployerError(
+                .invalidValue, "abort_if of '\(order.stage)' has a query, and the server knows no Prometheus",
+                hint: "set 'prometheus' in the server's settings, or remove the query")
+        }
         try await target(order).prepare(order)
         return RolloutOutcome(.prepared, "\(order.image.short) is there")
     }

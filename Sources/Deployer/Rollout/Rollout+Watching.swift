@@ -18,7 +18,7 @@ extension Rollout {
         let tolerated = max(1, order.service.health.unhealthy)
         var answers: [String: [Bool]] = [:]
         var restarted: [String: Duration] = [:]
-        var comparison = isJudged ? Comparison(job, shape, hold) : nil
+        var comparison = isJudged ? try Comparison(job, shape, hold) : nil
         while true {
             let observed = try await target(order).observe(deployment: order.deployment)
             if let unfit = try await firstUnfit(order, observed, shape.started) { return unfit }
@@ -76,13 +76,58 @@ extension Rollout {
         let traffic = try await router.traffic(key: job.order.routeKey, since: current.mark)
         func of(_ deployment: String) -> VersionTraffic { traffic.first { $0.deployment == deployment } ?? VersionTraffic(deployment: deployment) }
         let (new, old) = (of(job.order.deployment), of(job.order.previous ?? ""))
-        let verdict = current.judge.look(current.report.nextLook(share: current.share), at: new, beside: old, isLast: isLast).verdict
+        var verdict = current.judge.look(current.report.nextLook(share: current.share), at: new, beside: old, isLast: isLast).verdict
+        if let query = current.judge.rules.query { verdict = try await ask(query, &current, job, verdict, isLast: isLast) }
         current.report.add(
             RolloutReport.Sample(at: now(), share: current.share, new: .init(new), old: .init(old)), verdict: verdict.sentence)
         current.due = time + current.interval
         comparison = current
         try await job.report(current.report)
         return verdict
+    }
+}
+
+extension Rollout {
+    /// So many questions in a row without an answer make a release that cannot be judged.
+    private static let unansweredQuestions = 5
+
+    /// What the monitoring adds to what the router's log says.
+    private func ask(
+        _ query: String, _ comparison: inout Comparison, _ job: RolloutJob, _ verdict: JudgeVerdict, isLast: Bool
+    ) async throws -> JudgeVerdict {
+        if case .worse = verdict { return verdict }
+        let found: [String]
+        do {
+            guard let metrics else { throw ProbeFailure("the server knows no Prometheus") }
+            found = try await metrics.series(try await filled(query, job))
+        } catch let failure as ProbeFailure {
+            comparison.unanswered += 1
+            let reason = "Prometheus does not tell: \(failure)"
+            return comparison.unanswered < Self.unansweredQuestions
+                ? .undecided(reason) : .worse("\(reason), \(comparison.unanswered) times in a row")
+        }
+        comparison.unanswered = 0
+        guard found.isEmpty else {
+            let more = found.count > 3 ? " and \(found.count - 3) more" : ""
+            return .worse("Prometheus answers the query with \(found.prefix(3).joined(separator: "; "))\(more)")
+        }
+        let quiet = "Prometheus finds nothing"
+        guard comparison.judge.rules.comparesTraffic else { return isLast ? .passed(quiet) : .undecided(quiet) }
+        return switch verdict {
+        case .passed(let sentence): .passed("\(sentence); \(quiet)")
+        case .undecided(let sentence), .worse(let sentence): .undecided("\(sentence); \(quiet)")
+        }
+    }
+
+    /// With the instances' addresses as regular expressions (RE2).
+    private func filled(_ query: String, _ job: RolloutJob) async throws -> String {
+        func addresses(_ order: RolloutOrder?) async throws -> String {
+            guard let order else { return "" }
+            let observed = try await target(order).observe(deployment: order.deployment)
+            return observed.compactMap { $0.upstream(port: order.service.port)?.endpoint }
+                .map { $0.split(separator: ".", omittingEmptySubsequences: false).joined(separator: "[.]") }.joined(separator: "|")
+        }
+        return query.replacing("$new", with: try await addresses(job.order)).replacing("$old", with: try await addresses(job.previous))
     }
 }
 
@@ -93,16 +138,17 @@ private struct Comparison {
     let mark: TrafficMark
     let interval: Duration
     var due: Duration
+    /// Questions to the monitoring that had no answer, since the last one that had.
+    var unanswered = 0
     var report: RolloutReport
 
     /// Nil when there is nothing to compare.
-    init?(_ job: RolloutJob, _ shape: RolloutShape, _ hold: RolloutStrategy.Hold) {
-        guard case .canary(let options) = job.order.strategy, let rules = options.abortIf, job.order.previous != nil,
-            let text = job.mark, let mark = try? OCIJSON.decode(TrafficMark.self, from: Array(text.utf8))
+    init?(_ job: RolloutJob, _ shape: RolloutShape, _ hold: RolloutStrategy.Hold) throws {
+        guard case .canary(let options) = job.order.strategy, let rules = options.abortIf, job.order.previous != nil, let text = job.mark
         else { return nil }
+        mark = try OCIJSON.decode(TrafficMark.self, from: Array(text.utf8))
         judge = CanaryJudge(rules)
         share = shape.share
-        self.mark = mark
         report = job.compared
         if case .seconds(let seconds) = hold {
             interval = .seconds(min(max(seconds / 20, 1), 30))

@@ -9,6 +9,8 @@ public struct Rollout: Sendable {
     let targets: [String: any Target]
     let router: any Router
     let probe: any HTTPProbe
+    /// What rollouts with a query are judged by; nil: there is none.
+    let metrics: (any MetricsQuery)?
     let clock: any Clock<Duration>
     /// Seconds since 1970 by the server's clock.
     let now: @Sendable () -> Double
@@ -17,12 +19,13 @@ public struct Rollout: Sendable {
 
     /// - Parameter targets: by the names that pipeline files use.
     public init(
-        targets: [String: any Target], router: any Router, probe: any HTTPProbe, clock: any Clock<Duration> = ContinuousClock(),
-        now: @escaping @Sendable () -> Double, stopGrace: Duration = .seconds(10)
+        targets: [String: any Target], router: any Router, probe: any HTTPProbe, metrics: (any MetricsQuery)? = nil,
+        clock: any Clock<Duration> = ContinuousClock(), now: @escaping @Sendable () -> Double, stopGrace: Duration = .seconds(10)
     ) {
         self.targets = targets
         self.router = router
         self.probe = probe
+        self.metrics = metrics
         self.clock = clock
         self.now = now
         self.stopGrace = stopGrace

@@ -183,7 +183,9 @@ struct Server {
                         allowsPrivate: settings.buildsReachPrivate, settings: runtimeSettings)
                 },
                 runtime: runtime,
-                rollout: Rollout(targets: targets.byName, router: router, probe: probe, now: clock),
+                rollout: Rollout(
+                    targets: targets.byName, router: router, probe: probe,
+                    metrics: settings.prometheus.map { PrometheusQuery(url: $0, client: client) }, now: clock),
                 led: [supervisor, scaling, keeper, TargetKeeper(targets: targets.docker, store: store, logger: logger)],
                 registries: registries, gitQueue: BlockingQueue(label: "git", width: 4), connections: connections,
                 clock: clock),

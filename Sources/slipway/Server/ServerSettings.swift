@@ -21,6 +21,8 @@ struct ServerSettings {
     var routerPort: Int
     var routerKind: RouterKind
     var routerTLS: RouterTLS?
+    /// Where rollouts with a query ask.
+    var prometheus: String?
     var nginx: String
     var haproxy: String
     var runtime: String
@@ -93,7 +95,7 @@ struct ServerSettings {
             publicURL: reader.string(forKey: "url", default: "http://\(host):\(port)"), routerHost: routerHost,
             routerPort: routerPort ?? configuredPort,
             routerKind: try RouterKind(setting: reader.string(forKey: "router.kind", default: RouterKind.nginx.rawValue)),
-            routerTLS: try routerTLS(reader, file: configuration),
+            routerTLS: try routerTLS(reader, file: configuration), prometheus: try prometheus(reader.string(forKey: "prometheus")),
             nginx: reader.string(forKey: "router.nginx", default: "nginx"),
             haproxy: reader.string(forKey: "router.haproxy", default: "haproxy"),
             runtime: reader.string(forKey: "runtime", default: "runc"),
@@ -137,6 +139,14 @@ struct ServerSettings {
         return RouterTLS(
             certificates: FilePath(URL(fileURLWithPath: folder, relativeTo: base).standardizedFileURL.path), listenAddress: host,
             listenPort: port, redirect: reader.bool(forKey: "router.tls.redirect", default: false))
+    }
+
+    private static func prometheus(_ text: String?) throws -> String? {
+        guard let text, !text.isEmpty else { return nil }
+        guard let url = URLComponents(string: text), ["http", "https"].contains(url.scheme), url.host?.isEmpty == false, url.query == nil,
+            url.fragment == nil, url.user == nil
+        else { throw Failure("prometheus: '\(text)' is not its address", hint: "write as in http://127.0.0.1:9090", status: Failure.usage) }
+        return text.hasSuffix("/") ? String(text.dropLast()) : text
     }
 
     private static func keepWorkspace(_ text: String) throws -> Double {
