@@ -165,7 +165,7 @@ extension EndToEnd {
 
     /// Sets the freeze aside where the plan is shown; who only looks is not offered that.
     private func overrideOnThePage(of server: ServerFixture, token: String, viewer: String) async throws {
-        let address = "\(server.url)/projects/sample/stages/prod/plan?pipeline=deliver"
+        let address = "\(server.url)/projects/sample/stages/prod/plan"
         let looked = try await signIn(to: server, token: viewer)([address])
         #expect(looked.contains("Frozen") && !looked.contains("/override\""), "\(looked.suffix(2000))")
         let browse = try await signIn(to: server, token: token)
