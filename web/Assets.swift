@@ -774,7 +774,7 @@ input::placeholder { color: var(--muted); opacity: 1; }
 .problem { background: var(--failure-soft); border-radius: 9px; padding: .7rem .9rem; margin-bottom: 1.2rem; display: grid; gap: .35rem; overflow-wrap: anywhere; min-width: 0; }
 .problem strong { color: var(--failure); } .problem .sub { color: color-mix(in srgb, var(--ink) 75%, var(--failure-soft)); }
 .panel .problem { margin: .3rem 0 0; }
-.panel > ul.plan { list-style: none; margin: 0; padding: 0; display: grid; gap: .3rem; }
+.panel > ul.plan { list-style: none; margin: 0; padding: 0; display: grid; gap: .3rem; } .plan li { display: flex; flex-wrap: wrap; gap: .1rem .45rem; align-items: center; }
 main > .panel { padding: .8rem 1rem 1rem; display: grid; gap: .5rem; margin: 0 0 1rem; }
 .diagnostic { background: var(--surface); border: 1px solid var(--line); border-radius: 11px; margin-bottom: 1.2rem; overflow: hidden; }
 .diagnostic figcaption { padding: .7rem 1rem; display: grid; gap: .15rem; overflow-wrap: anywhere; }
@@ -794,8 +794,10 @@ main > .panel { padding: .8rem 1rem 1rem; display: grid; gap: .5rem; margin: 0 0
 .node .n { font: 600 13px var(--sans); fill: var(--ink); } .node .d { font: 11.5px var(--sans); fill: var(--muted); }
 .node { text-decoration: none; } .node:focus-visible rect { stroke: var(--accent); stroke-width: 2; }
 .cols { display: grid; grid-template-columns: minmax(0, 1fr) 23rem; gap: 1.2rem; align-items: start; }
-.cols:not(:has(.side > *)) { grid-template-columns: minmax(0, 1fr); }
+.cols:not(:has(.side > *)), .cols:not(:has(#steps > *)) { grid-template-columns: minmax(0, 1fr); }
 #steps { display: grid; gap: .7rem; min-width: 0; } .side { display: grid; gap: .8rem; min-width: 0; }
+#steps:not(:has(> *)) { display: none; } #steps:not(:has(> *)) + .side { display: block; columns: 2 26rem; column-gap: 1.2rem; }
+#steps:not(:has(> *)) + .side > * { break-inside: avoid; margin-bottom: .8rem; }
 .panel { background: var(--surface); border: 1px solid var(--line); border-radius: 11px; box-shadow: var(--shadow); min-width: 0; }
 .side .panel { padding: .8rem 1rem 1rem; display: grid; gap: .5rem; }
 .step { overflow: hidden; scroll-margin-top: 4rem; } .side .panel { scroll-margin-top: 4rem; }

@@ -71,8 +71,8 @@ public struct RolloutPanel: Sendable {
         }
         return [
             chart("Failed requests", samples, atLeast: 0.01, text: { "\(oneDecimal($0 * 100)) %" }, rate),
-            chart("p99", samples, atLeast: 0.01, text: { "\(oneDecimal($0 * 1000)) ms" }) { $0.p99 },
-            chart("p50", samples, atLeast: 0.01, text: { "\(oneDecimal($0 * 1000)) ms" }) { $0.p50 },
+            chart("p99", samples, atLeast: 0.01, text: time) { $0.p99 },
+            chart("p50", samples, atLeast: 0.01, text: time) { $0.p50 },
         ]
     }
 
@@ -102,5 +102,7 @@ public struct RolloutPanel: Sendable {
 /// Thousandths as people read them.
 /// - Parameter share: in thousandths.
 func percentText(_ share: Int) -> String { share % 10 == 0 ? "\(share / 10) %" : "\(Double(share) / 10) %" }
+
+private func time(_ seconds: Double) -> String { seconds < 1 ? "\(oneDecimal(seconds * 1000)) ms" : "\(oneDecimal(seconds)) s" }
 
 private func oneDecimal(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }

@@ -22,7 +22,7 @@ extension Pages {
         let mayOverride = mayDeploy && plan.freeze != nil && plan.deployment != nil
         let shell = try await shell(
             "\(place.stage) of \(project)",
-            [Crumb("Projects", url: "/"), Crumb(project, url: PageURL.project(project)), Crumb("What would change in \(place.stage)")], request)
+            [Crumb("Projects", url: "/"), Crumb(project, url: PageURL.project(project)), Crumb("Plan for \(place.stage)")], request)
         return html(
             renderer.render(
                 PlanPage(
