@@ -109,7 +109,7 @@ let testSealing = Sealing(
         try outcome.get()
     }
 
-    @Test func anInstanceHasAUnitAslongAsItIsWanted() async throws {
+    @Test func anInstanceHasAUnitAsLongAsItIsWanted() async throws {
         try await with { bench in
             let id = bench.instance.id
             let file = "\(id).json"
@@ -260,9 +260,10 @@ let testSealing = Sealing(
             try await bench.units.begin(router: router)
             let second = "slipway-\(bench.order.instances[1].id).service"
             #expect(try bench.systemd.units() == ["slipway-router.service", second, "slipway-shop-x-0.service"].sorted())
-            #expect(try bench.systemd.calls().map { $0.prefix { $0 != "[" } } == [
-                "disable --now \(bench.unit) ", "daemon-reload ", "enable slipway-router.service ", "start --no-block slipway-router.service ",
-            ])
+            #expect(
+                try bench.systemd.calls().map { $0.prefix { $0 != "[" } } == [
+                    "disable --now \(bench.unit) ", "daemon-reload ", "enable slipway-router.service ", "start --no-block slipway-router.service ",
+                ])
             #expect(try KeptRouter.load(from: bench.kept) == router)
             // The setting is taken back: instances go on, and nothing of systemd's is left.
             try await bench.units.end()

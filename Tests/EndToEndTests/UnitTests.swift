@@ -101,9 +101,10 @@ import Testing
             let order = RolloutOrder(
                 deployment: "d1", project: "shop", pipeline: "web", stage: "prod", image: Digest.sha256([]),
                 service: ServiceDefinition(
-                    command: ["sh", "-c", "trap 'exit 0' TERM; echo $PASSWORD >/tmp/index.html; /bin/busybox httpd -f -p 8080 -h /tmp & wait"], port: 8080, replicas: 1),
+                    command: ["sh", "-c", "trap 'exit 0' TERM; echo $PASSWORD >/tmp/index.html; /bin/busybox httpd -f -p 8080 -h /tmp & wait"],
+                    port: 8080, replicas: 1),
                 environment: ["PASSWORD": "correct-horse"], host: "shop.localhost")
-            let instance = order.instances[0]
+            let instance = InstanceSpec(order: order, replica: 0)
             let unit = "slipway-\(instance.id).service"
             try await bench.target.admit(order.claim)
             try await bench.target.start(instance, by: order.claim)
@@ -139,7 +140,7 @@ import Testing
 
             // systemctl stop: the instance ends in order, which is no failure.
             let third = try bench.call(unit)
-            try await until("the command takes SIGTERM") { try ignoredSignals(third.processIdentifier) & (1 << (SIGTERM - 1)) != 0 }
+            try await until("the command takes SIGTERM") { takes(SIGTERM, third.processIdentifier) }
             kill(third.processIdentifier, SIGTERM)
             #expect(try await bench.end(third) == 0)
             #expect(third.terminationReason == .exit)
@@ -207,9 +208,11 @@ import Testing
     }
 }
 
-/// Those that a process takes by a dispatch source are ignored otherwise: proc(5), `SigIgn`.
-private func ignoredSignals(_ pid: Int32) throws -> UInt64 {
+/// Whether a process handles a signal: proc(5), `SigCgt`.
+private func takes(_ signal: Int32, _ pid: Int32) -> Bool {
     let status = text(URL(fileURLWithPath: "/proc/\(pid)"), "status")
-    let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("SigIgn:") })
-    return try #require(UInt64(line.dropFirst("SigIgn:".count).filter { !$0.isWhitespace }, radix: 16))
+    guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("SigCgt:") }),
+        let mask = UInt64(line.dropFirst("SigCgt:".count).filter { !$0.isWhitespace }, radix: 16)
+    else { return false }
+    return mask & (1 << (UInt64(signal) - 1)) != 0
 }

@@ -77,15 +77,19 @@ struct RouterCommand: AsyncParsableCommand {
     }
 }
 
+private final class Flag: Sendable {
+    let value = Mutex(false)
+}
+
 /// What `body` comes to; nil when SIGTERM or SIGINT came first and `stop` was done.
 private func untilStopped<R: Sendable>(
     _ stop: @escaping @Sendable () async throws -> Void, _ body: @escaping @Sendable () async throws -> R
 ) async throws -> R? {
-    let isStopping = Mutex(false)
+    let isStopping = Flag()
     return try await withThrowingTaskGroup(of: R?.self) { group in
         group.addTask {
             for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
-                isStopping.withLock { $0 = true }
+                isStopping.value.withLock { $0 = true }
                 try await stop()
                 return nil
             }
@@ -95,7 +99,7 @@ private func untilStopped<R: Sendable>(
         defer { group.cancelAll() }
         // What ends because it is being stopped has not failed.
         while let result = try await group.next() {
-            if result == nil || !isStopping.withLock({ $0 }) { return result }
+            if result == nil || !isStopping.value.withLock({ $0 }) { return result }
         }
         return nil
     }

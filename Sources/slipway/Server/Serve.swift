@@ -169,7 +169,8 @@ struct Server {
             connections: connections, logger: logger)
         let units = InstanceUnits(settings: settings.systemd, sealing: Sealing(secrets), runtime: runtime)
         let targets = try Targets(
-            settings.targets, host: HostTarget(runtime: runtime, snapshots: snapshots, units: settings.targets.units ? units : nil), owner: try folder.id(),
+            settings.targets, host: HostTarget(runtime: runtime, snapshots: snapshots, units: settings.targets.units ? units : nil),
+            owner: try folder.id(),
             registry: .init(
                 images: images, local: Targets.localAddress(host: settings.host, port: settings.port), publicURL: settings.publicURL,
                 token: settings.registry.anonymousPull ? nil : token, logins: registries.credentials), logger: logger)
