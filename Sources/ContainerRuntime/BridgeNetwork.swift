@@ -74,7 +74,10 @@ struct BridgeNetwork {
     private func add(_ namespace: String, preferring wanted: String?) throws(ContainerError) -> String {
         if let wanted {
             // The plugin that makes the interface does not know the argument of the one that gives addresses.
-            if let output = try? call("ADD", namespace: namespace, arguments: "IgnoreUnknown=1;IP=\(wanted)") { return output }
+            if let output = try? call("ADD", namespace: namespace, arguments: "IgnoreUnknown=1;IP=\(wanted)") {
+                try Neighbours.forget(wanted, on: settings.bridge)
+                return output
+            }
             // The interface was made before the address was refused.
             _ = try call("DEL", namespace: namespace)
         }

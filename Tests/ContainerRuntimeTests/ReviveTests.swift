@@ -1,4 +1,5 @@
 import ContainerRuntime
+import Foundation
 import Glibc
 import SystemPackage
 import Testing
@@ -25,7 +26,16 @@ struct ReviveTests {
             _ = try await runtime.waitForExit("a")
             #expect(try await runtime.revive(spec) { false } == nil)
             #expect(try await runtime.observe("a")?.state == .exited(ExitStatus(code: 137)))
+            // This machine would send to the interface that is gone, had it not forgotten that.
+            let gone = "02:00:00:00:00:01"
+            let ip = Process()
+            ip.executableURL = URL(fileURLWithPath: "/usr/sbin/ip")
+            ip.arguments = ["neighbour", "replace", address, "lladdr", gone, "dev", machine.settings.bridge, "nud", "reachable"]
+            try ip.run()
+            ip.waitUntilExit()
+            #expect(text("/proc/net/arp").contains(gone))
             let second = try #require(try await runtime.revive(spec) { true })
+            #expect(!text("/proc/net/arp").contains(gone))
             #expect(second.state == .running && second.address == address && second.pid != first.pid)
             // Gone altogether, as after a restart of the machine.
             try await runtime.remove("a")
