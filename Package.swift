@@ -173,7 +173,8 @@ let package = Package(
             .testTarget(
                 name: "EndToEndTests",
                 dependencies: [
-                    "Deployer", "DockerDaemon", "PostgresCluster", "Recorder", "StateSQLite", "StateStore", "slipway", configuration, system,
+                    "ContainerRuntime", "DeliveryModel", "Deployer", "DockerDaemon", "OCIModel", "PostgresCluster", "Recorder", "StateSQLite",
+                    "StateStore", "slipway", configuration, system,
                 ],
                 swiftSettings: settings),
         ],

@@ -41,7 +41,9 @@ struct BridgeNetwork {
 
     /// Gives the network namespace of `pid` an address on the bridge and returns it. The namespace belongs to the
     /// container alone and ends with it, so there is nothing to unmount when anyone dies.
-    func attach(pid: Int32) throws(ContainerError) -> String {
+    ///
+    /// - Parameter wanted: the address it is to have; another one when somebody has that, or it is not of the bridge.
+    func attach(pid: Int32, preferring wanted: String? = nil) throws(ContainerError) -> String {
         let configuration = Configuration(
             name: settings.networkName, bridge: settings.bridge,
             ipam: .init(dataDir: settings.networkFolder.string, ranges: [[.init(subnet: settings.subnet)]]))
@@ -49,14 +51,14 @@ struct BridgeNetwork {
         try Files.write(configuration, to: paths.network)
         let output: String
         if Files.exists(FilePath("/sys/class/net/\(settings.bridge)")) {
-            output = try call("ADD", namespace: "/proc/\(pid)/ns/net")
+            output = try add("/proc/\(pid)/ns/net", preferring: wanted)
         } else {
             // Two plugins must not make the bridge at the same moment.
             do {
                 output = try Files.withLock(
                     settings.networkFolder.appending("bridge.lock"), Patience(limit: settings.lockPatience)
                 ) {
-                    let output = try call("ADD", namespace: "/proc/\(pid)/ns/net")
+                    let output = try add("/proc/\(pid)/ns/net", preferring: wanted)
                     if settings.masquerade { masquerade() }
                     return output
                 }
@@ -69,21 +71,35 @@ struct BridgeNetwork {
         return String(address)
     }
 
+    private func add(_ namespace: String, preferring wanted: String?) throws(ContainerError) -> String {
+        if let wanted {
+            // The plugin that makes the interface does not know the argument of the one that gives addresses.
+            if let output = try? call("ADD", namespace: namespace, arguments: "IgnoreUnknown=1;IP=\(wanted)") {
+                try Neighbours.forget(wanted, on: settings.bridge)
+                return output
+            }
+            // The interface was made before the address was refused.
+            _ = try call("DEL", namespace: namespace)
+        }
+        return try call("ADD", namespace: namespace)
+    }
+
     /// Gives the address back. Safe to repeat, and after the namespace is gone.
     func detach() throws(ContainerError) {
         guard Files.exists(paths.network) else { return }
         _ = try call("DEL", namespace: "")
     }
 
-    private func call(_ verb: String, namespace: String) throws(ContainerError) -> String {
+    /// - Parameter arguments: `CNI_ARGS`, `KEY=value` with `;` between them.
+    private func call(_ verb: String, namespace: String, arguments: String? = nil) throws(ContainerError) -> String {
         let program = settings.cniPluginFolder.appending("bridge").string
         guard access(program, X_OK) == 0 else { throw ContainerError.missing("CNI plugin \(program)") }
-        let command = Command(
-            program: program, arguments: [],
-            environment: [
-                "CNI_COMMAND": verb, "CNI_CONTAINERID": containerID, "CNI_NETNS": namespace, "CNI_IFNAME": "eth0",
-                "CNI_PATH": settings.cniPluginFolder.string, "PATH": settings.searchPath,
-            ])
+        var environment = [
+            "CNI_COMMAND": verb, "CNI_CONTAINERID": containerID, "CNI_NETNS": namespace, "CNI_IFNAME": "eth0",
+            "CNI_PATH": settings.cniPluginFolder.string, "PATH": settings.searchPath,
+        ]
+        environment["CNI_ARGS"] = arguments
+        let command = Command(program: program, arguments: [], environment: environment)
         let result = try command.run(input: paths.network)
         guard result.code == 0 else {
             let failure = try? JSONDecoder().decode(Failure.self, from: Data(result.output.utf8))

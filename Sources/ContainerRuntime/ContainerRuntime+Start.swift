@@ -22,6 +22,39 @@ extension ContainerRuntime {
         }
     }
 
+    /// Makes sure that a container runs, as ``start(_:fence:)`` does, and begins one that has ended anew. Nobody else starts or
+    /// removes it meanwhile.
+    ///
+    /// - Parameter isWanted: asked first; when it says no, nothing is done, and the result is nil.
+    public func revive(
+        _ spec: ContainerSpec, if isWanted: @escaping @Sendable () throws -> Bool
+    ) async throws -> ContainerObservation? {
+        try spec.validate()
+        return try await alone(spec.id) { paths, cancellation in
+            guard try isWanted() else { return nil }
+            if case .exited? = try look(paths)?.state { try tearDown(paths) }
+            return try startOrFind(spec, paths, cancellation)
+        }
+    }
+
+    /// Runs `body`, with what is there, while nobody starts or removes the container. It need not exist.
+    public func alone<T: Sendable>(
+        with id: String, _ body: @escaping @Sendable (ContainerObservation?) throws -> T
+    ) async throws -> T {
+        guard ContainerSpec.isValid(id: id) else { throw ContainerError.notFound(id) }
+        return try await alone(id) { paths, _ in try body(try look(paths)) }
+    }
+
+    private func alone<T: Sendable>(
+        _ id: String, _ body: @escaping @Sendable (ContainerPaths, Cancellation) throws -> T
+    ) async throws -> T {
+        try await queue.run { cancellation in
+            let paths = paths(id)
+            try Files.makeFolder(paths.lock.removingLastComponent())
+            return try Files.withLock(paths.lock, patience(cancellation)) { try body(paths, cancellation) }
+        }
+    }
+
     private func startOrFind(
         _ spec: ContainerSpec, _ paths: ContainerPaths, _ cancellation: Cancellation
     ) throws -> ContainerObservation {
@@ -78,7 +111,7 @@ extension ContainerRuntime {
             startedAt: Date())
         if spec.network == .bridge {
             try stopIfCancelled(cancellation)
-            record.address = try network(paths).attach(pid: pid)
+            record.address = try network(paths).attach(pid: pid, preferring: spec.address)
             try NameFiles(spec: spec, paths: paths, settings: settings).write(address: record.address)
         }
         try stopIfCancelled(cancellation)

@@ -9,8 +9,9 @@ public import SystemPackage
 /// works from another value, or another process, over the same root. Operations on one id exclude each other, also
 /// between processes; those that ask never wait for those that act.
 public struct ContainerRuntime: Sendable {
-    let root: FilePath
-    let settings: RuntimeSettings
+    /// The folder of the containers, absolute.
+    public let root: FilePath
+    public let settings: RuntimeSettings
     let state: FilePath
     /// Tells containers of several roots apart where the machine has one name space: cgroups, addresses.
     let scope: String

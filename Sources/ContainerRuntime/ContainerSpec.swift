@@ -89,6 +89,8 @@ public struct ContainerSpec: Codable, Sendable, Hashable {
     /// The root cannot be written; `/tmp` and `/run` are in memory.
     public var readOnlyRoot: Bool
     public var network: Network
+    /// IPv4 address on the bridge that it is to have; another one when somebody has that. Nil: any.
+    public var address: String?
     /// The caller's own marks, given back by every observation.
     public var labels: [String: String]
     /// `nil`: the id. What a host name cannot have (hostname(7)) becomes `-`.
@@ -112,7 +114,7 @@ public struct ContainerSpec: Codable, Sendable, Hashable {
         network: Network = .none, labels: [String: String] = [:], hostname: String? = nil,
         capabilities: [String] = ContainerSpec.instanceCapabilities, memoryMounts: [MemoryMount] = [],
         memoryFiles: [MemoryFile] = [], allowsNewPrivileges: Bool = false, hidesMountPoints: Bool = false,
-        continuedLog: String? = nil
+        continuedLog: String? = nil, address: String? = nil
     ) {
         self.id = id
         self.layers = layers
@@ -132,6 +134,7 @@ public struct ContainerSpec: Codable, Sendable, Hashable {
         self.allowsNewPrivileges = allowsNewPrivileges
         self.hidesMountPoints = hidesMountPoints
         self.continuedLog = continuedLog
+        self.address = address
     }
 
     /// Enough for a build step that installs packages and changes owners as root.
@@ -155,7 +158,8 @@ extension ContainerSpec {
         return name.isEmpty ? id : String(name)
     }
 
-    static func isValid(id: String) -> Bool {
+    /// Whether a container may have that id.
+    public static func isValid(id: String) -> Bool {
         (1...63).contains(id.utf8.count)
             && id.utf8.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2d }
     }
@@ -183,6 +187,9 @@ extension ContainerSpec {
         }
         guard workingDirectory.isEmpty || workingDirectory.hasPrefix("/") else {
             throw refuse("working directory '\(workingDirectory)' is not absolute", "begin it with /")
+        }
+        if let address, !address.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2e }) {
+            throw refuse("'\(address)' is not an IPv4 address", "write one of the bridge's, or leave it out")
         }
         if let memory = limits.memoryBytes, memory < 6 << 20 {
             throw refuse("a memory limit of \(memory) bytes is too small", "give at least 6 MiB")

@@ -1,7 +1,7 @@
 public import SystemPackage
 
 /// Where the parts of this machine are that a ``ContainerRuntime`` uses.
-public struct RuntimeSettings: Sendable, Hashable {
+public struct RuntimeSettings: Codable, Sendable, Hashable {
     /// The OCI runtime: `runc`, or another with the same command line (`crun`). A name is looked up in `searchPath`.
     public var runtime = "runc"
     public var conmon = "conmon"

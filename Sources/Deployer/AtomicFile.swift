@@ -38,6 +38,23 @@ enum AtomicFile {
         }
     }
 
+    static func exists(_ path: FilePath) -> Bool { access(path.string, F_OK) == 0 }
+
+    /// Gone also after the machine goes down; not there is fine.
+    static func remove(_ path: FilePath) throws {
+        guard unlink(path.string) == 0 else {
+            if errno == ENOENT { return }
+            throw Errno(rawValue: errno)
+        }
+        let folder = try FileDescriptor.open(path.removingLastComponent(), .readOnly, options: [.directory, .closeOnExec])
+        try folder.closeAfter { try sync(folder) }
+    }
+
+    /// For its owner alone; there already is fine.
+    static func makeFolder(_ path: FilePath) throws {
+        guard mkdir(path.string, 0o700) == 0 || errno == EEXIST else { throw Errno(rawValue: errno) }
+    }
+
     private static func sync(_ file: FileDescriptor) throws {
         guard fsync(file.rawValue) == 0 else { throw Errno(rawValue: errno) }
     }

@@ -24,6 +24,8 @@ public struct DeployerError: Error, Hashable, Sendable, CustomStringConvertible 
         case unknownTarget
         /// An instance could not be started, or another deployment owns its name.
         case instanceFailed
+        /// The machine's systemd does not do what is needed, or does not run.
+        case unitFailed
         /// The rollout may not make this step from this phase.
         case illegalTransition
         /// Another process is in the middle of something; try again later.

@@ -10,15 +10,19 @@ extension Supervisor {
         var actions: [Action] = []
         await examine(observed, on: target, order)
         var serving: [Upstream] = []
+        var untold: [InstanceSpec] = []
         let seen = try await router.currentRoute(key: order.routeKey)
         let inForce = seen?.upstreams ?? []
         for instance in wanted {
             let found = observed.first { $0.id == instance.id }
+            let upkeep = try await target.upkeep(of: instance.id)
+            if isLeft(instance.id, found, to: upkeep) { continue }
             if let reason = reasonToRestart(instance.id, found, order) {
                 actions.append(try await restart(instance, found, reason, order))
             } else if let upstream = found?.upstream(port: order.service.port) {
                 // A new address must answer well first; one in force is not dropped for a single bad answer.
                 if looks[instance.id]?.problem == nil || inForce.contains(upstream) { serving.append(upstream) }
+                if upkeep == .missing { untold.append(instance) }
             }
         }
         if !order.host.isEmpty, !serving.isEmpty, Set(serving) != Set(inForce) {
@@ -36,6 +40,7 @@ extension Supervisor {
             try await target.stop(instance: extra.id, grace: settings.stopGrace, by: order.claim)
             actions.append(.stoppedSurplus(instance: extra.id))
         }
+        for instance in untold where try await mayAct(order) { try await target.start(instance, by: order.claim) }
         return actions
     }
 
@@ -61,14 +66,28 @@ extension Supervisor {
         let answers = await Health(probe: probe, target: target).examine(due, service: order.service, host: order.host)
         for (id, problem) in answers {
             var look = looks[id] ?? Look()
+            let startedAt = due.first { $0.id == id }?.startedAt
+            if startedAt != look.startedAt { look = Look(startedAt: startedAt) }
             // An instance that was started again has its grace time to come up.
-            let isComing = !look.hasAnswered && journal.started(id).map { now() - $0 <= check.grace } ?? false
+            let isComing = !look.hasAnswered && [journal.started(id), startedAt].contains { $0.map { now() - $0 <= check.grace } ?? false }
             look.time = time
             look.problem = problem
             look.failures = problem == nil || isComing ? 0 : look.failures + 1
             look.hasAnswered = look.hasAnswered || problem == nil
             looks[id] = look
         }
+    }
+
+    /// Whether an instance has ended and the machine is about to start it again.
+    private func isLeft(_ id: String, _ found: InstanceObservation?, to upkeep: Upkeep) -> Bool {
+        guard upkeep == .machine, found?.state != .running else {
+            ended[id] = nil
+            return false
+        }
+        let time = now()
+        let since = ended[id].map { min($0, time) } ?? time
+        ended[id] = since
+        return .seconds(time - since) < settings.revival
     }
 
     private func reasonToRestart(_ id: String, _ found: InstanceObservation?, _ order: RolloutOrder) -> String? {
@@ -93,6 +112,7 @@ extension Supervisor {
         // Intent first: a crash in between must not make restarts more frequent.
         try await journal.record(instance.id, at: now())
         looks[instance.id] = nil
+        ended[instance.id] = nil
         let target = try targets.target(named: order.target)
         if found != nil { try await target.stop(instance: instance.id, grace: settings.stopGrace, by: order.claim) }
         guard try await owns(order) else { return .postponed(instance: instance.id, reason: reason) }
@@ -122,6 +142,8 @@ extension Supervisor {
 
 /// What the supervisor knows of an instance's health.
 struct Look {
+    /// Of the instance that was asked; see ``InstanceObservation/startedAt``.
+    var startedAt: Double?
     /// When it was asked last; seconds since 1970.
     var time = 0.0
     /// What was wrong then.

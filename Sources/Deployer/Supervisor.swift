@@ -4,7 +4,8 @@ public import ServiceLifecycle
 public import SystemPackage
 
 /// Keeps live deployments as they were ordered: an instance that ended or stopped answering is started again, at most
-/// every few seconds, and the route follows the addresses.
+/// every few seconds, and the route follows the addresses. Where the machine starts again what has ended, only what it has not
+/// started in time is.
 ///
 /// Work happens only inside ``run()`` or ``tick()``; whoever runs it owns its life (cancel the task, or shut its service group down, to end it).
 public actor Supervisor: Service {
@@ -23,13 +24,17 @@ public actor Supervisor: Service {
         /// Smallest distance between two starts of the same instance.
         public var restartDistance: Duration
         public var stopGrace: Duration
+        /// How long an instance that has ended is left to a machine that starts it again.
+        public var revival: Duration
 
         public init(
-            interval: Duration = .seconds(1), restartDistance: Duration = .seconds(5), stopGrace: Duration = .seconds(10)
+            interval: Duration = .seconds(1), restartDistance: Duration = .seconds(5), stopGrace: Duration = .seconds(10),
+            revival: Duration = .seconds(15)
         ) {
             self.interval = interval
             self.restartDistance = restartDistance
             self.stopGrace = stopGrace
+            self.revival = revival
         }
     }
 
@@ -45,6 +50,8 @@ public actor Supervisor: Service {
     let journal: RestartJournal
     /// By instance; lost with the process, which then only takes longer to judge.
     var looks: [String: Look] = [:]
+    /// Since when instances are seen to have ended that the machine starts again.
+    var ended: [String: Double] = [:]
     /// Keys of the orders that are being looked after.
     private var tended: Set<String> = []
     /// Instances that are not wanted any more, out of the route since this generation and time.
@@ -87,6 +94,7 @@ public actor Supervisor: Service {
         journal.forget()
         looks = [:]
         leaving = [:]
+        ended = [:]
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
                 do {
@@ -115,6 +123,7 @@ public actor Supervisor: Service {
         let deployments = Set(orders.map(\.deployment))
         looks = looks.filter { known.contains($0.key) }
         leaving = leaving.filter { deployments.contains($0.value.deployment) }
+        ended = ended.filter { known.contains($0.key) }
         try await journal.keep(known)
         do { try await router.start() } catch { logger.error("the router is not there: \(error)") }
         return orders

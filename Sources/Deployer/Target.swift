@@ -33,6 +33,8 @@ public protocol Target: Sendable {
     func stop(deployment: String, grace: Duration, by claim: Claim?) async throws
     /// Stops and removes one instance; nothing happens when there is none of that name.
     func stop(instance: String, grace: Duration, by claim: Claim?) async throws
+    /// Who starts an instance again when it has ended.
+    func upkeep(of instance: String) async throws -> Upkeep
     /// Runs a program in a running instance, with its user, environment and folder, until it ends; killed when it has not after
     /// `timeout`, or when the task is cancelled.
     ///
@@ -49,7 +51,18 @@ public protocol Target: Sendable {
 
 extension Target {
     public func prepare(_ order: RolloutOrder) async throws {}
+    public func upkeep(of instance: String) async throws -> Upkeep { .caller }
     public func processorSeconds(deployment: String) async throws -> [String: Double] { [:] }
+}
+
+/// Who starts an instance again when it has ended.
+public enum Upkeep: Hashable, Sendable {
+    /// Whoever uses the target.
+    case caller
+    /// The machine that it runs on, within some seconds, at the address it had.
+    case machine
+    /// It is to be the machine, which does not know of it yet: ``Target/start(_:by:)`` tells it, also when the instance runs.
+    case missing
 }
 
 /// How a program that was run in an instance ended.
@@ -144,9 +157,12 @@ public struct InstanceObservation: Codable, Hashable, Sendable {
     public var port: Int?
     /// Where the port of its TCP probe is reached, when that is another one than in its container.
     public var healthPort: Int?
+    /// When it was started, in seconds since 1970, where others than the caller start instances too; nil elsewhere.
+    public var startedAt: Double?
 
     public init(
-        id: String, deployment: String, replica: Int, state: State, address: String? = nil, port: Int? = nil, healthPort: Int? = nil
+        id: String, deployment: String, replica: Int, state: State, address: String? = nil, port: Int? = nil, healthPort: Int? = nil,
+        startedAt: Double? = nil
     ) {
         self.id = id
         self.deployment = deployment
@@ -155,6 +171,7 @@ public struct InstanceObservation: Codable, Hashable, Sendable {
         self.address = address
         self.port = port
         self.healthPort = healthPort
+        self.startedAt = startedAt
     }
 
     /// Where requests go, when the instance runs, listens and has an address.

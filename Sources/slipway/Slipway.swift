@@ -20,7 +20,7 @@ struct Slipway: AsyncParsableCommand {
             Why.self, Plan.self, LedgerCommand.self, Prove.self,
             SecretCommand.self,
             ImageCommand.self, TokenCommand.self, StoreCommand.self,
-            OutboxCommand.self, DeliveriesCommand.self,
+            OutboxCommand.self, DeliveriesCommand.self, InstanceCommand.self, RouterCommand.self,
         ])
 
     /// Building up the tree of all commands takes longer than many a build: the one that scripts run all day is found without

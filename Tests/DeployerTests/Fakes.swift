@@ -52,6 +52,8 @@ final class FakeTarget: Target {
         var stops: [String] = []
         var count = 0
         var refuseStart = false
+        /// Of instances by their id; the rest is the caller's.
+        var upkeep: [String: Upkeep] = [:]
         var commandEnd = CommandEnd(.exited(0))
         /// What is waited for when a command is run.
         var command: @Sendable () async throws -> Void = {}
@@ -86,12 +88,23 @@ final class FakeTarget: Target {
         state.withLock { $0.meanwhile }()
         try state.withLock { state in
             if state.refuseStart { throw Broken() }
+            if state.upkeep[instance.id] == .missing { state.upkeep[instance.id] = .machine }
             guard state.instances[instance.id] == nil else { return }
             state.count += 1
             state.starts.append(instance.id)
             state.instances[instance.id] = InstanceObservation(
                 id: instance.id, deployment: instance.deployment, replica: instance.replica, state: .running,
                 address: "10.0.0.\(state.count)", port: instance.service.port)
+        }
+    }
+
+    func upkeep(of instance: String) async throws -> Upkeep { state.withLock { $0.upkeep[instance] ?? .caller } }
+
+    /// As systemd does: at the address it had.
+    func revive(_ id: String, at time: Double) {
+        state.withLock {
+            $0.instances[id]?.state = .running
+            $0.instances[id]?.startedAt = time
         }
     }
 

@@ -202,6 +202,63 @@ struct SupervisorTests {
         }
     }
 
+    /// Two that start the same instance must not meet: the machine comes first, the supervisor when that has not happened.
+    @Test func whatTheMachineStartsAgainIsLeftToItForAWhile() async throws {
+        try await withTemporaryFolder { folder in
+            let live = order("one", replicas: 1)
+            let id = live.instances[0].id
+            target.state.withLock { $0.upkeep[id] = .missing }
+            let supervisor = supervisor(folder, [live])
+            #expect(try await supervisor.tick() == [.started(instance: id, reason: "it is gone")])
+            #expect(try await target.upkeep(of: id) == .machine)
+            _ = try await supervisor.tick()
+            try await wait(60)
+            target.end(id, code: 1)
+            for _ in 0..<10 {
+                #expect(try await supervisor.tick().isEmpty)
+                try await wait(1)
+            }
+            // It is back, and has its grace time of 20 s, whatever it answered before.
+            target.revive(id, at: 1_000_000 + clock.seconds)
+            probe.bad.withLock { $0 = ["10.0.0.1"] }
+            for _ in 0..<15 {
+                #expect(try await supervisor.tick().isEmpty)
+                try await wait(1)
+            }
+            probe.bad.withLock { $0 = [] }
+            #expect(try await supervisor.tick().isEmpty)
+            #expect(target.state.withLock { $0.starts } == [id])
+            // Not answering is the supervisor's affair at once.
+            probe.bad.withLock { $0 = ["10.0.0.1"] }
+            for _ in 0..<2 { #expect(try await supervisor.tick().isEmpty) }
+            #expect(try await supervisor.tick().count == 1)
+            #expect(target.state.withLock { $0.starts } == [id, id])
+            // What systemd does not start, it starts.
+            probe.bad.withLock { $0 = [] }
+            try await wait(60)
+            _ = try await supervisor.tick()
+            target.end(id, code: 1)
+            for _ in 0..<15 {
+                #expect(try await supervisor.tick().isEmpty)
+                try await wait(1)
+            }
+            #expect(try await supervisor.tick() == [.started(instance: id, reason: "it exited with code 1")])
+        }
+    }
+
+    @Test func aMachineThatDoesNotKnowOfAnInstanceIsTold() async throws {
+        try await withTemporaryFolder { folder in
+            let live = order("one", replicas: 1)
+            let id = live.instances[0].id
+            let supervisor = supervisor(folder, [live])
+            for _ in 0..<2 { _ = try await supervisor.tick() }
+            target.state.withLock { $0.upkeep[id] = .missing }
+            #expect(try await supervisor.tick().isEmpty)
+            #expect(try await target.upkeep(of: id) == .machine)
+            #expect(target.state.withLock { $0.starts } == [id])
+        }
+    }
+
     @Test func endsWhenCancelled() async throws {
         try await withTemporaryFolder { folder in
             let supervisor = supervisor(folder, [order("one")])

@@ -8,6 +8,10 @@ import Testing
 
 struct TargetSettingsTests {
     private func read(_ yaml: String, environment: [String: String] = [:]) async throws -> [String: TargetSettings.Kind] {
+        try await settings(yaml, environment: environment).kinds
+    }
+
+    private func settings(_ yaml: String, environment: [String: String] = [:]) async throws -> TargetSettings {
         try await withFolder { folder in
             let file = folder.appendingPathComponent("slipway.yaml")
             try Data(yaml.utf8).write(to: file)
@@ -15,7 +19,7 @@ struct TargetSettingsTests {
                 EnvironmentVariablesProvider(environmentVariables: environment).prefixKeys(with: "slipway"),
                 try await FileProvider<YAMLSnapshot>(filePath: FilePath(file.path)),
             ])
-            return try TargetSettings.read(reader, file: file.path, environment: environment).kinds
+            return try TargetSettings.read(reader, file: file.path, environment: environment)
         }
     }
 
@@ -51,8 +55,20 @@ struct TargetSettingsTests {
         if case .docker(let box) = kinds["box"] { #expect(box.registry == "other.example.org:5000") }
     }
 
+    @Test func unitsAreOfThisMachine() async throws {
+        #expect(try await !settings("data: /var/lib/slipway\n").units)
+        #expect(try await !settings("targets: {local: {kind: host}}").units)
+        #expect(try await !settings("targets: {local: {kind: host, units: false}}").units)
+        #expect(try await settings("targets: {local: {kind: host, units: true}, side: {kind: host}}").units)
+        let environment = ["SLIPWAY_TARGETS_LOCAL_KIND": "host", "SLIPWAY_TARGETS_LOCAL_UNITS": "true"]
+        #expect(try await settings("data: /var/lib/slipway\n", environment: environment).units)
+    }
+
     @Test(
         arguments: [
+            ("targets: {local: {kind: host, units: sure}}", "slipway.yaml:1:38: targets.local: units is neither true nor false"),
+            ("targets: {a: {kind: host, units: true}, b: {kind: host, units: false}}", "targets.a has units, targets.b has none"),
+            ("targets: {box: {kind: docker, units: true, hosts: ['unix:///a']}}", "'units' is not a setting of the kind 'docker'"),
             ("targets: [box]", "targets is not a list of names"), ("targets: {box: docker}", "a target is a name with settings"),
             ("targets: {box: {kind: docker}}", "it has no hosts"), ("targets: {box: {kind: podman}}", "there is no kind 'podman'"),
             ("targets: {box: {hosts: [a]}}", "it has no kind"), ("targets: {Box: {kind: host}}", "cannot be called that"),

@@ -1,4 +1,5 @@
 public import ContainerRuntime
+import FoundationEssentials
 public import OCIModel
 public import SystemPackage
 
@@ -19,11 +20,15 @@ public struct HostTarget: Target {
     }
 
     private let runtime: ContainerRuntime
+    private let units: InstanceUnits?
     private let unpack: @Sendable (Digest) async throws -> Image
 
-    /// - Parameter unpack: makes the layers of an image available as folders that stay as long as containers use them.
-    public init(runtime: ContainerRuntime, unpack: @escaping @Sendable (Digest) async throws -> Image) {
+    /// - Parameters:
+    ///   - units: by which the machine starts instances again that have ended; nil: that is left to the caller. Jobs never are.
+    ///   - unpack: makes the layers of an image available as folders that stay as long as containers use them.
+    public init(runtime: ContainerRuntime, units: InstanceUnits? = nil, unpack: @escaping @Sendable (Digest) async throws -> Image) {
         self.runtime = runtime
+        self.units = units
         self.unpack = unpack
     }
 
@@ -40,6 +45,7 @@ public struct HostTarget: Target {
     public func prepare(_ order: RolloutOrder) async throws { _ = try await unpack(order.image) }
 
     public func start(_ instance: InstanceSpec, by claim: Claim) async throws {
+        let units = instance.job == nil ? units : nil
         if let found = try await runtime.observe(instance.id) {
             let owner = found.labels[InstanceSpec.deploymentLabel]
             guard owner == nil || owner == instance.deployment else {
@@ -47,22 +53,31 @@ public struct HostTarget: Target {
                     .instanceFailed, "the container \(instance.id) belongs to deployment \(owner ?? "")",
                     hint: "remove it, or deploy again")
             }
-            if found.state != .created { return }
+            guard found.state == .created || (found.state == .running && units != nil) else { return }
         }
         let image = try await unpack(instance.image)
         let spec = try Self.spec(instance, image)
-        try await saying { _ = try await runtime.start(spec, fence: Self.fence(claim)) }
+        let fence = Self.fence(claim)
+        try await saying {
+            _ = try await runtime.start(spec, fence: fence)
+            try await units?.keep(spec, of: instance.deployment, by: fence)
+        }
+    }
+
+    public func upkeep(of instance: String) async throws -> Upkeep {
+        guard let units else { return .caller }
+        return try await units.isKept(instance) ? .machine : .missing
     }
 
     public func observe(deployment: String) async throws -> [InstanceObservation] {
-        try await containers(deployment).map(Self.observation).sorted { ($0.replica, $0.id) < ($1.replica, $1.id) }
+        try await containers(deployment).map(observation).sorted { ($0.replica, $0.id) < ($1.replica, $1.id) }
     }
 
     public func find(instance: String) async throws -> InstanceObservation? {
-        try await runtime.observe(instance).flatMap { $0.labels[InstanceSpec.deploymentLabel] == nil ? nil : Self.observation($0) }
+        try await runtime.observe(instance).flatMap { $0.labels[InstanceSpec.deploymentLabel] == nil ? nil : observation($0) }
     }
 
-    private static func observation(_ container: ContainerObservation) -> InstanceObservation {
+    private func observation(_ container: ContainerObservation) -> InstanceObservation {
         let state: InstanceObservation.State =
             switch container.state {
             case .created: .created
@@ -72,24 +87,41 @@ public struct HostTarget: Target {
         return InstanceObservation(
             id: container.id, deployment: container.labels[InstanceSpec.deploymentLabel] ?? "",
             replica: container.labels[InstanceSpec.replicaLabel].flatMap { Int($0) } ?? 0, state: state,
-            address: container.address, port: container.labels[InstanceSpec.portLabel].flatMap { Int($0) })
+            address: container.address, port: container.labels[InstanceSpec.portLabel].flatMap { Int($0) },
+            startedAt: units == nil ? nil : container.startedAt?.timeIntervalSince1970)
     }
 
     public func deployments() async throws -> Set<String> {
-        Set(try await runtime.list().compactMap { $0.labels[InstanceSpec.deploymentLabel] })
+        let kept = try await units?.instances().keys.filter { !$0.isEmpty } ?? []
+        return Set(try await runtime.list().compactMap { $0.labels[InstanceSpec.deploymentLabel] } + kept)
     }
 
     public func stop(deployment: String, grace: Duration, by claim: Claim?) async throws {
+        if let units {
+            // One that its unit is about to begin anew has no container now.
+            let kept = try await units.instances()[deployment] ?? []
+            try await retire(Array(Set(try await containers(deployment).map(\.id) + kept)), by: claim)
+        }
         let ids = try await containers(deployment).map(\.id)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for id in ids {
-                group.addTask { try await stop(instance: id, grace: grace, by: claim) }
+                group.addTask { try await end(id, grace: grace, by: claim) }
             }
             try await group.waitForAll()
         }
     }
 
     public func stop(instance: String, grace: Duration, by claim: Claim?) async throws {
+        try await retire([instance], by: claim)
+        try await end(instance, grace: grace, by: claim)
+    }
+
+    /// First, so that nothing that is stopped from now on comes back.
+    private func retire(_ instances: [String], by claim: Claim?) async throws {
+        try await saying { try await units?.retire(instances, by: claim.map(Self.fence)) }
+    }
+
+    private func end(_ instance: String, grace: Duration, by claim: Claim?) async throws {
         guard let found = try await runtime.observe(instance) else { return }
         let fence = claim.map(Self.fence)
         try await saying {

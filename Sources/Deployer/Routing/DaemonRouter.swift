@@ -16,6 +16,9 @@ extension DaemonRouter {
     /// Starts the program with the routes of last time, or finds it running.
     public func start() async throws { try await daemon.serially { try await $0.ensureRunning() } }
 
+    /// Whether the program runs now, ours and nobody else's.
+    public var isRunning: Bool { daemon.program.master() != nil }
+
     /// Ends the program after the requests it has. A server that merely restarts leaves it alone.
     public func shutdown() async throws {
         try await daemon.serially { daemon in

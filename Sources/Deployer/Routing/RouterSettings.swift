@@ -1,7 +1,7 @@
 public typealias NginxSettings = RouterSettings
 
 /// How the router's own program runs.
-public struct RouterSettings: Hashable, Sendable {
+public struct RouterSettings: Codable, Hashable, Sendable {
     /// Loopback by default: put a TLS proxy in front, or name a public address.
     public var listenAddress: String
     public var listenPort: Int

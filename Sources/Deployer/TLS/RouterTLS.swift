@@ -1,7 +1,7 @@
 public import SystemPackage
 
 /// HTTPS of a router, with certificates of one's own.
-public struct RouterTLS: Hashable, Sendable {
+public struct RouterTLS: Codable, Hashable, Sendable {
     /// Holds `HOST.pem`, the certificate and those of its issuers, and `HOST.key`, for each host; `*.DOMAIN.pem` for all hosts of a domain.
     public var certificates: FilePath
     public var listenAddress: String

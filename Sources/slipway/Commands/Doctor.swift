@@ -31,6 +31,7 @@ struct Doctor: AsyncParsableCommand {
         var rows = await runtime.check().map { Row(name: $0.name, ok: $0.ok, message: $0.message, hint: $0.hint) }
         rows.append(Self.routerRow(settings))
         rows.append(Self.dataRow(settings))
+        if settings.targets.units { rows.append(await Self.unitsRow(settings)) }
         if case .postgres = settings.store { rows.append(await Self.storeRow(settings.store)) }
         rows += try await Self.targetRows(settings.targets)
         if json {
@@ -79,6 +80,17 @@ struct Doctor: AsyncParsableCommand {
                 hint: "apt-get install \(package), or set router.\(settings.routerKind)")
         }
         return Row(name: name, ok: true, message: "\(settings.routerKind), \(path)")
+    }
+
+    private static func unitsRow(_ settings: ServerSettings) async -> Row {
+        do {
+            try await InstanceUnits.check(settings.systemd)
+            return Row(name: "systemd", ok: true, message: "runs; units go to \(settings.systemd.unitFolder)")
+        } catch let error as DeployerError {
+            return Row(name: "systemd", ok: false, message: error.message, hint: error.hint)
+        } catch {
+            return Row(name: "systemd", ok: false, message: "\(error)", hint: "leave 'units' of the target out")
+        }
     }
 
     private static func storeRow(_ location: StoreLocation) async -> Row {

@@ -52,6 +52,15 @@ struct DataFolder {
         try SecretBox(key: Array(try made("secrets.key") { Data(SecretBox.newKey()) }))
     }
 
+    /// For what runs beside a server: the key as it is.
+    static func existingSecrets(in path: FilePath) throws -> SecretBox {
+        let file = path.appending("secrets.key")
+        guard let key = FileManager.default.contents(atPath: file.string), !key.isEmpty else {
+            throw Failure("\(file) is missing or cannot be read", hint: "is \(path) the data directory, and are you root?")
+        }
+        return try SecretBox(key: Array(key))
+    }
+
     /// Tells this data directory from others, wherever it is moved to.
     func id() throws -> String {
         let id = try made("installation") { Data((SecretBox.newToken() + "\n").utf8) }

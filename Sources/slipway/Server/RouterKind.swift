@@ -17,6 +17,16 @@ enum RouterKind: String, CaseIterable {
     }
 }
 
+extension RouterKind {
+    func makeRouter(folder: FilePath, settings: RouterSettings, probe: any HTTPProbe) throws -> any DaemonRouter {
+        switch self {
+        case .nginx: try NginxRouter(folder: folder, settings: settings, probe: probe)
+        case .haproxy: try HAProxyRouter(folder: folder, settings: settings, probe: probe)
+        case .none: try NoRouter(folder: folder, probe: probe)
+        }
+    }
+}
+
 extension ServerSettings {
     /// The router's program and its Debian package; nil: there is none.
     var routerProgram: (program: String, package: String)? {
@@ -27,14 +37,12 @@ extension ServerSettings {
         }
     }
 
-    func makeRouter(folder: FilePath, probe: any HTTPProbe) throws -> any Router {
-        func settings(_ program: String) -> RouterSettings {
-            RouterSettings(listenAddress: routerHost, listenPort: routerPort, program: program, tls: routerTLS)
-        }
-        return switch routerKind {
-        case .nginx: try NginxRouter(folder: folder, settings: settings(nginx), probe: probe)
-        case .haproxy: try HAProxyRouter(folder: folder, settings: settings(haproxy), probe: probe)
-        case .none: try NoRouter(folder: folder, probe: probe)
-        }
+    func makeRouter(folder: FilePath, probe: any HTTPProbe) throws -> any DaemonRouter {
+        try routerKind.makeRouter(folder: folder, settings: routerSettings, probe: probe)
+    }
+
+    var routerSettings: RouterSettings {
+        RouterSettings(
+            listenAddress: routerHost, listenPort: routerPort, program: routerProgram?.program ?? "", tls: routerTLS)
     }
 }

@@ -65,6 +65,10 @@ struct Serve: AsyncParsableCommand {
             try await server.closeConnections()
             throw (error as? StateError).map { Failure($0) } ?? error
         }
+        do { try await server.prepareUnits(settings) } catch {
+            try await server.closeConnections()
+            throw error
+        }
         logger.info(
             "listening on http://\(settings.host):\(settings.port)\(socket.isInherited ? " (taken over)" : ""), data in \(settings.data), store: \(settings.store), server \(place.number): \(settings.roles)"
         )
@@ -86,6 +90,11 @@ struct Serve: AsyncParsableCommand {
     /// What steps, instances and the router need.
     private static func checkMachine(_ settings: ServerSettings, _ runtime: ContainerRuntime) async throws {
         guard settings.roles.contains(.worker) else { return }
+        if settings.targets.units {
+            do { try await InstanceUnits.check(settings.systemd) } catch let error as DeployerError {
+                throw Failure(error.message, hint: error.hint)
+            }
+        }
         for finding in await runtime.check() where !finding.ok {
             throw Failure("\(finding.name): \(finding.message)", hint: finding.hint ?? "see: slipway doctor")
         }
@@ -130,6 +139,7 @@ struct Serve: AsyncParsableCommand {
 /// The composition root: every part is made here and nowhere else.
 struct Server {
     let runtime: ContainerRuntime
+    let units: InstanceUnits
     private(set) var services: [any Service]
     /// Nil: the store is of this data directory alone.
     let belonging: Belonging?
@@ -157,8 +167,10 @@ struct Server {
         let registries = try OutsideRegistries(
             configFile: settings.dockerConfig, settings: settings.registries, environment: environment,
             connections: connections, logger: logger)
+        let units = InstanceUnits(settings: settings.systemd, sealing: Sealing(secrets), runtime: runtime)
         let targets = try Targets(
-            settings.targets, host: HostTarget(runtime: runtime, snapshots: snapshots), owner: try folder.id(),
+            settings.targets, host: HostTarget(runtime: runtime, snapshots: snapshots, units: settings.targets.units ? units : nil),
+            owner: try folder.id(),
             registry: .init(
                 images: images, local: Targets.localAddress(host: settings.host, port: settings.port), publicURL: settings.publicURL,
                 token: settings.registry.anonymousPull ? nil : token, logins: registries.credentials), logger: logger)
@@ -212,6 +224,7 @@ struct Server {
             socket: socket.descriptor.rawValue, router: settings.roles.contains(.web) ? try makeRouter(web) : try makeWorkerRouter(web),
             logger: logger)
         self.runtime = runtime
+        self.units = units
         self.connections = ServerConnections(probes: client, targets: targets.client, registries: connections)
         services = [
             // The last stops first: others go on with what the engine gives back while the last requests are answered.

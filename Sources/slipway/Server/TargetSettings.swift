@@ -20,8 +20,10 @@ struct TargetSettings {
     }
 
     private(set) var kinds: [String: Kind] = ["local": .host]
+    /// Whether systemd keeps instances on this machine, and the router, alive. All targets of the kind `host` are one machine.
+    private(set) var units = false
 
-    static let keys = ["kind", "hosts", "registry", "certificate_authority", "client_certificate", "client_key"]
+    static let keys = ["kind", "units", "hosts", "registry", "certificate_authority", "client_certificate", "client_key"]
 
     /// - Parameters:
     ///   - file: the configuration file; names and unknown keys are looked for there.
@@ -36,7 +38,26 @@ struct TargetSettings {
         }
         let folder = file.map { FilePath(URL(fileURLWithPath: $0).deletingLastPathComponent().path) }
         for name in names { settings.kinds[name] = try kind(name, reader, folder) }
+        settings.units = try units(names, reader, environment)
         return settings
+    }
+
+    private static func units(_ names: [String], _ reader: ConfigReader, _ environment: [String: String]) throws -> Bool {
+        var said: [(name: String, value: Bool)] = []
+        for name in names {
+            let variable = "SLIPWAY_TARGETS_\(name.uppercased().replacingOccurrences(of: "-", with: "_"))_UNITS"
+            if let value = reader.bool(forKey: ConfigKey("targets.\(name).units")) {
+                said.append((name, value))
+            } else if let text = environment[variable] {
+                throw Failure("targets.\(name): units '\(text)' is neither true nor false", hint: "write true or false", status: Failure.usage)
+            }
+        }
+        if let yes = said.first(where: { $0.value }), let no = said.first(where: { !$0.value }) {
+            throw Failure(
+                "targets.\(yes.name) has units, targets.\(no.name) has none, and both are this machine",
+                hint: "say the same for all targets of the kind 'host'", status: Failure.usage)
+        }
+        return said.contains { $0.value }
     }
 
     private static func kind(_ name: String, _ reader: ConfigReader, _ folder: FilePath?) throws -> Kind {
@@ -47,11 +68,14 @@ struct TargetSettings {
         }
         switch text("kind") {
         case "host":
-            for key in keys.dropFirst() where text(key) != nil || reader.stringArray(forKey: ConfigKey("targets.\(name).\(key)")) != nil {
+            for key in keys.dropFirst(2) where text(key) != nil || reader.stringArray(forKey: ConfigKey("targets.\(name).\(key)")) != nil {
                 throw wrong("'\(key)' is not a setting of the kind 'host'", "leave it out, or write 'kind: docker'")
             }
             return .host
-        case "docker": break
+        case "docker":
+            guard reader.bool(forKey: ConfigKey("targets.\(name).units")) == nil else {
+                throw wrong("'units' is not a setting of the kind 'docker'", "leave it out: it is for this machine, 'kind: host'")
+            }
         case let other:
             throw wrong(
                 other.map { "there is no kind '\($0)'" } ?? "it has no kind", "write 'kind: host' for this machine, or 'kind: docker'")
@@ -99,6 +123,9 @@ struct TargetSettings {
         return try mapping.map { key, value in
             guard let name = key.string, let settings = value.mapping else {
                 throw wrong(value, "a target is a name with settings", "write NAME: {kind: docker, …}")
+            }
+            if let units = settings["units"], units.bool == nil {
+                throw wrong(units, "targets.\(name): units is neither true nor false", "write units: true, or leave it out")
             }
             for setting in settings.keys where !keys.contains(setting.string ?? "") {
                 throw wrong(
