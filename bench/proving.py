@@ -205,13 +205,21 @@ class Mix:
 
 
 class Load:
-    """`slipway prove --watch`, which asks all the time."""
+    """`slipway prove --watch`, which asks all the time; at the latest until the block that it is for is left."""
 
     def __init__(self, mix: Mix, rate: int, kind: str) -> None:
         self.mix = mix
         self.process = subprocess.Popen(
             [SLIPWAY, "prove", "dev", "--project", "bench", "--mix", kind, "--rate", str(rate), "--limit", "7200", "--watch", "--json"],
             env=mix.server.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> "Load":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def end(self) -> dict:
         """Waits for the last answer."""

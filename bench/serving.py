@@ -226,7 +226,9 @@ def make_bridge(name: str) -> None:
 
 
 def prepare() -> None:
-    """Becomes root, and makes what a server needs."""
+    """Becomes root, makes what a server needs, and has SIGTERM and SIGINT clear up like any other end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit("bench: stopped"))
     if os.geteuid() != 0:
         os.execvp("sudo", ["sudo", "--preserve-env=SLIPWAY,SLIPWAY_IMAGES,PATH,TMPDIR", sys.executable, *sys.argv])
     if shutil.which(SLIPWAY) is None:
