@@ -22,7 +22,7 @@ import Testing
         #expect(try DockerHost(parsing: "unix:///run/box.sock?address=10.0.0.5").address == "10.0.0.5")
         for bad in [
             "", "/var/run/docker.sock", "unix://docker.sock", "tcp://box.example.org:2376", "tcp://10.0.0.5", "tcp://:2376",
-            "tcp://10.0.0.5:99999", "ssh://root@box", "tcp://10.0.0.5:2376?address=here", "tcp://10.0.0.5:2376?x=1", "tcp://a b:1",
+            "tcp://10.0.0.5:99999", "tcp://10.0.0.5:2376?address=here", "tcp://10.0.0.5:2376?x=1", "tcp://a b:1",
         ] {
             #expect(throws: DeployerError.self, "\(bad)") { try DockerHost(parsing: bad) }
         }

@@ -180,11 +180,14 @@ func withRegistry(_ store: ImageStore, _ body: @escaping @Sendable (Int) async t
     try await serve(router, body)
 }
 
-/// Serves a router on a loopback port while `body` runs.
-func serve(_ router: Hummingbird.Router<BasicRequestContext>, _ body: @escaping @Sendable (Int) async throws -> Void) async throws {
+/// Serves a router on a loopback port, or elsewhere, while `body` runs.
+func serve(
+    _ router: Hummingbird.Router<BasicRequestContext>, at address: BindAddress = .hostname("127.0.0.1", port: 0),
+    _ body: @escaping @Sendable (Int) async throws -> Void
+) async throws {
     let (ports, report) = AsyncStream<Int>.makeStream()
     let app = Application(
-        router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
+        router: router, configuration: .init(address: address),
         onServerRunning: { report.yield($0.localAddress?.port ?? 0) },
         logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     try await withThrowingTaskGroup(of: Void.self) { group in

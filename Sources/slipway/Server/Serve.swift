@@ -158,7 +158,7 @@ struct Server {
             configFile: settings.dockerConfig, settings: settings.registries, environment: environment,
             connections: connections, logger: logger)
         let targets = try Targets(
-            settings.targets, host: HostTarget(runtime: runtime, snapshots: snapshots), owner: try folder.id(),
+            settings.targets, host: HostTarget(runtime: runtime, snapshots: snapshots), owner: try folder.id(), place: place.number,
             registry: .init(
                 images: images, local: Targets.localAddress(host: settings.host, port: settings.port), publicURL: settings.publicURL,
                 token: settings.registry.anonymousPull ? nil : token, logins: registries.credentials), logger: logger)
@@ -211,10 +211,10 @@ struct Server {
             logger: logger)
         self.runtime = runtime
         self.connections = ServerConnections(probes: client, targets: targets.client, registries: connections)
-        services = [
-            // The last stops first: others go on with what the engine gives back while the last requests are answered.
-            self.connections, listener, engine, IdleMemory(), time,
-        ]
+        // The last stops first: others go on with what the engine gives back while the last requests are answered.
+        services = [self.connections]
+        if works { services += targets.docker.values.map { $0 as any Service } }
+        services += [listener, engine, IdleMemory(), time] as [any Service]
         if works {
             services +=
                 [
