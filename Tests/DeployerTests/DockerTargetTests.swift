@@ -34,6 +34,13 @@ import Testing
         for bad in ["", "1", "1.x", "1.2.3", "-1.2"] { #expect(DockerVersion(parsing: bad) == nil) }
     }
 
+    @Test func onlyWhatBearsAllLabelsCounts() {
+        let labels = ["slipway.server": "here", "slipway.fence": "d1"]
+        #expect(DockerTarget.bears(labels, ["slipway.server=here", "slipway.fence"]) && DockerTarget.bears(labels, ["slipway.fence=d1"]))
+        #expect(!DockerTarget.bears(labels, ["slipway.server=here", "slipway.fence=d2"]) && !DockerTarget.bears(nil, ["slipway.fence"]))
+        #expect(!DockerTarget.bears(labels, ["slipway.image"]))
+    }
+
     @Test func framesOfALog() {
         func frame(_ stream: UInt8, _ text: String) -> [UInt8] { [stream, 0, 0, 0, 0, 0, 0, UInt8(text.utf8.count)] + Array(text.utf8) }
         #expect(DockerLog.lines(frame(1, "one\ntw") + frame(2, "o\nthree\n"), last: 2) == ["two", "three"])

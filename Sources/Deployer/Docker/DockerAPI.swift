@@ -51,7 +51,9 @@ final class DockerAPI: Sendable {
             request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(body)))
         }
         if let notAfter, ContinuousClock.now > notAfter { return nil }
-        let answer = try await send(request, timeout: timeout, limit: limit)
+        var answer = try await send(request, timeout: timeout, limit: limit)
+        // Podman, while another request is making a container of that name.
+        if answer.status == 500, String(decoding: answer.body.prefix(4096), as: UTF8.self).contains("name is already in use") { answer.status = 409 }
         guard (200..<300).contains(answer.status) || answer.status == 304 || expecting.contains(answer.status) else {
             // An upgraded or downgraded daemon may speak other versions.
             if answer.status == 400 { version.withLock { $0 = nil } }

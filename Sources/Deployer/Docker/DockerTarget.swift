@@ -190,7 +190,9 @@ public struct DockerTarget: Target {
     private func list(_ api: DockerAPI, deployment: String? = nil) async throws -> [DockerValues.Listed] {
         var labels = ["\(Self.ownerLabel)=\(settings.owner)"]
         if let deployment { labels.append("\(InstanceSpec.deploymentLabel)=\(deployment)") }
-        return try await api.get("/containers/json", query: [("all", "1"), ("filters", try Self.filters(labels))]) ?? []
+        let wanted = labels
+        let found: [DockerValues.Listed] = try await api.get("/containers/json", query: [("all", "1"), ("filters", try Self.filters(wanted))]) ?? []
+        return found.filter { Self.bears($0.labels, wanted) }
     }
 
     func isOurs(_ container: DockerValues.Container) -> Bool { container.config.labels?[Self.ownerLabel] == settings.owner }
