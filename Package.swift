@@ -121,12 +121,13 @@ let package = Package(
             [
                 "BlockingQueue", "CLinux", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
                 nioCore, nioHTTP1, nioPosix, nioSSL, serviceLifecycle, subprocess, system,
-            ], tests: ["DockerDaemon", "ImageBuilder", "RegistryServer", httpTypes, hummingbird]),
+            ], tests: ["DockerDaemon", "ImageBuilder", "RegistryServer", "SSHServer", httpTypes, hummingbird]),
         room("LoadGenerator", ["DeliveryModel", asyncHTTPClient, nioCore, nioHTTP1, nioPosix], tests: []),
         room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
         room("StatePostgres", ["BlockingQueue", "CPostgres", "DeliveryModel", "OCIModel", "StateStore"]),
         [
             .target(name: "DockerDaemon", path: "Tests/Support/DockerDaemon", swiftSettings: settings),
+            .target(name: "SSHServer", dependencies: ["DockerDaemon"], path: "Tests/Support/SSHServer", swiftSettings: settings),
             .target(name: "PostgresCluster", path: "Tests/Support/PostgresCluster", swiftSettings: settings),
             .testTarget(
                 name: "StateStoreTests",
@@ -173,8 +174,8 @@ let package = Package(
             .testTarget(
                 name: "EndToEndTests",
                 dependencies: [
-                    "ContainerRuntime", "DeliveryModel", "Deployer", "DockerDaemon", "OCIModel", "PostgresCluster", "Recorder", "StateSQLite",
-                    "StateStore", "slipway", configuration, system,
+                    "ContainerRuntime", "DeliveryModel", "Deployer", "DockerDaemon", "OCIModel", "PostgresCluster", "Recorder", "SSHServer",
+                    "StateSQLite", "StateStore", "slipway", configuration, system,
                 ],
                 swiftSettings: settings),
         ],

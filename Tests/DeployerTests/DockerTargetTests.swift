@@ -22,7 +22,7 @@ import Testing
         #expect(try DockerHost(parsing: "unix:///run/box.sock?address=10.0.0.5").address == "10.0.0.5")
         for bad in [
             "", "/var/run/docker.sock", "unix://docker.sock", "tcp://box.example.org:2376", "tcp://10.0.0.5", "tcp://:2376",
-            "tcp://10.0.0.5:99999", "ssh://root@box", "tcp://10.0.0.5:2376?address=here", "tcp://10.0.0.5:2376?x=1", "tcp://a b:1",
+            "tcp://10.0.0.5:99999", "tcp://10.0.0.5:2376?address=here", "tcp://10.0.0.5:2376?x=1", "tcp://a b:1",
         ] {
             #expect(throws: DeployerError.self, "\(bad)") { try DockerHost(parsing: bad) }
         }
@@ -32,6 +32,13 @@ import Testing
         let version = try #require(DockerVersion(parsing: "1.41"))
         #expect("\(version)" == "1.41" && version > DockerVersion(major: 1, minor: 9))
         for bad in ["", "1", "1.x", "1.2.3", "-1.2"] { #expect(DockerVersion(parsing: bad) == nil) }
+    }
+
+    @Test func onlyWhatBearsAllLabelsCounts() {
+        let labels = ["slipway.server": "here", "slipway.fence": "d1"]
+        #expect(DockerTarget.bears(labels, ["slipway.server=here", "slipway.fence"]) && DockerTarget.bears(labels, ["slipway.fence=d1"]))
+        #expect(!DockerTarget.bears(labels, ["slipway.server=here", "slipway.fence=d2"]) && !DockerTarget.bears(nil, ["slipway.fence"]))
+        #expect(!DockerTarget.bears(labels, ["slipway.image"]))
     }
 
     @Test func framesOfALog() {

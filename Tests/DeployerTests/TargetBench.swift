@@ -17,6 +17,10 @@ import Testing
 enum TargetKind: String, CaseIterable, Sendable {
     case host
     case docker
+    case podman
+
+    /// With Podman where `SLIPWAY_TEST_PODMAN` is set.
+    static var allCases: [TargetKind] { getenv("SLIPWAY_TEST_PODMAN") == nil ? [.host, .docker] : [.host, .docker, .podman] }
 }
 
 /// A target with an image of our own making in it, and what a test does behind its back. One Docker daemon, or one runtime.
@@ -76,6 +80,7 @@ struct TargetBench: Sendable {
         switch kind {
         case .host: try await withHost(folder, store, image, body)
         case .docker: try await withDocker(folder, store, image, body)
+        case .podman: try await withPodman(folder, store, image, body)
         }
     }
 
@@ -138,21 +143,38 @@ struct TargetBench: Sendable {
     ) async throws {
         try await withRegistry(store) { port in
             try await DockerDaemon.with(folder.appendingPathComponent("docker"), network: 1) { daemon in
-                try await withDockerClient { client in
-                    let host = try DockerHost(parsing: "unix://\(daemon.socket)")
-                    let bench = TargetBench(
-                        make: { docker([host], port, client) },
-                        makeForeign: { name in
-                            let reference = "127.0.0.1:\(port)/shop/test@\(image)"
-                            try await daemon.ask("POST", "/images/create?fromImage=127.0.0.1:\(port)/shop/test&tag=\(image)")
-                            try await daemon.ask(
-                                "POST", "/containers/create?name=\(name)",
-                                #"{"Image":"\#(reference)","Cmd":["sleep","600"],"Labels":{"slipway.deployment":"d1","slipway.server":"other"}}"#)
-                        },
-                        removeForeign: { name in try await daemon.ask("DELETE", "/containers/\(name)?force=1") }, image: image)
-                    try await body(bench)
-                }
+                try await withEngine(daemon.socket, registry: port, image, body) { try await daemon.ask($0, $1, $2) }
             }
+        }
+    }
+
+    private static func withPodman(
+        _ folder: URL, _ store: ImageStore, _ image: Digest, _ body: @escaping @Sendable (TargetBench) async throws -> Void
+    ) async throws {
+        try await withRegistry(store) { port in
+            try await PodmanService.with(folder.appendingPathComponent("podman"), network: 1, registry: port) { service in
+                try await withEngine(service.socket, registry: port, image, body) { try await service.ask($0, $1, $2) }
+            }
+        }
+    }
+
+    private static func withEngine(
+        _ socket: String, registry port: Int, _ image: Digest, _ body: (TargetBench) async throws -> Void,
+        ask: @escaping @Sendable (_ method: String, _ path: String, _ body: String?) async throws -> String
+    ) async throws {
+        try await withDockerClient { client in
+            let host = try DockerHost(parsing: "unix://\(socket)")
+            let bench = TargetBench(
+                make: { docker([host], port, client) },
+                makeForeign: { name in
+                    let reference = "127.0.0.1:\(port)/shop/test@\(image)"
+                    _ = try await ask("POST", "/images/create?fromImage=127.0.0.1:\(port)/shop/test&tag=\(image)", nil)
+                    _ = try await ask(
+                        "POST", "/containers/create?name=\(name)",
+                        #"{"Image":"\#(reference)","Cmd":["sleep","600"],"Labels":{"slipway.deployment":"d1","slipway.server":"other"}}"#)
+                },
+                removeForeign: { name in _ = try await ask("DELETE", "/containers/\(name)?force=1", nil) }, image: image)
+            try await body(bench)
         }
     }
 
@@ -180,11 +202,14 @@ func withRegistry(_ store: ImageStore, _ body: @escaping @Sendable (Int) async t
     try await serve(router, body)
 }
 
-/// Serves a router on a loopback port while `body` runs.
-func serve(_ router: Hummingbird.Router<BasicRequestContext>, _ body: @escaping @Sendable (Int) async throws -> Void) async throws {
+/// Serves a router on a loopback port, or elsewhere, while `body` runs.
+func serve(
+    _ router: Hummingbird.Router<BasicRequestContext>, at address: BindAddress = .hostname("127.0.0.1", port: 0),
+    _ body: @escaping @Sendable (Int) async throws -> Void
+) async throws {
     let (ports, report) = AsyncStream<Int>.makeStream()
     let app = Application(
-        router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
+        router: router, configuration: .init(address: address),
         onServerRunning: { report.yield($0.localAddress?.port ?? 0) },
         logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     try await withThrowingTaskGroup(of: Void.self) { group in

@@ -1,5 +1,6 @@
 import DockerDaemon
 import Foundation
+import SSHServer
 import Testing
 
 extension EndToEnd {
@@ -51,6 +52,53 @@ extension EndToEnd {
                 let removed = try await server.slipway("project", "remove", "sample")
                 #expect(removed.status == 0, "\(removed.errors)")
                 #expect(try await names(daemon).isEmpty)
+            }
+        }
+    }
+
+    @Test("A stage on a Docker host that is reached by ssh: delivered, served while the server is killed, looked after by the next one")
+    func dockerTargetBySSH() async throws {
+        try await ServerFixture.with { server in
+            let home = URL(fileURLWithPath: "/tmp/sd-\(UUID().uuidString.prefix(8).lowercased())")
+            try await DockerDaemon.with(home, network: 13) { daemon in
+                try await SSHServer.with(home.appendingPathComponent("ssh"), port: try freePort()) { ssh in
+                    try await server.stop()
+                    let search = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin"
+                    server.environment["PATH"] = "\(ssh.programs.path):\(search)"
+                    server.environment["SLIPWAY_TARGETS_LOCAL_KIND"] = "docker"
+                    server.environment["SLIPWAY_TARGETS_LOCAL_HOSTS"] = "ssh://root@127.0.0.1:\(ssh.port)\(daemon.socket)"
+                    server.environment["SLIPWAY_TARGETS_LOCAL_REGISTRY"] = "127.0.0.1:\(server.port)"
+                    let doctor = try await command(
+                        ServerFixture.binary, ["doctor", "--data", server.data.path], environment: server.environment)
+                    #expect(doctor.output.contains("ok      target local: ssh://root@127.0.0.1:"), "\(doctor.output)")
+                    try await server.start()
+                    let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
+                    let project = try await server.addProject(repository)
+                    _ = try await server.deliverToDev(
+                        repository.commit(version: "1", pipeline: SampleRepository.pipeline(replicas: 2)), of: project, seconds: 40)
+                    #expect(try await server.answer(of: "dev").body == "version 1")
+                    #expect(try await names(daemon).count == 2)
+
+                    // ssh does not outlive the server, however that ends; what is behind it does.
+                    let forwards = "/run/slipway/ssh"
+                    func ours() -> [Int32] {
+                        SSHServer.forwards(to: forwards).filter { text(URL(fileURLWithPath: "/proc/\($0)"), "cmdline").contains(daemon.socket) }
+                    }
+                    #expect(ours().count == 1)
+                    try await server.kill9()
+                    try await until("ssh has ended too") { ours().isEmpty }
+                    #expect(try await server.answer(of: "dev").body == "version 1")
+                    let victim = try #require(try await names(daemon).first)
+                    try await daemon.ask("POST", "/containers/\(victim)/kill")
+                    try await server.start()
+                    try await until("the instance is started again", seconds: 40) { try await running(daemon) == 2 }
+                    #expect(ours().count == 1)
+                    let removed = try await server.slipway("project", "remove", "sample")
+                    #expect(removed.status == 0, "\(removed.errors)")
+                    #expect(try await names(daemon).isEmpty)
+                    #expect(try await server.stop() == 0)
+                    #expect(ours().isEmpty)
+                }
             }
         }
     }

@@ -46,12 +46,13 @@ struct TargetSettingsTests {
         let kinds = try await read(
             yaml,
             environment: [
-                "SLIPWAY_TARGETS_SIDE_BOX_KIND": "docker", "SLIPWAY_TARGETS_SIDE_BOX_HOSTS": "unix:///run/c.sock,tcp://127.0.0.1:2375",
+                "SLIPWAY_TARGETS_SIDE_BOX_KIND": "docker",
+                "SLIPWAY_TARGETS_SIDE_BOX_HOSTS": "unix:///run/c.sock,tcp://127.0.0.1:2375,ssh://deploy@10.0.0.5",
                 "SLIPWAY_TARGETS_BOX_REGISTRY": "other.example.org:5000",
             ])
         #expect(kinds.keys.sorted() == ["box", "local", "side-box"])
         #expect(hosts(kinds["box"]) == ["unix:///run/a.sock", "unix:///run/b.sock?address=127.0.0.1"])
-        #expect(hosts(kinds["side-box"]) == ["unix:///run/c.sock", "tcp://127.0.0.1:2375"])
+        #expect(hosts(kinds["side-box"]) == ["unix:///run/c.sock", "tcp://127.0.0.1:2375", "ssh://deploy@10.0.0.5"])
         if case .docker(let box) = kinds["box"] { #expect(box.registry == "other.example.org:5000") }
     }
 
@@ -74,7 +75,8 @@ struct TargetSettingsTests {
             ("targets: {box: {hosts: [a]}}", "it has no kind"), ("targets: {Box: {kind: host}}", "cannot be called that"),
             ("targets: {box: {kind: docker, host: a}}", "slipway.yaml:1:31: targets.box: there is no setting 'host'"),
             ("targets: {box: {kind: docker, hosts: ['tcp://10.0.0.5:2375']}}", "without TLS"),
-            ("targets: {box: {kind: docker, hosts: ['ssh://root@box']}}", "ssh is not supported"),
+            ("targets: {box: {kind: docker, hosts: ['ssh://root@box']}}", "'box' is a name, so the IP address"),
+            ("targets: {box: {kind: docker, hosts: ['ssh://-oProxyCommand=x@10.0.0.5']}}", "is not the name of a user"),
             ("targets: {box: {kind: host, hosts: ['unix:///run/a.sock']}}", "'hosts' is not a setting of the kind 'host'"),
             ("targets: {box: {kind: docker, hosts: ['unix:///a', 'unix:///a']}}", "named twice"),
             ("targets: {box: {kind: docker, hosts: ['unix:///a'], client_key: k.pem}}", "needs three files"),

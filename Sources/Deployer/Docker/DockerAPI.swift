@@ -3,6 +3,7 @@ import FoundationEssentials
 import NIOCore
 import NIOHTTP1
 import Synchronization
+import SystemPackage
 
 /// Speaks the Docker Engine API with one host (https://docs.docker.com/reference/api/engine/). Podman answers the same questions.
 final class DockerAPI: Sendable {
@@ -13,13 +14,16 @@ final class DockerAPI: Sendable {
     static let answerLimit = 8 << 20
 
     let host: DockerHost
+    /// Where its socket is on this machine, when it is reached by ssh.
+    let forward: SSHForward?
     private let client: HTTPClient
     private let tls: DockerTLS?
     private let version = Mutex<DockerVersion?>(nil)
 
     /// - Parameter client: lent; with a bound on the time to connect, and none on the time to read: every call has its own.
-    init(host: DockerHost, tls: DockerTLS?, client: HTTPClient) {
+    init(host: DockerHost, tls: DockerTLS? = nil, forward: SSHForward? = nil, client: HTTPClient) {
         self.host = host
+        self.forward = forward
         self.tls = tls
         self.client = client
     }
@@ -47,7 +51,9 @@ final class DockerAPI: Sendable {
             request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(body)))
         }
         if let notAfter, ContinuousClock.now > notAfter { return nil }
-        let answer = try await send(request, timeout: timeout, limit: limit)
+        var answer = try await send(request, timeout: timeout, limit: limit)
+        // Podman, while another request is making a container of that name.
+        if answer.status == 500, String(decoding: answer.body.prefix(4096), as: UTF8.self).contains("name is already in use") { answer.status = 409 }
         guard (200..<300).contains(answer.status) || answer.status == 304 || expecting.contains(answer.status) else {
             // An upgraded or downgraded daemon may speak other versions.
             if answer.status == 400 { version.withLock { $0 = nil } }
@@ -126,8 +132,10 @@ final class DockerAPI: Sendable {
         return (output.bytes, isComplete ?? false)
     }
 
-    /// What `GET /_ping` says, without asking twice.
+    /// What `GET /_ping` says, without asking twice. Every request begins here: what has to be waited for is waited for here, so that
+    /// a bound on its beginning holds.
     func negotiate() async throws -> DockerVersion {
+        try await forward?.opened()
         if let version = version.withLock({ $0 }) { return version }
         let response = try await execute(request(.GET, "/_ping", query: []), timeout: .seconds(10))
         _ = try await collect(response, limit: 4096)
@@ -148,7 +156,9 @@ final class DockerAPI: Sendable {
 
     private func request(_ method: HTTPMethod, _ path: String, query: [(String, String)]) -> HTTPClientRequest {
         let tail = query.map { "\(DockerHost.escape($0.0))=\(DockerHost.escape($0.1))" }.joined(separator: "&")
-        var request = HTTPClientRequest(url: host.url(path + (tail.isEmpty ? "" : "?" + tail), secure: tls != nil))
+        let whole = path + (tail.isEmpty ? "" : "?" + tail)
+        let url = forward.map { DockerHost.url(socket: $0.socket.string, whole) } ?? host.url(whole, secure: tls != nil)
+        var request = HTTPClientRequest(url: url)
         request.method = method
         request.tlsConfiguration = tls?.configuration
         request.headers.replaceOrAdd(name: "Host", value: "docker")
@@ -177,6 +187,9 @@ final class DockerAPI: Sendable {
             switch host.endpoint {
             case .unix(let path): "does dockerd run, and may this user use \(path)?"
             case .tcp: "does dockerd listen there with TLS, and do the certificates fit?"
+            case .ssh(let remote):
+                "does dockerd run there, may \(remote) use \(remote.path), and does sshd there allow it (AllowStreamLocalForwarding)?"
+                    + (forward.map { $0.words.isEmpty ? "" : " ssh says: \($0.words)" } ?? "")
             }
         return DeployerError(.targetUnreachable, "the docker host \(host) does not answer: \(error)", hint: hint)
     }

@@ -6,6 +6,7 @@ public struct DockerHost: Hashable, Sendable, CustomStringConvertible {
         /// Absolute path of a socket of this machine.
         case unix(path: String)
         case tcp(host: String, port: Int)
+        case ssh(RemoteSocket)
     }
 
     public let endpoint: Endpoint
@@ -15,7 +16,7 @@ public struct DockerHost: Hashable, Sendable, CustomStringConvertible {
     /// As it is written in the settings.
     public let description: String
 
-    /// Reads `unix:///var/run/docker.sock`, `tcp://10.0.0.5:2376`, and either with `?address=IP`.
+    /// Reads `unix:///var/run/docker.sock`, `tcp://10.0.0.5:2376`, `ssh://[USER@]10.0.0.5[:PORT][/PATH]`, and each with `?address=IP`.
     ///
     /// A daemon on another machine publishes on the address it is asked at, unless `address` says otherwise. A host name
     /// needs `address`: what it means may change, and a route names an IP address.
@@ -25,7 +26,13 @@ public struct DockerHost: Hashable, Sendable, CustomStringConvertible {
         func wrong(_ why: String) -> DeployerError {
             DeployerError(
                 .invalidValue, "'\(RouteValidation.printable(text))' is not the address of a docker host: \(why)",
-                hint: "write unix:///var/run/docker.sock, tcp://10.0.0.5:2376, or tcp://box.example.org:2376?address=10.0.0.5")
+                hint: "write unix:///var/run/docker.sock, ssh://deploy@10.0.0.5, tcp://10.0.0.5:2376, or tcp://box.example.org:2376?address=10.0.0.5")
+        }
+        func reached(_ given: String?, _ host: String) throws(DeployerError) -> String {
+            guard let address = given ?? (RouteValidation.isAddress(host) ? host : nil) else {
+                throw wrong("'\(RouteValidation.printable(host))' is a name, so the IP address of its instances is needed too")
+            }
+            return address
         }
         description = text
         let halves = text.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
@@ -46,16 +53,13 @@ public struct DockerHost: Hashable, Sendable, CustomStringConvertible {
         } else if place.hasPrefix("tcp://") {
             guard let (host, port) = Self.authority(place.dropFirst("tcp://".count)) else { throw wrong("it needs a host and a port") }
             endpoint = .tcp(host: host, port: port)
-            guard let reached = given ?? (RouteValidation.isAddress(host) ? host : nil) else {
-                throw wrong("'\(RouteValidation.printable(host))' is a name, so the IP address of its instances is needed too")
-            }
-            address = reached
+            address = try reached(given, host)
         } else if place.hasPrefix("ssh://") {
-            throw wrong(
-                "ssh is not supported; forward the socket: ssh -nNT -L /run/box.sock:/var/run/docker.sock USER@HOST, then write unix:///run/box.sock?address=IP"
-            )
+            let remote = try RemoteSocket(parsing: place.dropFirst("ssh://".count), wrong: wrong)
+            endpoint = .ssh(remote)
+            address = try reached(given, remote.host)
         } else {
-            throw wrong("it begins neither with unix:// nor with tcp://")
+            throw wrong("it begins with none of unix://, ssh:// and tcp://")
         }
     }
 
@@ -74,13 +78,22 @@ public struct DockerHost: Hashable, Sendable, CustomStringConvertible {
         switch endpoint {
         case .unix: true
         case .tcp(let host, _): host == "localhost" || host == "::1" || host.hasPrefix("127.") && RouteValidation.isAddress(host)
+        case .ssh: false
         }
     }
 
-    /// Where requests go, for a path that begins with `/`.
+    /// Whether others may be on the way, so that it has to be asked by TLS.
+    public var needsTLS: Bool {
+        if case .tcp = endpoint { !isLoopback } else { false }
+    }
+
+    static func url(socket: String, _ path: String) -> String { "http+unix://\(escape(socket))\(path)" }
+
+    /// Where requests go, for a path that begins with `/`; for one that is reached by ssh, on that machine.
     func url(_ path: String, secure: Bool) -> String {
         switch endpoint {
-        case .unix(let socket): "http+unix://\(Self.escape(socket))\(path)"
+        case .unix(let socket): Self.url(socket: socket, path)
+        case .ssh(let remote): Self.url(socket: remote.path, path)
         case .tcp(let host, let port): "\(secure ? "https" : "http")://\(host.contains(":") ? "[\(host)]" : host):\(port)\(path)"
         }
     }

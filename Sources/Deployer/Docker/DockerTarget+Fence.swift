@@ -93,7 +93,17 @@ extension DockerTarget {
     }
 
     func volumes(_ labels: [String], _ api: DockerAPI) async throws -> [DockerValues.Volume] {
-        try await api.get("/volumes", query: [("filters", try Self.filters(labels))], as: DockerValues.Volumes.self)?.volumes ?? []
+        let found = try await api.get("/volumes", query: [("filters", try Self.filters(labels))], as: DockerValues.Volumes.self)?.volumes ?? []
+        return found.filter { Self.bears($0.labels, labels) }
+    }
+
+    /// Docker lists what has all labels, Podman volumes that have one of them.
+    static func bears(_ labels: [String: String]?, _ wanted: [String]) -> Bool {
+        wanted.allSatisfy { label in
+            let halves = label.split(separator: "=", maxSplits: 1)
+            guard let name = halves.first, let value = labels?[String(name)] else { return false }
+            return halves.count == 1 || value == halves[1]
+        }
     }
 
     @discardableResult

@@ -7,6 +7,7 @@ import Synchronization
 public import SystemPackage
 
 /// Instances as containers of Docker daemons, on this machine or others; or of Podman, which answers the same questions.
+/// Hosts that are reached by ssh are there while ``run()`` runs.
 ///
 /// Replicas are spread over the hosts in turn, and looked for on all of them. What exists is what the daemons say: nothing is
 /// remembered here. A host that is away is said once and does not hide the others; what concerns it fails until it is back.
@@ -24,15 +25,23 @@ public struct DockerTarget: Target {
         /// A new holder waits this long after it has made itself known: longer than one before it may be about to act by what
         /// it was told earlier.
         public var settle: Duration
+        /// Where sockets of hosts that are reached by ssh are put: a folder of this target and this process alone, with a path so short that
+        /// a socket in it has 107 bytes (unix(7)).
+        public var sockets: FilePath
+        /// ssh(1), by its path or as PATH has it.
+        public var ssh: String
 
         public init(
-            hosts: [DockerHost], tls: DockerTLS? = nil, owner: String, pullTimeout: Duration = .seconds(900), settle: Duration = .seconds(5)
+            hosts: [DockerHost], tls: DockerTLS? = nil, owner: String, pullTimeout: Duration = .seconds(900), settle: Duration = .seconds(5),
+            sockets: FilePath = "/run/slipway/ssh", ssh: String = "ssh"
         ) {
             self.hosts = hosts
             self.tls = tls
             self.owner = owner
             self.pullTimeout = pullTimeout
             self.settle = settle
+            self.sockets = sockets
+            self.ssh = ssh
         }
     }
 
@@ -55,9 +64,15 @@ public struct DockerTarget: Target {
         self.settings = settings
         self.source = source
         self.logger = logger
-        apis = settings.hosts.map { host in
-            if case .tcp = host.endpoint { return DockerAPI(host: host, tls: settings.tls, client: client) }
-            return DockerAPI(host: host, tls: nil, client: client)
+        apis = settings.hosts.enumerated().map { index, host in
+            switch host.endpoint {
+            case .unix: return DockerAPI(host: host, client: client)
+            case .tcp: return DockerAPI(host: host, tls: settings.tls, client: client)
+            case .ssh(let remote):
+                let forward = SSHForward(
+                    of: remote, to: settings.sockets.appending(String(index)), name: host.description, program: settings.ssh, logger: logger)
+                return DockerAPI(host: host, forward: forward, client: client)
+            }
         }
     }
 
@@ -175,7 +190,9 @@ public struct DockerTarget: Target {
     private func list(_ api: DockerAPI, deployment: String? = nil) async throws -> [DockerValues.Listed] {
         var labels = ["\(Self.ownerLabel)=\(settings.owner)"]
         if let deployment { labels.append("\(InstanceSpec.deploymentLabel)=\(deployment)") }
-        return try await api.get("/containers/json", query: [("all", "1"), ("filters", try Self.filters(labels))]) ?? []
+        let wanted = labels
+        let found: [DockerValues.Listed] = try await api.get("/containers/json", query: [("all", "1"), ("filters", try Self.filters(wanted))]) ?? []
+        return found.filter { Self.bears($0.labels, wanted) }
     }
 
     func isOurs(_ container: DockerValues.Container) -> Bool { container.config.labels?[Self.ownerLabel] == settings.owner }

@@ -49,13 +49,21 @@ struct Doctor: AsyncParsableCommand {
     private static func targetRows(_ targets: TargetSettings) async throws -> [Row] {
         var rows: [Row] = []
         let client = DockerTarget.makeClient()
+        let sockets = FileManager.default.temporaryDirectory.appendingPathComponent("slipway-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: sockets) }
         for (name, kind) in targets.kinds.sorted(by: { $0.key < $1.key }) {
             guard case .docker(let docker) = kind else { continue }
             let target = DockerTarget(
-                settings: .init(hosts: docker.hosts, tls: docker.tls, owner: "doctor"), client: client,
+                settings: .init(hosts: docker.hosts, tls: docker.tls, owner: "doctor", sockets: FilePath(sockets.path)), client: client,
                 logger: Logger(label: "doctor", factory: { _ in SwiftLogNoOpLogHandler() })
             ) { _, _ in DockerImageSource(name: "") }
-            for (host, result) in await target.check() {
+            let found = await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await target.run() }
+                let found = await target.check()
+                group.cancelAll()
+                return found
+            }
+            for (host, result) in found {
                 do {
                     rows.append(Row(name: "target \(name)", ok: true, message: "\(host): \(try result.get())"))
                 } catch let error as DeployerError {

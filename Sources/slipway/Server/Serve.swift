@@ -170,7 +170,7 @@ struct Server {
         let units = InstanceUnits(settings: settings.systemd, sealing: Sealing(secrets), runtime: runtime)
         let targets = try Targets(
             settings.targets, host: HostTarget(runtime: runtime, snapshots: snapshots, units: settings.targets.units ? units : nil),
-            owner: try folder.id(),
+            owner: try folder.id(), place: place.number,
             registry: .init(
                 images: images, local: Targets.localAddress(host: settings.host, port: settings.port), publicURL: settings.publicURL,
                 token: settings.registry.anonymousPull ? nil : token, logins: registries.credentials), logger: logger)
@@ -226,10 +226,10 @@ struct Server {
         self.runtime = runtime
         self.units = units
         self.connections = ServerConnections(probes: client, targets: targets.client, registries: connections)
-        services = [
-            // The last stops first: others go on with what the engine gives back while the last requests are answered.
-            self.connections, listener, engine, IdleMemory(), time,
-        ]
+        // The last stops first: others go on with what the engine gives back while the last requests are answered.
+        services = [self.connections]
+        if works { services += targets.docker.values.map { $0 as any Service } }
+        services += [listener, engine, IdleMemory(), time] as [any Service]
         if works {
             services +=
                 [

@@ -86,10 +86,10 @@ struct TargetSettings {
         do {
             let hosts = try addresses.map { try DockerHost(parsing: $0) }
             let tls = try certificates(text, folder, wrong)
-            for host in hosts where !host.isLoopback && tls == nil {
+            for host in hosts where host.needsTLS && tls == nil {
                 throw wrong(
                     "\(host) would be asked without TLS, and who reaches it there has the whole machine",
-                    "set certificate_authority, client_certificate and client_key, or forward its socket by ssh")
+                    "set certificate_authority, client_certificate and client_key, or write ssh://USER@HOST")
             }
             let registry = text("registry")
             if let registry, registry.contains("/") { throw wrong("registry '\(registry)' is not an address", "write HOST or HOST:PORT") }

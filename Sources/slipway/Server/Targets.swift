@@ -6,6 +6,7 @@ import Logging
 import OCIModel
 import RegistryClient
 import ServiceLifecycle
+import SystemPackage
 
 /// The targets that the settings name, made of the server's parts.
 struct Targets {
@@ -39,17 +40,22 @@ struct Targets {
     /// - Parameters:
     ///   - host: what a target of the kind `host` is.
     ///   - owner: tells this data directory from others.
+    ///   - place: tells this server from others of the data directory.
     /// - Throws: ``Failure`` when hosts on other machines cannot reach any registry.
-    init(_ settings: TargetSettings, host: any Target, owner: String, registry: Registry, logger: Logger) throws {
+    init(_ settings: TargetSettings, host: any Target, owner: String, place: Int, registry: Registry, logger: Logger) throws {
         let client = DockerTarget.makeClient()
         self.client = client
+        // Names of containers and volumes are made of it.
+        let short = String(Digest.sha256(Array(owner.utf8)).hex.prefix(12))
+        let sockets = FilePath("/run/slipway/ssh/\(short)-\(place)")
         do {
             var (docker, all): ([String: DockerTarget], [String: any Target]) = ([:], [:])
             for (name, kind) in settings.kinds {
                 switch kind {
                 case .host: all[name] = host
                 case .docker(let settings):
-                    let target = try Self.make(name, settings, owner: owner, registry: registry, client: client, logger: logger)
+                    let target = try Self.make(
+                        name, settings, owner: short, sockets: sockets.appending(name), registry: registry, client: client, logger: logger)
                     (docker[name], all[name]) = (target, target)
                 }
             }
@@ -62,7 +68,8 @@ struct Targets {
     }
 
     static func make(
-        _ name: String, _ docker: TargetSettings.Docker, owner: String, registry: Registry, client: HTTPClient, logger: Logger
+        _ name: String, _ docker: TargetSettings.Docker, owner: String, sockets: FilePath, registry: Registry, client: HTTPClient,
+        logger: Logger
     ) throws -> DockerTarget {
         let far = docker.registry ?? farAddress(registry)
         for host in docker.hosts where !host.isLoopback && far == nil {
@@ -70,9 +77,9 @@ struct Targets {
                 "targets.\(name): \(host) cannot pull images from \(registry.local), which is an address of this machine",
                 hint: "set targets.\(name).registry, or the server's own 'url'", status: Failure.usage)
         }
-        // Names of containers and volumes are made of it.
-        let short = String(Digest.sha256(Array(owner.utf8)).hex.prefix(12))
-        return DockerTarget(settings: .init(hosts: docker.hosts, tls: docker.tls, owner: short), client: client, logger: logger) { digest, host in
+        return DockerTarget(
+            settings: .init(hosts: docker.hosts, tls: docker.tls, owner: owner, sockets: sockets), client: client, logger: logger
+        ) { digest, host in
             // One with an address of its own may be another machine behind a forwarded socket.
             let isHere = docker.registry == nil && host.isLoopback && (host.address == nil || far == nil)
             let address = isHere ? registry.local : far ?? registry.local

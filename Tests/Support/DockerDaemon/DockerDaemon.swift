@@ -106,25 +106,37 @@ public final class DockerDaemon: @unchecked Sendable {
     /// Asks its API; the body of the answer.
     @discardableResult
     public func ask(_ method: String, _ path: String, _ body: String? = nil) async throws -> String {
+        try await Self.ask(socket, method, path, body)
+    }
+
+    static func ask(_ socket: String, _ method: String, _ path: String, _ body: String? = nil) async throws -> String {
         let content = body.map { ["-H", "Content-Type: application/json", "-d", $0] } ?? []
-        return try await Self.run(
+        return try await run(
             "/usr/bin/curl", ["-fsS", "--max-time", "60", "-X", method, "--unix-socket", socket] + content + ["http://docker\(path)"])
     }
 
     private func remove() async {
-        struct Name: Decodable { var Id: String }
-        if let list = try? await ask("GET", "/containers/json?all=1"),
-            let names = try? JSONDecoder().decode([Name].self, from: Data(list.utf8))
-        {
-            for name in names { _ = try? await ask("DELETE", "/containers/\(name.Id)?force=1&v=1") }
-        }
+        await Self.removeContainers(socket)
         try? await stop()
         _ = try? await Self.run("/sbin/ip", ["link", "delete", bridge])
+        Self.unmount(folder)
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    static func removeContainers(_ socket: String) async {
+        struct Name: Decodable { var Id: String }
+        guard let list = try? await ask(socket, "GET", "/containers/json?all=1"),
+            let names = try? JSONDecoder().decode([Name].self, from: Data(list.utf8))
+        else { return }
+        for name in names { _ = try? await ask(socket, "DELETE", "/containers/\(name.Id)?force=1&v=1") }
+    }
+
+    /// What is mounted below a folder.
+    static func unmount(_ folder: URL) {
         let mounts = (try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)) ?? ""
         for mount in mounts.split(separator: "\n").compactMap({ $0.split(separator: " ").dropFirst(4).first.map(String.init) })
             .filter({ $0.hasPrefix("\(folder.path)/") }).sorted(by: >)
         { umount2(mount, Int32(MNT_DETACH)) }
-        try? FileManager.default.removeItem(at: folder)
     }
 
     /// - Throws: ``Problem`` with what the program printed unless it ended with 0.
