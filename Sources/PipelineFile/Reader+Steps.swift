@@ -117,7 +117,7 @@ extension Reader {
     func limits(_ node: Node) -> ResourceLimits {
         guard let fields = fields(node, .limits) else { return ResourceLimits() }
         return ResourceLimits(
-            memoryBytes: fields["memory"].flatMap { size($0, "memory", minimum: 4 << 20) },
+            memoryBytes: fields["memory"].flatMap { size($0, "memory", minimum: 6 << 20) },
             cpus: fields["cpus"].flatMap { cpus($0, "cpus") },
             pids: fields["pids"].flatMap { integer($0, "pids", 1...1_000_000) })
     }

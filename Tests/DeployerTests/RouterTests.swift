@@ -258,6 +258,25 @@ import Testing
         }
     }
 
+    /// What its workers do then is theirs: nginx's serve on, with the port, until somebody tells them.
+    @Test(arguments: RouterUnderTest.Kind.allCases)
+    func aRouterWhoseMasterWasKilledComesBack(kind: RouterUnderTest.Kind) async throws {
+        let backend = try freePort()
+        try await withServers([("blue", "127.0.0.11")], port: backend) {
+            try await withRouter(kind) { router, _, port in
+                try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
+                let master = try #require(router.process.master())
+                let workers = router.process.workers(of: master).map(\.pid)
+                kill(master, SIGKILL)
+                #expect(try await eventually { router.process.master() == nil })
+                try await router.start()
+                #expect(try await get(port, "shop.localhost").1 == "blue")
+                #expect(try await eventually { workers.allSatisfy { kill($0, 0) != 0 } })
+                try await router.confirm(try await router.apply(route("127.0.0.11", port: backend + 1)))
+            }
+        }
+    }
+
     @Test(arguments: RouterUnderTest.Kind.allCases)
     func passesWebSocketsThrough(kind: RouterUnderTest.Kind) async throws {
         let backend = try freePort()

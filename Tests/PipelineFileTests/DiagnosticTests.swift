@@ -99,7 +99,7 @@ import Testing
     @Test(arguments: [
         ("timeout: 90", "add a unit: 90s, or 90m"), ("timeout: 1m1h", "write 500ms, 30s, 10m, 1h30m or 2d"),
         ("timeout: 2d", "it is from 1s to 1d"), ("limits: {memory: 128M}", "did you mean 128MiB?"),
-        ("limits: {memory: 1KiB}", "at least 4MiB"), ("limits: {memory: 99999999999TiB}", "write 128MiB, 1GiB, 500MB or 1GB"),
+        ("limits: {memory: 1KiB}", "at least 6MiB"), ("limits: {memory: 99999999999TiB}", "write 128MiB, 1GiB, 500MB or 1GB"),
         ("limits: {cpus: 500m}", "write 0.5 for half of one, 2 for two; from 0.01 to 1024"),
         ("limits: {pids: '5'}", "remove the quotes"), ("limits: {pids: 0x10}", "write a decimal number from 1 to 1000000"),
         ("limits: {pids: -1}", "it is a number from 1 to 1000000"), ("env: {A: ~}", "write \"\" for empty text"),

@@ -28,6 +28,7 @@ struct NginxConfiguration {
             error_log error.log warn;
             worker_processes \(max(1, settings.workers));
             worker_shutdown_timeout \(shutdownSeconds)s;
+            worker_rlimit_nofile 16384;
             events { worker_connections 4096; }
             http {
                 server_tokens off;

@@ -36,6 +36,17 @@ struct NginxProcess: RouterProgram {
         }
     }
 
+    func dismissOrphans() throws -> Bool {
+        let process = DaemonProcess(folder: folder)
+        let orphans = DaemonProcess.all().filter { pid in
+            let title = DaemonProcess.title(pid)
+            guard title.hasPrefix("nginx: worker process"), !title.contains("shutting down"), process.runsHere(pid) else { return false }
+            return DaemonProcess.parent(of: pid).map { !DaemonProcess.title($0).hasPrefix("nginx: master process") } ?? false
+        }
+        for pid in orphans { try signal(pid, SIGQUIT) }
+        return !orphans.isEmpty
+    }
+
     /// `nginx -t` on a file in the folder.
     func test(_ file: String) async throws {
         let result = try await run(["-t", "-q", "-p", "./", "-e", "error.log", "-c", file])

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import Subprocess
 import SystemPackage
@@ -18,6 +19,17 @@ struct DaemonProcess {
     static func children(of pid: Int32) -> [Int32] {
         guard let bytes = try? AtomicFile.read(FilePath("/proc/\(pid)/task/\(pid)/children"), limit: 64 << 10) else { return [] }
         return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }
+    }
+
+    static func all() -> [Int32] {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { Int32($0) } ?? []
+    }
+
+    /// Nil when the process is gone; 1 for one whose parent is (proc(5), `/proc/<pid>/status`).
+    static func parent(of pid: Int32) -> Int32? {
+        let bytes = (try? AtomicFile.read(FilePath("/proc/\(pid)/status"), limit: 64 << 10)) ?? nil
+        let line = String(decoding: bytes ?? [], as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("PPid:") }
+        return line.flatMap { Int32($0.dropFirst(5).drop { $0.isWhitespace }) }
     }
 
     /// Its words, with blanks between them.
@@ -72,7 +84,7 @@ struct DaemonProcess {
     }
 
     /// Its working directory is our folder: how it was started.
-    private func runsHere(_ pid: Int32) -> Bool {
+    func runsHere(_ pid: Int32) -> Bool {
         var ours = stat()
         var its = stat()
         guard stat(folder.string, &ours) == 0, stat("/proc/\(pid)/cwd", &its) == 0 else { return false }

@@ -107,7 +107,8 @@ extension RouterDaemon {
             try await locked { try writeCurrent(try RouteTable.load(routesFile)) }
             try await program.test(program.configuration)
             let others = try await retireOthers()
-            for _ in 0..<(others ? 100 : 0) {
+            let orphans = try program.dismissOrphans()
+            for _ in 0..<(others || orphans ? 100 : 0) {
                 do {
                     return try await program.start()
                 } catch let error as DeployerError where error.code == .portTaken {

@@ -24,6 +24,11 @@ protocol RouterProgram: Sendable {
     func master() -> Int32?
     /// The processes that serve requests, those that only finish old ones included.
     func workers(of master: Int32) -> [(pid: Int32, leaving: Bool)]
+    /// Asks processes for an end that were left when their master was killed, and that keep its port; they finish the requests they
+    /// have. Called while there is no master.
+    ///
+    /// - Returns: whether there are any.
+    func dismissOrphans() throws -> Bool
     /// Starts the daemon; returns once it listens.
     func start() async throws
     /// Whether running workers can be made to do what a new table says, without replacing them.
@@ -45,6 +50,7 @@ protocol RouterProgram: Sendable {
 
 extension RouterProgram {
     var tls: RouterTLS? { nil }
+    func dismissOrphans() throws -> Bool { false }
     func attachments(_ table: RouteTable) -> [String: String] { [:] }
     func canAdjust(from old: RouteTable, to new: RouteTable) -> Bool { false }
     func adjust(from old: RouteTable, to new: RouteTable) async throws -> Bool { false }
