@@ -66,8 +66,8 @@ import Testing
     @Test(arguments: TargetKind.allCases)
     func confinementIsLoosenedOnDemand(kind: TargetKind) async throws {
         let script = """
-            b=/bin/busybox; $b mkdir -p /srv/w; echo here > /here && echo x > /var/cache/app/x && $b grep -c ' /var/cache/app tmpfs ' /proc/mounts > /srv/w/index.html
-            $b grep CapEff /proc/self/status >> /srv/w/index.html; trap 'exit 0' TERM; $b httpd -f -p 8080 -h /srv/w & wait
+            b=/bin/busybox; w=/var/cache/app; echo here > /bin/here && $b grep -c " $w tmpfs " /proc/mounts > $w/index.html
+            $b grep CapEff /proc/self/status >> $w/index.html; trap 'exit 0' TERM; $b httpd -f -p 8080 -h $w & wait
             """
         try await TargetBench.with(kind) { bench in
             let target = bench.make()
