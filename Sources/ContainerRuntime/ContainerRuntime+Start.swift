@@ -12,14 +12,7 @@ extension ContainerRuntime {
     /// - Parameter fence: who asks; refused (`.fenced`) when another holder was admitted, see ``fence(_:)``.
     public func start(_ spec: ContainerSpec, fence: Fence? = nil) async throws -> ContainerObservation {
         try spec.validate()
-        return try await queue.run { cancellation in
-            let paths = paths(spec.id)
-            let patience = patience(cancellation)
-            return try withPermit(fence, patience) {
-                try Files.makeFolder(paths.lock.removingLastComponent())
-                return try Files.withLock(paths.lock, patience) { try startOrFind(spec, paths, cancellation) }
-            }
-        }
+        return try await alone(spec.id, as: fence) { paths, cancellation in try startOrFind(spec, paths, cancellation) }
     }
 
     /// Makes sure that a container runs, as ``start(_:fence:)`` does, and begins one that has ended anew. Nobody else starts or
@@ -46,12 +39,15 @@ extension ContainerRuntime {
     }
 
     private func alone<T: Sendable>(
-        _ id: String, _ body: @escaping @Sendable (ContainerPaths, Cancellation) throws -> T
+        _ id: String, as fence: Fence? = nil, _ body: @escaping @Sendable (ContainerPaths, Cancellation) throws -> T
     ) async throws -> T {
         try await queue.run { cancellation in
             let paths = paths(id)
-            try Files.makeFolder(paths.lock.removingLastComponent())
-            return try Files.withLock(paths.lock, patience(cancellation)) { try body(paths, cancellation) }
+            let patience = patience(cancellation)
+            return try withPermit(fence, patience) {
+                try Files.makeFolder(paths.lock.removingLastComponent())
+                return try Files.withLock(paths.lock, patience) { try body(paths, cancellation) }
+            }
         }
     }
 

@@ -13,9 +13,7 @@ enum AtomicFile {
             try sync(file)
         }
         guard rename(temporary.string, path.string) == 0 else { throw Errno(rawValue: errno) }
-        let folder = try FileDescriptor.open(
-            path.removingLastComponent(), .readOnly, options: [.directory, .closeOnExec])
-        try folder.closeAfter { try sync(folder) }
+        try syncFolder(of: path)
     }
 
     /// nil when there is no such file; throws when it is larger than `limit`.
@@ -46,13 +44,17 @@ enum AtomicFile {
             if errno == ENOENT { return }
             throw Errno(rawValue: errno)
         }
-        let folder = try FileDescriptor.open(path.removingLastComponent(), .readOnly, options: [.directory, .closeOnExec])
-        try folder.closeAfter { try sync(folder) }
+        try syncFolder(of: path)
     }
 
     /// For its owner alone; there already is fine.
     static func makeFolder(_ path: FilePath) throws {
         guard mkdir(path.string, 0o700) == 0 || errno == EEXIST else { throw Errno(rawValue: errno) }
+    }
+
+    private static func syncFolder(of path: FilePath) throws {
+        let folder = try FileDescriptor.open(path.removingLastComponent(), .readOnly, options: [.directory, .closeOnExec])
+        try folder.closeAfter { try sync(folder) }
     }
 
     private static func sync(_ file: FileDescriptor) throws {

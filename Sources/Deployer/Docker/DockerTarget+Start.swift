@@ -116,7 +116,8 @@ extension DockerTarget {
 
     /// Options of mount(8) by folder.
     private static func memory(_ isolation: Isolation) -> [String: String] {
-        let usual = isolation.readOnly ? ["/tmp": "rw,nosuid,nodev,mode=1777", "/run": "rw,nosuid,nodev,mode=755"] : [:]
-        return isolation.tmpfs.reduce(into: usual) { $0[$1] = "rw,nosuid,nodev,mode=1777" }
+        let forAll = "rw,nosuid,nodev,mode=1777"
+        let usual = isolation.readOnly ? ["/tmp": forAll, "/run": "rw,nosuid,nodev,mode=755"] : [:]
+        return isolation.tmpfs.reduce(into: usual) { $0[$1] = forAll }
     }
 }

@@ -190,9 +190,8 @@ public struct DockerTarget: Target {
     private func list(_ api: DockerAPI, deployment: String? = nil) async throws -> [DockerValues.Listed] {
         var labels = ["\(Self.ownerLabel)=\(settings.owner)"]
         if let deployment { labels.append("\(InstanceSpec.deploymentLabel)=\(deployment)") }
-        let wanted = labels
-        let found: [DockerValues.Listed] = try await api.get("/containers/json", query: [("all", "1"), ("filters", try Self.filters(wanted))]) ?? []
-        return found.filter { Self.bears($0.labels, wanted) }
+        let found: [DockerValues.Listed] = try await api.get("/containers/json", query: [("all", "1"), ("filters", try Self.filters(labels))]) ?? []
+        return found.filter { Self.bears($0.labels, labels) }
     }
 
     func isOurs(_ container: DockerValues.Container) -> Bool { container.config.labels?[Self.ownerLabel] == settings.owner }

@@ -77,7 +77,7 @@ extension Rollout {
         func of(_ deployment: String) -> VersionTraffic { traffic.first { $0.deployment == deployment } ?? VersionTraffic(deployment: deployment) }
         let (new, old) = (of(job.order.deployment), of(job.order.previous ?? ""))
         var verdict = current.judge.look(current.report.nextLook(share: current.share), at: new, beside: old, isLast: isLast).verdict
-        if let query = current.judge.rules.query { verdict = try await ask(query, &current, job, verdict, isLast: isLast) }
+        if let query = current.judge.rules.query { verdict = try await ask(query, &current, job, verdict) }
         current.report.add(
             RolloutReport.Sample(at: now(), share: current.share, new: .init(new), old: .init(old)), verdict: verdict.sentence)
         current.due = time + current.interval
@@ -93,7 +93,7 @@ extension Rollout {
 
     /// What the monitoring adds to what the router's log says.
     private func ask(
-        _ query: String, _ comparison: inout Comparison, _ job: RolloutJob, _ verdict: JudgeVerdict, isLast: Bool
+        _ query: String, _ comparison: inout Comparison, _ job: RolloutJob, _ verdict: JudgeVerdict
     ) async throws -> JudgeVerdict {
         if case .worse = verdict { return verdict }
         let found: [String]
@@ -112,11 +112,8 @@ extension Rollout {
             return .worse("Prometheus answers the query with \(found.prefix(3).joined(separator: "; "))\(more)")
         }
         let quiet = "Prometheus finds nothing"
-        guard comparison.judge.rules.comparesTraffic else { return isLast ? .passed(quiet) : .undecided(quiet) }
-        return switch verdict {
-        case .passed(let sentence): .passed("\(sentence); \(quiet)")
-        case .undecided(let sentence), .worse(let sentence): .undecided("\(sentence); \(quiet)")
-        }
+        let sentence = comparison.judge.rules.comparesTraffic ? "\(verdict.sentence); \(quiet)" : quiet
+        return if case .passed = verdict { .passed(sentence) } else { .undecided(sentence) }
     }
 
     /// With the instances' addresses as regular expressions (RE2).

@@ -64,12 +64,12 @@ public struct InstanceUnits: Sendable {
     func keep(_ spec: ContainerSpec, of deployment: String, by fence: Fence) async throws {
         let (runtime, kept) = (runtime, kept)
         let id = spec.id
-        let unit = unit(id, "The instance \(id) of slipway", ["instance", "run", id])
+        let unit = unit(ofInstance: id)
         let plan = try kept.seal(.init(spec: spec, containers: runtime.root, settings: runtime.settings))
         let isThere = try await runtime.acting(as: fence) {
             try await runtime.alone(with: id) { seen in
                 guard let seen else { return false }
-                let address = seen.address ?? ((try? kept.load(id)) ?? nil)?.address
+                let address = seen.address ?? kept.readable(id)?.address
                 try kept.save(KeptInstance(deployment: deployment, address: address, plan: plan), as: id)
                 return true
             }
@@ -99,14 +99,16 @@ public struct InstanceUnits: Sendable {
     /// Whether the machine starts the instance again when it ends, by a unit as it would be made now. A file that cannot be read
     /// counts as none.
     func isKept(_ id: String) async throws -> Bool {
-        let unit = unit(id, "The instance \(id) of slipway", ["instance", "run", id])
-        return try await queue.run { [kept] _ in ((try? kept.load(id)) ?? nil)?.unit == unit.text }
+        let unit = unit(ofInstance: id)
+        return try await queue.run { [kept] _ in kept.readable(id)?.unit == unit.text }
     }
 
     /// The instances that are to be kept alive, by the deployment they belong to. One that cannot be read counts as nobody's.
     func instances() async throws -> [String: [String]] {
-        try await queue.run { [kept] _ in Dictionary(grouping: kept.ids()) { ((try? kept.load($0)) ?? nil)?.deployment ?? "" } }
+        try await queue.run { [kept] _ in Dictionary(grouping: kept.ids()) { kept.readable($0)?.deployment ?? "" } }
     }
+
+    private func unit(ofInstance id: String) -> SystemdUnit { unit(id, "The instance \(id) of slipway", ["instance", "run", id]) }
 
     private func unit(_ subject: String, _ description: String, _ arguments: [String]) -> SystemdUnit {
         SystemdUnit(

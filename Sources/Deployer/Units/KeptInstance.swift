@@ -1,5 +1,6 @@
 import ContainerRuntime
 import FoundationEssentials
+import OCIModel
 import SystemPackage
 
 /// What a unit needs to start an instance without a server. It is there as long as the instance is wanted.
@@ -51,10 +52,13 @@ struct KeptInstances: Sendable {
         } catch let error as DeployerError { throw error } catch { throw unreadable(id, "\(error)") }
     }
 
+    /// Nil also when it cannot be read.
+    func readable(_ id: String) -> KeptInstance? { (try? load(id)) ?? nil }
+
     func save(_ kept: KeptInstance, as id: String) throws(DeployerError) {
         do {
             try AtomicFile.makeFolder(folder)
-            try AtomicFile.write(Array(try Self.encoder.encode(kept)), to: file(id))
+            try AtomicFile.write(try OCIJSON.encode(kept), to: file(id))
         } catch {
             throw DeployerError(
                 .stateUnusable, "\(file(id)) cannot be written: \(error)", hint: "check free space and permissions of the folder")
@@ -69,7 +73,7 @@ struct KeptInstances: Sendable {
     }
 
     func seal(_ plan: KeptInstance.Plan) throws -> Data {
-        let text = String(decoding: try Self.encoder.encode(plan), as: UTF8.self)
+        let text = String(decoding: try OCIJSON.encode(plan), as: UTF8.self)
         return Data(try sealing.seal(text, Self.context(plan.spec.id)))
     }
 
@@ -79,12 +83,6 @@ struct KeptInstances: Sendable {
     }
 
     private static func context(_ id: String) -> String { "instance \(id)" }
-
-    private static var encoder: JSONEncoder {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return encoder
-    }
 
     private func unreadable(_ id: String, _ why: String) -> DeployerError {
         DeployerError(.stateUnusable, "\(file(id)) cannot be read: \(why)", hint: "start the server: it begins the instance anew")

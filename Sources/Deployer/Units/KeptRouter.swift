@@ -1,4 +1,5 @@
 import FoundationEssentials
+import OCIModel
 public import SystemPackage
 
 /// What the router's unit needs to start it without a server. It is there as long as the router is wanted.
@@ -31,10 +32,8 @@ public struct KeptRouter: Codable, Hashable, Sendable {
     }
 
     func save(in units: FilePath) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         try AtomicFile.makeFolder(units)
-        try AtomicFile.write(Array(try encoder.encode(self)), to: Self.file(units))
+        try AtomicFile.write(try OCIJSON.encode(self), to: Self.file(units))
     }
 
     static func remove(from units: FilePath) throws { try AtomicFile.remove(file(units)) }
