@@ -231,6 +231,16 @@ class Load:
             self.mix.server.fail(f"slipway prove ended with {self.process.returncode}: {errors}")
 
 
+def one_of(parser, known):
+    """For an option: names with commas between them, all of them known."""
+    def read(text: str) -> list[str]:
+        unknown = [name for name in text.split(",") if name not in known]
+        if unknown:
+            parser.error(f"'{unknown[0]}' is not one of {', '.join(known)}")
+        return text.split(",")
+    return read
+
+
 def table(*widths: int):
     """Prints a line of cells."""
     return lambda *cells: print("  ".join(str(cell).ljust(width) for cell, width in zip(cells, widths)).rstrip(), flush=True)
