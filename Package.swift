@@ -103,11 +103,11 @@ let package = Package(
             [
                 "BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", asyncHTTPClient, logging, nioCore,
                 nioFileSystem, nioHTTP1, nioPosix, nioSSL, system,
-            ], tests: ["ImageBuilder", "RegistryServer", "slipway", httpTypes, hummingbird]),
+            ], tests: ["ImageBuilder", "LoopbackServer", "RegistryServer", "slipway", httpTypes, hummingbird]),
         room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", crypto, system], tests: []),
         room(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
-            tests: [asyncHTTPClient, nioHTTP1, nioPosix]),
+            tests: ["LoopbackServer", asyncHTTPClient, nioHTTP1, nioPosix]),
         room("ContainerRuntime", ["BlockingQueue", "CLinux", "TarArchive", system], tests: []),
         room("Containerfile", ["Diagnostics", "OCIModel"], tests: []),
         room(
@@ -121,12 +121,14 @@ let package = Package(
             [
                 "BlockingQueue", "CLinux", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
                 nioCore, nioHTTP1, nioPosix, nioSSL, serviceLifecycle, subprocess, system,
-            ], tests: ["DockerDaemon", "ImageBuilder", "RegistryServer", "SSHServer", httpTypes, hummingbird]),
+            ], tests: ["DockerDaemon", "ImageBuilder", "LoopbackServer", "RegistryServer", "SSHServer", httpTypes, hummingbird]),
         room("LoadGenerator", ["DeliveryModel", asyncHTTPClient, nioCore, nioHTTP1, nioPosix], tests: []),
         room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
         room("StatePostgres", ["BlockingQueue", "CPostgres", "DeliveryModel", "OCIModel", "StateStore"]),
         [
             .target(name: "DockerDaemon", path: "Tests/Support/DockerDaemon", swiftSettings: settings),
+            .target(
+                name: "LoopbackServer", dependencies: [hummingbird, logging], path: "Tests/Support/LoopbackServer", swiftSettings: settings),
             .target(name: "SSHServer", dependencies: ["DockerDaemon"], path: "Tests/Support/SSHServer", swiftSettings: settings),
             .target(name: "PostgresCluster", path: "Tests/Support/PostgresCluster", swiftSettings: settings),
             .testTarget(

@@ -5,6 +5,7 @@ import HTTPTypes
 import Hummingbird
 import ImageStore
 import Logging
+import LoopbackServer
 import NIOCore
 import NIOHTTP1
 import Synchronization

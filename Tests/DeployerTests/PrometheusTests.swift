@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import DeliveryModel
 import Hummingbird
+import LoopbackServer
 import Synchronization
 import Testing
 

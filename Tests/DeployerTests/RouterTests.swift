@@ -238,40 +238,24 @@ import Testing
         }
     }
 
-    @Test(arguments: RouterUnderTest.Kind.allCases)
-    func aKilledRouterComesBackWithItsRoutes(kind: RouterUnderTest.Kind) async throws {
+    /// Workers whose master was killed may serve on, with the port, until somebody tells them: nginx's do.
+    @Test(arguments: RouterUnderTest.Kind.allCases, [true, false])
+    func aKilledRouterComesBackWithItsRoutes(kind: RouterUnderTest.Kind, withWorkers: Bool) async throws {
         let backend = try freePort()
         try await withServers([("blue", "127.0.0.11")], port: backend) {
             try await withRouter(kind) { router, _, port in
                 try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
                 let master = try #require(router.process.master())
                 let workers = router.process.workers(of: master).map(\.pid)
-                for pid in [master] + workers { kill(pid, SIGKILL) }
+                for pid in [master] + (withWorkers ? workers : []) { kill(pid, SIGKILL) }
                 #expect(try await eventually { router.process.master() == nil })
                 try await router.start()
                 #expect(router.process.master() != nil)
                 #expect(try await get(port, "shop.localhost").1 == "blue")
+                #expect(try await eventually { workers.allSatisfy { kill($0, 0) != 0 } })
                 let finding = await router.check()
                 #expect(finding.ok, "\(finding)")
                 #expect(finding.message.contains("generation 1"))
-            }
-        }
-    }
-
-    /// What its workers do then is theirs: nginx's serve on, with the port, until somebody tells them.
-    @Test(arguments: RouterUnderTest.Kind.allCases)
-    func aRouterWhoseMasterWasKilledComesBack(kind: RouterUnderTest.Kind) async throws {
-        let backend = try freePort()
-        try await withServers([("blue", "127.0.0.11")], port: backend) {
-            try await withRouter(kind) { router, _, port in
-                try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
-                let master = try #require(router.process.master())
-                let workers = router.process.workers(of: master).map(\.pid)
-                kill(master, SIGKILL)
-                #expect(try await eventually { router.process.master() == nil })
-                try await router.start()
-                #expect(try await get(port, "shop.localhost").1 == "blue")
-                #expect(try await eventually { workers.allSatisfy { kill($0, 0) != 0 } })
                 try await router.confirm(try await router.apply(route("127.0.0.11", port: backend + 1)))
             }
         }

@@ -7,6 +7,7 @@ import Hummingbird
 import ImageBuilder
 import ImageStore
 import Logging
+import LoopbackServer
 import OCIModel
 import RegistryServer
 import SystemPackage
@@ -200,27 +201,4 @@ func withRegistry(_ store: ImageStore, _ body: @escaping @Sendable (Int) async t
     let router = Hummingbird.Router(context: BasicRequestContext.self)
     addRegistryRoutes(to: router, store: store, authorize: { _, _, _ in true })
     try await serve(router, body)
-}
-
-/// Serves a router on a loopback port, or elsewhere, while `body` runs.
-func serve(
-    _ router: Hummingbird.Router<BasicRequestContext>, at address: BindAddress = .hostname("127.0.0.1", port: 0),
-    _ body: @escaping @Sendable (Int) async throws -> Void
-) async throws {
-    let (ports, report) = AsyncStream<Int>.makeStream()
-    let app = Application(
-        router: router, configuration: .init(address: address),
-        onServerRunning: { report.yield($0.localAddress?.port ?? 0) },
-        logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-    try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await app.run() }
-        defer { group.cancelAll() }
-        for await port in ports {
-            try await body(port)
-            // SwiftNIO ends the process when a connection is being accepted while its server is cancelled.
-            try await Task.sleep(for: .milliseconds(50))
-            return
-        }
-        throw CancellationError()
-    }
 }

@@ -144,9 +144,7 @@ extension EndToEnd {
         let page = try await browse(["\(server.url)/projects/sample"])
         let form = try #require(page.components(separatedBy: "class=\"decide\">").dropFirst().first?.components(separatedBy: "</form>").first)
         let action = try #require(page.components(separatedBy: "/approve\" class=\"decide\">").first?.components(separatedBy: "action=\"").last)
-        func value(_ name: String) throws -> String {
-            try #require(form.components(separatedBy: "name=\"\(name)\" value=\"").dropFirst().first?.components(separatedBy: "\"").first)
-        }
+        func value(_ name: String) throws -> String { try Self.field(name, of: form) }
         #expect(try value("digest") == digest && page.contains("0 of 2 approvals"))
         func send(configuration: String) async throws -> String {
             try await browse([
@@ -171,9 +169,7 @@ extension EndToEnd {
         let browse = try await signIn(to: server, token: token)
         let page = try await browse([address])
         let form = try #require(page.components(separatedBy: "/projects/sample/stages/prod/override\"").dropFirst().first, "\(page.suffix(2000))")
-        func value(_ name: String) throws -> String {
-            try #require(form.components(separatedBy: "name=\"\(name)\" value=\"").dropFirst().first?.components(separatedBy: "\"").first)
-        }
+        func value(_ name: String) throws -> String { try Self.field(name, of: form) }
         func send(_ reason: String) async throws -> String {
             try await browse([
                 "-w", "%{http_code} %{redirect_url}", "-H", "Accept: text/html", "--data-urlencode", "csrf=\(try value("csrf"))",
@@ -185,6 +181,10 @@ extension EndToEnd {
         #expect(refused.contains("a reason of 1 to 500 characters") && refused.contains("400"), "\(refused.suffix(800))")
         let sent = try await send("the shop is down")
         #expect(sent.hasSuffix("303 \(server.url)/projects/sample?done=overridden"), "\(sent.suffix(800))")
+    }
+
+    private static func field(_ name: String, of form: String) throws -> String {
+        try #require(form.components(separatedBy: "name=\"\(name)\" value=\"").dropFirst().first?.components(separatedBy: "\"").first)
     }
 
     private func signIn(to server: ServerFixture, token: String) async throws -> ([String]) async throws -> String {

@@ -3,6 +3,7 @@ import Foundation
 import Hummingbird
 import ImageStore
 import Logging
+import LoopbackServer
 import OCIModel
 import RegistryClient
 import RegistryServer
@@ -17,25 +18,6 @@ func withFolder<T>(_ body: (URL) async throws -> T) async throws -> T {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     return try await body(folder)
-}
-
-/// Serves a router on a loopback port while `body` runs.
-func serve<T: Sendable>(_ router: Router<BasicRequestContext>, _ body: @escaping @Sendable (Int) async throws -> T) async throws -> T {
-    let (ports, report) = AsyncStream<Int>.makeStream()
-    let app = Application(
-        router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-        onServerRunning: { report.yield($0.localAddress?.port ?? 0) }, logger: quiet)
-    return try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await app.run() }
-        defer { group.cancelAll() }
-        for await port in ports {
-            let result = try await body(port)
-            // SwiftNIO ends the process when a connection is being accepted while its server is cancelled.
-            try await Task.sleep(for: .milliseconds(50))
-            return result
-        }
-        throw CancellationError()
-    }
 }
 
 /// Our registry over a store in `folder`, while `body` runs with its `host:port`.

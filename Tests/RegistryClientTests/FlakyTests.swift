@@ -3,6 +3,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import ImageStore
+import LoopbackServer
 import NIOCore
 import OCIModel
 import RegistryClient

@@ -1,6 +1,7 @@
 import Foundation
 import Hummingbird
 import ImageStore
+import LoopbackServer
 import OCIModel
 import RegistryClient
 import RegistryServer

@@ -2,7 +2,7 @@ import AsyncHTTPClient
 import Foundation
 import Hummingbird
 import ImageStore
-import Logging
+import LoopbackServer
 import NIOCore
 import NIOHTTP1
 import OCIModel
@@ -30,21 +30,7 @@ struct Fixture: Sendable {
         let store = try ImageStore(root: FilePath(folder.path))
         let router = Router()
         addRegistryRoutes(to: router, store: store, uploadKey: uploadKey, limits: limits, metrics: metrics, authorize: authorize)
-        let (ports, report) = AsyncStream<Int>.makeStream()
-        let app = Application(
-            router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-            onServerRunning: { report.yield($0.localAddress?.port ?? 0) },
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await app.run() }
-            for await port in ports {
-                try await body(Fixture(store: store, port: port))
-                // SwiftNIO ends the process when a connection is being accepted while its server is cancelled.
-                try await Task.sleep(for: .milliseconds(50))
-                break
-            }
-            group.cancelAll()
-        }
+        try await serve(router) { port in try await body(Fixture(store: store, port: port)) }
     }
 
     func send(

@@ -1,18 +1,17 @@
 public import Foundation
 
 /// Debian's dockerd with all it has in one folder, and a bridge of its own; as root.
-public final class DockerDaemon: @unchecked Sendable {
-    // Started and stopped by one test, in order.
+public final class DockerDaemon: Sendable {
     public let folder: URL
     public let network: Int
+    public let socket: String
     private let tls: (port: Int, certificates: URL)?
-    private var process: Process?
+    private let engine: EngineProcess
 
     public struct Problem: Error, CustomStringConvertible {
         public let description: String
     }
 
-    public var socket: String { folder.appendingPathComponent("docker.sock").path }
     public var bridge: String { "sliptest\(network)" }
     /// `10.96.<network>.0/24`.
     public var gateway: String { "10.96.\(network).1" }
@@ -42,6 +41,8 @@ public final class DockerDaemon: @unchecked Sendable {
         self.folder = folder
         self.network = network
         self.tls = tls
+        socket = folder.appendingPathComponent("docker.sock").path
+        engine = EngineProcess(folder, socket: socket)
     }
 
     private func prepare() async throws {
@@ -57,13 +58,7 @@ public final class DockerDaemon: @unchecked Sendable {
     }
 
     public func start() async throws {
-        let program = "/usr/sbin/dockerd"
-        guard FileManager.default.isExecutableFile(atPath: program) else {
-            throw Problem(description: "\(program) is missing: apt-get install docker.io")
-        }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = [
+        var arguments = [
             "--data-root", "\(folder.path)/data", "--exec-root", "\(folder.path)/exec", "--pidfile", "\(folder.path)/docker.pid",
             "--config-file", "\(folder.path)/daemon.json", "--host", "unix://\(socket)", "--iptables=false", "--ip6tables=false",
             "--bridge", bridge,
@@ -71,37 +66,16 @@ public final class DockerDaemon: @unchecked Sendable {
         try Data("{}".utf8).write(to: folder.appendingPathComponent("daemon.json"))
         if let tls {
             let files = tls.certificates.path
-            process.arguments? += [
+            arguments += [
                 "--host", "tcp://127.0.0.1:\(tls.port)", "--tlsverify", "--tlscacert", "\(files)/ca.pem", "--tlscert", "\(files)/cert.pem",
                 "--tlskey", "\(files)/key.pem",
             ]
         }
-        let log = folder.appendingPathComponent("log")
-        if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
-        let output = try FileHandle(forWritingTo: log)
-        try output.seekToEnd()
-        defer { try? output.close() }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        self.process = process
-        for _ in 0..<600 {
-            guard process.isRunning else { break }
-            if (try? await Self.run("/usr/bin/curl", ["-fsS", "--max-time", "5", "--unix-socket", socket, "http://docker/_ping"])) != nil { return }
-            try await Task.sleep(for: .milliseconds(50))
-        }
-        throw Problem(description: "dockerd does not start: \((try? String(contentsOf: log, encoding: .utf8))?.suffix(2000) ?? "")")
+        try await engine.start("/usr/sbin/dockerd", package: "docker.io", arguments)
     }
 
     /// SIGTERM; containers end with it.
-    public func stop() async throws {
-        guard let process else { return }
-        kill(process.processIdentifier, SIGTERM)
-        for _ in 0..<600 where process.isRunning { try await Task.sleep(for: .milliseconds(50)) }
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        self.process = nil
-    }
+    public func stop() async throws { try await engine.stop() }
 
     /// Asks its API; the body of the answer.
     @discardableResult
@@ -115,29 +89,7 @@ public final class DockerDaemon: @unchecked Sendable {
             "/usr/bin/curl", ["-fsS", "--max-time", "60", "-X", method, "--unix-socket", socket] + content + ["http://docker\(path)"])
     }
 
-    private func remove() async {
-        await Self.removeContainers(socket)
-        try? await stop()
-        _ = try? await Self.run("/sbin/ip", ["link", "delete", bridge])
-        Self.unmount(folder)
-        try? FileManager.default.removeItem(at: folder)
-    }
-
-    static func removeContainers(_ socket: String) async {
-        struct Name: Decodable { var Id: String }
-        guard let list = try? await ask(socket, "GET", "/containers/json?all=1"),
-            let names = try? JSONDecoder().decode([Name].self, from: Data(list.utf8))
-        else { return }
-        for name in names { _ = try? await ask(socket, "DELETE", "/containers/\(name.Id)?force=1&v=1") }
-    }
-
-    /// What is mounted below a folder.
-    static func unmount(_ folder: URL) {
-        let mounts = (try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)) ?? ""
-        for mount in mounts.split(separator: "\n").compactMap({ $0.split(separator: " ").dropFirst(4).first.map(String.init) })
-            .filter({ $0.hasPrefix("\(folder.path)/") }).sorted(by: >)
-        { umount2(mount, Int32(MNT_DETACH)) }
-    }
+    private func remove() async { await engine.remove(bridge: bridge) }
 
     /// - Throws: ``Problem`` with what the program printed unless it ended with 0.
     @discardableResult

@@ -1,13 +1,12 @@
 public import Foundation
 
 /// Debian's Podman with all it has in one folder, a bridge of its own, and its service on a socket; as root.
-public final class PodmanService: @unchecked Sendable {
-    // Started and stopped by one test, in order.
+public final class PodmanService: Sendable {
     public let folder: URL
     public let network: Int
-    private var process: Process?
+    public let socket: String
+    private let engine: EngineProcess
 
-    public var socket: String { folder.appendingPathComponent("podman.sock").path }
     private var bridge: String { "slippod\(network)" }
 
     /// Runs `body` with a service, and leaves nothing of it behind.
@@ -32,6 +31,8 @@ public final class PodmanService: @unchecked Sendable {
     private init(_ folder: URL, _ network: Int) {
         self.folder = folder
         self.network = network
+        socket = folder.appendingPathComponent("podman.sock").path
+        engine = EngineProcess(folder, socket: socket)
     }
 
     private func prepare(_ registry: Int) async throws {
@@ -39,7 +40,7 @@ public final class PodmanService: @unchecked Sendable {
         try FileManager.default.createDirectory(at: folder.appendingPathComponent("net"), withIntermediateDirectories: true)
         let path = folder.path
         // Limits of its own are higher than some machines let root set. File locks: the usual ones are one shared memory for the whole machine.
-        let engine = """
+        let containers = """
             [containers]
             default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
             [engine]
@@ -76,55 +77,23 @@ public final class PodmanService: @unchecked Sendable {
                         "ranges": [[{"subnet": "\(subnet).0/24", "gateway": "\(subnet).1"}]]}}]}
 
             """
-        for (name, text) in [("engine", engine), ("storage", storage), ("registries", registries), ("net/podman.conflist", net)] {
+        for (name, text) in [("engine", containers), ("storage", storage), ("registries", registries), ("net/podman.conflist", net)] {
             try Data(text.utf8).write(to: folder.appendingPathComponent(name))
         }
         try await start()
     }
 
     public func start() async throws {
-        let program = "/usr/bin/podman"
-        guard FileManager.default.isExecutableFile(atPath: program) else {
-            throw DockerDaemon.Problem(description: "\(program) is missing: apt-get install podman")
-        }
-        let log = folder.appendingPathComponent("log")
-        if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
-        let output = try FileHandle(forWritingTo: log)
-        try output.seekToEnd()
-        defer { try? output.close() }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = ["system", "service", "--time=0", "unix://\(socket)"]
-        process.environment = ProcessInfo.processInfo.environment.merging([
-            "CONTAINERS_CONF": "\(folder.path)/engine", "CONTAINERS_STORAGE_CONF": "\(folder.path)/storage",
-            "CONTAINERS_REGISTRIES_CONF": "\(folder.path)/registries",
-        ]) { $1 }
-        // Where conmon notes that a container had no memory left.
-        process.currentDirectoryURL = folder
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        self.process = process
-        for _ in 0..<600 {
-            guard process.isRunning else { break }
-            if (try? await DockerDaemon.run("/usr/bin/curl", ["-fsS", "--max-time", "5", "--unix-socket", socket, "http://podman/_ping"])) != nil {
-                return
-            }
-            try await Task.sleep(for: .milliseconds(50))
-        }
-        throw DockerDaemon.Problem(
-            description: "podman does not serve: \((try? String(contentsOf: log, encoding: .utf8))?.suffix(2000) ?? "")")
+        try await engine.start(
+            "/usr/bin/podman", package: "podman", ["system", "service", "--time=0", "unix://\(socket)"],
+            environment: [
+                "CONTAINERS_CONF": "\(folder.path)/engine", "CONTAINERS_STORAGE_CONF": "\(folder.path)/storage",
+                "CONTAINERS_REGISTRIES_CONF": "\(folder.path)/registries",
+            ])
     }
 
     /// SIGTERM; containers go on.
-    public func stop() async throws {
-        guard let process else { return }
-        kill(process.processIdentifier, SIGTERM)
-        for _ in 0..<600 where process.isRunning { try await Task.sleep(for: .milliseconds(50)) }
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        self.process = nil
-    }
+    public func stop() async throws { try await engine.stop() }
 
     /// Asks its API; the body of the answer.
     @discardableResult
@@ -132,11 +101,5 @@ public final class PodmanService: @unchecked Sendable {
         try await DockerDaemon.ask(socket, method, path, body)
     }
 
-    private func remove() async {
-        await DockerDaemon.removeContainers(socket)
-        try? await stop()
-        _ = try? await DockerDaemon.run("/sbin/ip", ["link", "delete", bridge])
-        DockerDaemon.unmount(folder)
-        try? FileManager.default.removeItem(at: folder)
-    }
+    private func remove() async { await engine.remove(bridge: bridge) }
 }
