@@ -84,9 +84,13 @@ final class ServerFixture {
     /// Starts it and waits until it is ready, or only until it answers.
     func start(untilReady: Bool = true, options: [String] = []) async throws {
         let process = try launch(options)
-        try await until("the server becomes ready") {
+        try await answers(process, at: untilReady ? "readyz" : "healthz")
+    }
+
+    private func answers(_ process: Process, at path: String) async throws {
+        try await until("the server answers at \(path)") {
             guard process.isRunning else { throw Failed("the server ended with status \(process.terminationStatus)") }
-            return try await http("GET", "\(url)/\(untilReady ? "readyz" : "healthz")").status == 200
+            return try await http("GET", "\(url)/\(path)").status == 200
         }
     }
 
@@ -98,7 +102,7 @@ final class ServerFixture {
             guard old.isRunning, !new.isRunning else { return !old.isRunning }
             throw Failed("the new server ended with status \(new.terminationStatus)")
         }
-        try await until("the new server is ready") { try await http("GET", "\(url)/readyz").status == 200 }
+        try await answers(new, at: "readyz")
         return old.terminationStatus
     }
 

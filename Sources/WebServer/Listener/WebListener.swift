@@ -15,7 +15,21 @@ public struct WebListener: Service {
     /// The answer was cut off by what the client sent; another one cannot follow it.
     private struct AnswerCutOff: Error {}
 
+    /// Of several processes that share a socket one accepts at a time: an event loop that is woken expects a connection.
+    public struct Turn: Sendable {
+        /// Returns when nobody else accepts any more.
+        public var begin: @Sendable () async -> Void
+        /// Is called when nothing is accepted any more.
+        public var end: @Sendable () -> Void
+
+        public init(begin: @escaping @Sendable () async -> Void = {}, end: @escaping @Sendable () -> Void = {}) {
+            self.begin = begin
+            self.end = end
+        }
+    }
+
     private let socket: CInt
+    private let turn: Turn
     private let responder: RouterResponder<WebContext>
     private let logger: Logger
     /// What takes longer once the server ends is cut off.
@@ -24,12 +38,15 @@ public struct WebListener: Service {
 
     /// - Parameters:
     ///   - socket: bound and listening; lent, and still open when ``run()`` has returned.
+    ///   - turn: when it may accept, and who waits for its end.
     ///   - patience: how long requests may take once the server ends.
     ///   - quiet: how long nothing must happen on a connection for it to be closed then.
     public init(
-        socket: CInt, router: Router<WebContext>, patience: Duration = .seconds(5), quiet: Duration = .milliseconds(500), logger: Logger
+        socket: CInt, turn: Turn = Turn(), router: Router<WebContext>, patience: Duration = .seconds(5),
+        quiet: Duration = .milliseconds(500), logger: Logger
     ) {
         self.socket = socket
+        self.turn = turn
         responder = router.buildResponder()
         self.patience = patience
         self.quiet = quiet
@@ -37,6 +54,7 @@ public struct WebListener: Service {
     }
 
     public func run() async throws {
+        await turn.begin()
         let (connections, child, quiet) = (Connections(), channel(), TimeAmount(quiet))
         let (accepted, accept) = AsyncStream.makeStream(of: HTTP1Channel.Value.self)
         let logger = logger
@@ -73,6 +91,7 @@ public struct WebListener: Service {
 
     private func end(_ server: any Channel, _ connections: Connections, _ group: MultiThreadedEventLoopGroup) async {
         try? await server.setOption(.autoRead, value: false).get()
+        turn.end()
         // What was accepted just before that is known to its event loop by now, and to us when all of them have passed.
         for loop in group.makeIterator() { try? await loop.submit {}.get() }
         connections.end()

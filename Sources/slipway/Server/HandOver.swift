@@ -2,20 +2,37 @@ import BlockingQueue
 import Glibc
 import Logging
 import ServiceLifecycle
+import Synchronization
 import SystemPackage
+
+/// Who has asked for the listening socket, and waits for its turn to accept.
+final class Successor: Sendable {
+    /// Not closed: its end says that this process is gone.
+    private let connection = Mutex<FileDescriptor?>(nil)
+
+    func comes(over connection: FileDescriptor) { self.connection.withLock { $0 = connection } }
+
+    /// This server accepts nothing any more.
+    func mayAccept() {
+        // One that is gone needs no answer.
+        connection.withLock { _ = try? $0?.writeAll([HandOverPlace.quiet]) }
+    }
+}
 
 /// Gives the listening socket to a successor that asks for it. Ends then, and the server with it.
 struct HandOver: Service {
     private let place: HandOverPlace
     private let socket: ListeningSocket
+    private let successor: Successor
     private let logger: Logger
     private let listener: FileDescriptor?
     private let queue = BlockingQueue(label: "handover", width: 1)
 
     /// Can be asked from now on; answers once it runs.
-    init(_ place: HandOverPlace, _ socket: ListeningSocket, _ logger: Logger) {
+    init(_ place: HandOverPlace, _ socket: ListeningSocket, to successor: Successor, _ logger: Logger) {
         self.place = place
         self.socket = socket
+        self.successor = successor
         self.logger = logger
         do { listener = try place.listen() } catch {
             logger.warning("nobody can take over with --replace: \(place.path) cannot be made: \(error)")
@@ -53,7 +70,6 @@ struct HandOver: Service {
                 if errno == EINTR || errno == ECONNABORTED { continue }
                 return false
             }
-            // Not closed when it was taken: its end says that this process is gone.
             if offer(FileDescriptor(rawValue: connection)) { return true }
             close(connection)
         }
@@ -73,6 +89,7 @@ struct HandOver: Service {
         // Before it is told: it makes one of its own.
         unlink(place.path.string)
         _ = try? connection.writeAll([HandOverPlace.take])
+        successor.comes(over: connection)
         return true
     }
 }

@@ -5,10 +5,12 @@ import SystemPackage
 /// Where a server meets its successor: a socket in the data directory, named for the port they share.
 ///
 /// The conversation: whoever connects gets one byte with the listening socket (SCM_RIGHTS), checks what it can, and answers with
-/// the byte ``take``, which comes back. From then on the one that served ends. The connection closes when it is gone.
+/// the byte ``take``, which comes back. From then on the one that served ends: ``quiet`` comes when it accepts nothing any more,
+/// and the connection closes when it is gone.
 struct HandOverPlace {
     static let offer = UInt8(ascii: "1")
     static let take = UInt8(ascii: "t")
+    static let quiet = UInt8(ascii: "q")
 
     let folder: FilePath
     let port: Int

@@ -55,7 +55,9 @@ struct Serve: AsyncParsableCommand {
             logger.warning("the socket it was given listens on \(socket.address), the setting 'listen' says \(settings.host):\(settings.port)")
         }
         GitLibrary.initialise()
-        let server = try Server(settings: settings, folder: folder, place: place, socket: socket, logger: logger)
+        let successor = Successor()
+        let turn = WebListener.Turn(begin: { await predecessor?.myTurn() }, end: { successor.mayAccept() })
+        let server = try Server(settings: settings, folder: folder, place: place, socket: socket, turn: turn, logger: logger)
         do {
             if predecessor == nil { try await Self.checkMachine(settings, server.runtime) }
             try await server.belonging?.check()
@@ -72,7 +74,7 @@ struct Serve: AsyncParsableCommand {
         logger.info(
             "listening on http://\(settings.host):\(settings.port)\(socket.isInherited ? " (taken over)" : ""), data in \(settings.data), store: \(settings.store), server \(place.number): \(settings.roles)"
         )
-        let handOver = HandOver(HandOverPlace(folder: folder.path, port: settings.port), socket, logger)
+        let handOver = HandOver(HandOverPlace(folder: folder.path, port: settings.port), socket, to: successor, logger)
         let services =
             server.services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
             // Who has handed over has nothing more to do.
@@ -145,7 +147,9 @@ struct Server {
     let belonging: Belonging?
     private let connections: ServerConnections
 
-    init(settings: ServerSettings, folder: DataFolder, place: ServerPlace, socket: ListeningSocket, logger: Logger) throws {
+    init(
+        settings: ServerSettings, folder: DataFolder, place: ServerPlace, socket: ListeningSocket, turn: WebListener.Turn, logger: Logger
+    ) throws {
         let time = ServerClock(logger: logger)
         let clock: @Sendable () -> Double = { time.now }
         let store: any StateStore = try settings.store.open(connections: settings.storeConnections, clock: clock)
@@ -221,8 +225,8 @@ struct Server {
             tokenFile: folder.tokenFile.string,
             logger: logger)
         let listener = WebListener(
-            socket: socket.descriptor.rawValue, router: settings.roles.contains(.web) ? try makeRouter(web) : try makeWorkerRouter(web),
-            logger: logger)
+            socket: socket.descriptor.rawValue, turn: turn,
+            router: settings.roles.contains(.web) ? try makeRouter(web) : try makeWorkerRouter(web), logger: logger)
         self.runtime = runtime
         self.units = units
         self.connections = ServerConnections(probes: client, targets: targets.client, registries: connections)

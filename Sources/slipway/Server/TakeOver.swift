@@ -55,6 +55,14 @@ struct TakeOver {
         deadline = .now + Self.patience
     }
 
+    /// Returns when the predecessor accepts nothing any more: it says so, or is gone, or out of patience's reach.
+    @Sendable func myTurn() async {
+        var asked = pollfd(fd: connection.rawValue, events: Int16(POLLIN), revents: 0)
+        while poll(&asked, 1, 0) == 0, ContinuousClock.now < deadline {
+            do { try await Task.sleep(for: .milliseconds(5)) } catch { return }
+        }
+    }
+
     /// Repeats what fails because the predecessor is still there; only once when there is none.
     static func waiting<T>(_ predecessor: TakeOver?, _ body: () throws -> T) async throws -> T {
         while true {
