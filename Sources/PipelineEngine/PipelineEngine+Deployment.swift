@@ -259,6 +259,23 @@ extension PipelineEngine {
         }
         return orders
     }
+
+    /// What listens now, as `address:port`: instances of what is live, and of deployments under way. Those of a machine that does
+    /// not answer are left out.
+    public func servingInstances() async throws -> [(deployment: Deployment, endpoints: [String])] {
+        let (live, busy) = (try await parts.store.liveDeployments(project: nil), try await parts.store.activeDeployments())
+        var found: [(deployment: Deployment, endpoints: [String])] = []
+        for deployment in live + busy.filter({ one in !live.contains { $0.id == one.id } }) {
+            guard let order = try await order(for: deployment, withSecrets: false) else { continue }
+            do {
+                let endpoints = try await parts.rollout.endpoints(of: order)
+                if !endpoints.isEmpty { found.append((deployment, endpoints)) }
+            } catch let error as DeployerError {
+                logger.warning("the instances of deployment \(deployment.id) are not known now: \(error)")
+            }
+        }
+        return found
+    }
 }
 
 extension RolloutEvent {

@@ -38,19 +38,7 @@ extension EndToEnd {
             #expect(server.containers.count == 1)
             try await server.kill9()
             // As far as a removal gets when the server is killed right after its transaction.
-            let removed = try await command(
-                "/usr/bin/python3",
-                [
-                    "-c",
-                    """
-                    import sqlite3, sys
-                    database = sqlite3.connect(sys.argv[1])
-                    database.execute("PRAGMA foreign_keys = ON")
-                    database.execute("DELETE FROM project")
-                    database.commit()
-                    """, server.data.appendingPathComponent("slipway.db").path,
-                ])
-            #expect(removed.status == 0, "\(removed.errors)")
+            _ = try await server.database("DELETE FROM project")
             try await server.start()
             try await until("its instance is gone") { server.containers.isEmpty }
             try await until("its route is gone") { try await server.answer(of: "dev").status != 200 }

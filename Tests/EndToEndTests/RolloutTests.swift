@@ -29,6 +29,14 @@ extension EndToEnd {
             let pinned = try await http("GET", url, headers: ["Host": "dev.localhost", "X-Slipway-Version": "new"])
             #expect(pinned.body.contains("version 2"))
 
+            // Prometheus finds both versions.
+            struct Group: Decodable { var targets: [String], labels: [String: String] }
+            let found = try await http("GET", "\(server.url)/metrics/targets")
+            let groups = try JSONDecoder().decode([Group].self, from: Data(found.body.utf8))
+            #expect(groups.map(\.targets.count) == [old.count, 1] && Set(groups.flatMap(\.targets)).count == 3, "\(found.body)")
+            #expect(groups.allSatisfy { $0.labels["project"] == "sample" && $0.labels["pipeline"] == "sample" && $0.labels["stage"] == "dev" })
+            #expect(Set(groups.map { $0.labels["deployment"] }).count == 2)
+
             // It waits over a restart of the server.
             try await server.kill9()
             try await server.start()

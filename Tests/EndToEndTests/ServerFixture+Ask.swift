@@ -55,6 +55,20 @@ extension ServerFixture {
         return try await show(run.id)
     }
 
+    /// Looks into the store, or changes it, past the server: the rows that a statement of SQL gives.
+    func database(_ statement: String) async throws -> [Substring] {
+        let script = """
+            import sqlite3, sys
+            database = sqlite3.connect(sys.argv[1], timeout=10)
+            database.execute("PRAGMA foreign_keys = ON")
+            for row in database.execute(sys.argv[2]).fetchall(): print(*row, sep="|")
+            database.commit()
+            """
+        let outcome = try await command("/usr/bin/python3", ["-c", script, data.appendingPathComponent("slipway.db").path, statement])
+        guard outcome.status == 0 else { throw Failed("\(statement): \(outcome.errors)") }
+        return outcome.output.split(separator: "\n")
+    }
+
     func show(_ run: Int) async throws -> RunValue { try await ask(["show", "\(run)"]) }
 
     /// A run's log as `slipway logs` prints it.

@@ -116,12 +116,16 @@ extension Rollout {
         return if case .passed = verdict { .passed(sentence) } else { .undecided(sentence) }
     }
 
+    /// `address:port` of each instance that runs and listens.
+    public func endpoints(of order: RolloutOrder) async throws -> [String] {
+        try await target(order).observe(deployment: order.deployment).compactMap { $0.upstream(port: order.service.port)?.endpoint }
+    }
+
     /// With the instances' addresses as regular expressions (RE2).
     private func filled(_ query: String, _ job: RolloutJob) async throws -> String {
         func addresses(_ order: RolloutOrder?) async throws -> String {
             guard let order else { return "" }
-            let observed = try await target(order).observe(deployment: order.deployment)
-            return observed.compactMap { $0.upstream(port: order.service.port)?.endpoint }
+            return try await endpoints(of: order)
                 .map { $0.split(separator: ".", omittingEmptySubsequences: false).joined(separator: "[.]") }.joined(separator: "|")
         }
         return query.replacing("$new", with: try await addresses(job.order)).replacing("$old", with: try await addresses(job.previous))

@@ -124,23 +124,3 @@ func addRegistryCare(to router: Router<WebContext>, _ parts: WebParts) {
         return try json(try await parts.registry.collect(request.uri.queryParameters["dry_run"] == "true"))
     }
 }
-
-func addMetrics(to router: Router<WebContext>, _ parts: WebParts) {
-    router.get("/metrics") { request, _ -> Response in
-        try await parts.access.requireReader(request)
-        let blobs = try await parts.images.blobDigests().count
-        let bytes = try await parts.images.totalBytes()
-        let store = """
-            # HELP slipway_store_blobs Blobs in the image store.
-            # TYPE slipway_store_blobs gauge
-            slipway_store_blobs \(blobs)
-            # HELP slipway_store_bytes Bytes of all blobs.
-            # TYPE slipway_store_bytes gauge
-            slipway_store_bytes \(bytes)
-
-            """
-        var response = plainText(parts.registry.metrics.text + store + parts.registry.history.text)
-        response.headers[.contentType] = "text/plain; version=0.0.4; charset=utf-8"
-        return response
-    }
-}
