@@ -60,7 +60,7 @@ public struct PrometheusQuery: MetricsQuery {
         request.method = .POST
         request.headers.replaceOrAdd(name: "Content-Type", value: "application/x-www-form-urlencoded")
         request.headers.replaceOrAdd(name: "User-Agent", value: "slipway")
-        request.body = .bytes(ByteBuffer(string: "timeout=\(Self.timeout / .seconds(1))s&query=\(DockerHost.escape(expression))"))
+        request.body = .bytes(ByteBuffer(string: "timeout=\(Self.timeout.components.seconds)s&query=\(DockerHost.escape(expression))"))
         let asked = request
         let body: ByteBuffer?
         do {

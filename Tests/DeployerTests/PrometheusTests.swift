@@ -23,7 +23,7 @@ struct PrometheusTests {
             let found = try found.get()
             #expect(found == series)
         }
-        #expect(asked.withLock { $0 } == "timeout=5.0s&query=sum%28rate%28x%7Ba%3D%22b%26c%22%7D%5B1m%5D%29%29%20%3E%200.5")
+        #expect(asked.withLock { $0 } == "timeout=5s&query=sum%28rate%28x%7Ba%3D%22b%26c%22%7D%5B1m%5D%29%29%20%3E%200.5")
     }
 
     @Test(arguments: [
