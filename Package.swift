@@ -95,7 +95,7 @@ let package = Package(
         room("Diagnostics", []),
         room("OCIModel", [crypto]),
         room("DeliveryModel", ["OCIModel"], tests: ["Simulation"]),
-        room("GitRepository", ["BlockingQueue", "CLibgit2", system], tests: []),
+        room("GitRepository", ["BlockingQueue", "CLibgit2", system], tests: ["FreePort"]),
         room("TarArchive", ["BlockingQueue", "CIsal", "CLibarchive", "CZstd", "OCIModel", system], tests: []),
         room("ImageStore", ["BlockingQueue", "OCIModel", "TarArchive", system], tests: []),
         room(
@@ -103,7 +103,7 @@ let package = Package(
             [
                 "BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", asyncHTTPClient, logging, nioCore,
                 nioFileSystem, nioHTTP1, nioPosix, nioSSL, system,
-            ], tests: ["ImageBuilder", "LoopbackServer", "RegistryServer", "slipway", httpTypes, hummingbird]),
+            ], tests: ["FreePort", "ImageBuilder", "LoopbackServer", "RegistryServer", "slipway", httpTypes, hummingbird]),
         room("ImageBuilder", ["BlockingQueue", "CLinux", "ImageStore", "OCIModel", "TarArchive", crypto, system], tests: []),
         room(
             "RegistryServer", ["ImageStore", "OCIModel", crypto, httpTypes, hummingbird, logging, nioCore, system],
@@ -121,8 +121,8 @@ let package = Package(
             [
                 "BlockingQueue", "CLinux", "ContainerRuntime", "DeliveryModel", "ImageStore", "OCIModel", asyncHTTPClient, logging,
                 nioCore, nioHTTP1, nioPosix, nioSSL, serviceLifecycle, subprocess, system,
-            ], tests: ["DockerDaemon", "ImageBuilder", "LoopbackServer", "RegistryServer", "SSHServer", httpTypes, hummingbird]),
-        room("LoadGenerator", ["DeliveryModel", asyncHTTPClient, nioCore, nioHTTP1, nioPosix], tests: []),
+            ], tests: ["DockerDaemon", "FreePort", "ImageBuilder", "LoopbackServer", "RegistryServer", "SSHServer", httpTypes, hummingbird]),
+        room("LoadGenerator", ["DeliveryModel", asyncHTTPClient, nioCore, nioHTTP1, nioPosix], tests: ["FreePort"]),
         room("StateSQLite", ["DeliveryModel", "OCIModel", "StateStore", grdb, system]),
         room("StatePostgres", ["BlockingQueue", "CPostgres", "DeliveryModel", "OCIModel", "StateStore"]),
         [
@@ -130,7 +130,8 @@ let package = Package(
             .target(
                 name: "LoopbackServer", dependencies: [hummingbird, logging], path: "Tests/Support/LoopbackServer", swiftSettings: settings),
             .target(name: "SSHServer", dependencies: ["DockerDaemon"], path: "Tests/Support/SSHServer", swiftSettings: settings),
-            .target(name: "PostgresCluster", path: "Tests/Support/PostgresCluster", swiftSettings: settings),
+            .target(name: "FreePort", path: "Tests/Support/FreePort", swiftSettings: settings),
+            .target(name: "PostgresCluster", dependencies: ["FreePort"], path: "Tests/Support/PostgresCluster", swiftSettings: settings),
             .testTarget(
                 name: "StateStoreTests",
                 dependencies: [
@@ -176,7 +177,8 @@ let package = Package(
             .testTarget(
                 name: "EndToEndTests",
                 dependencies: [
-                    "ContainerRuntime", "DeliveryModel", "Deployer", "DockerDaemon", "OCIModel", "PostgresCluster", "Recorder", "SSHServer",
+                    "ContainerRuntime", "DeliveryModel", "Deployer", "DockerDaemon", "FreePort", "OCIModel", "PostgresCluster", "Recorder",
+                    "SSHServer",
                     "StateSQLite", "StateStore", "slipway", configuration, system,
                 ],
                 swiftSettings: settings),

@@ -40,7 +40,10 @@ struct BuildPlace: Sendable {
         for name in (try? FileManager.default.contentsOfDirectory(atPath: Self.locks(parts).string)) ?? [] where name != id && !name.hasPrefix(".") {
             guard let other = try? FileDescriptor.open(Self.locks(parts).appending(name), .readWrite, options: [.closeOnExec])
             else { continue }
-            defer { try? other.close() }
+            defer {
+                flock(other.rawValue, LOCK_UN)
+                try? other.close()
+            }
             guard flock(other.rawValue, LOCK_EX | LOCK_NB) == 0 else { continue }
             try await remove(name)
         }
@@ -52,6 +55,8 @@ struct BuildPlace: Sendable {
         let result: Result<Void, any Error> = await Task {
             do { return .success(try await remove(id)) } catch { return .failure(error) }
         }.value
+        // Closing alone would leave it to a program that is just being started, which has a copy until its exec.
+        flock(lock.rawValue, LOCK_UN)
         try lock.close()
         try result.get()
     }

@@ -7,8 +7,21 @@ enum Files {
     /// An open descriptor, closed once when it goes out of scope.
     struct Handle: ~Copyable {
         let descriptor: Int32
+        private var isLocked = false
+
         init(_ descriptor: Int32) { self.descriptor = descriptor }
-        deinit { close(descriptor) }
+
+        /// flock(2); false with `errno`. The lock ends with the handle: closing alone would leave it to a program that is just being
+        /// started, which has a copy of the descriptor until its exec.
+        mutating func lock(_ operation: Int32) -> Bool {
+            isLocked = flock(descriptor, operation) == 0
+            return isLocked
+        }
+
+        deinit {
+            if isLocked { flock(descriptor, LOCK_UN) }
+            close(descriptor)
+        }
     }
 
     static func failure(_ action: String, _ path: FilePath, _ code: Int32 = errno) -> ImageStoreError {

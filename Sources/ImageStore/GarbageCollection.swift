@@ -38,8 +38,8 @@ extension ImageStore {
     /// Two collections would clear away each other's halves.
     private func takeTurn(_ cancellation: Cancellation) throws -> Files.Handle {
         let file = root.appending("collection.turn")
-        let handle = try Files.open(file, O_RDWR | O_CREAT)
-        while flock(handle.descriptor, LOCK_EX | LOCK_NB) != 0 {
+        var handle = try Files.open(file, O_RDWR | O_CREAT)
+        while !handle.lock(LOCK_EX | LOCK_NB) {
             guard errno == EWOULDBLOCK || errno == EINTR else { throw Files.failure("lock", file) }
             if cancellation.isCancelled { throw CancellationError() }
             usleep(20_000)
@@ -116,7 +116,7 @@ struct GarbageCollection {
             guard try isOlder(path, than: time) else { continue }
             if !policy.dryRun {
                 // Someone may be about to go on with it: whoever writes holds its lock.
-                guard let handle = try? Files.open(path, O_RDWR), flock(handle.descriptor, LOCK_EX | LOCK_NB) == 0,
+                guard var handle = try? Files.open(path, O_RDWR), handle.lock(LOCK_EX | LOCK_NB),
                     try isOlder(path, than: time), try Files.unlink(path)
                 else { continue }
             }

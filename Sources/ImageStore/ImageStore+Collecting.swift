@@ -17,8 +17,8 @@ extension ImageStore {
     func excluding<T>(_ body: () throws -> T) throws -> T { try locked(LOCK_EX, body) }
 
     private func locked<T>(_ operation: Int32, _ body: () throws -> T) throws -> T {
-        let handle = try Files.open(lockFile, O_RDWR | O_CREAT)
-        while flock(handle.descriptor, operation) != 0 {
+        var handle = try Files.open(lockFile, O_RDWR | O_CREAT)
+        while !handle.lock(operation) {
             guard errno == EINTR else { throw Files.failure("lock", lockFile) }
         }
         return try body()

@@ -94,11 +94,11 @@ extension ImageStore {
     /// Opens the upload and locks it against other writers, in this process and others.
     private func lockUpload(_ id: String, _ flags: Int32) throws -> Files.Handle {
         let path = try uploadPath(id)
-        let handle: Files.Handle
+        var handle: Files.Handle
         do { handle = try Files.open(path, flags) } catch let error as ImageStoreError where error.code == .notFound {
             throw unknownUpload(id)
         }
-        guard flock(handle.descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        guard handle.lock(LOCK_EX | LOCK_NB) else {
             throw ImageStoreError(
                 code: .busy, message: "upload \(id) is being written by another request", hint: "wait for it to end")
         }

@@ -122,8 +122,8 @@ public struct Snapshots: Sendable {
         return try await queue.run { cancellation in
             try Files.createFolder(root, mode: 0o700)
             let lockPath = root.appending(".\(diffID.hex).lock")
-            let lock = try Files.open(lockPath, O_RDWR | O_CREAT, mode: 0o600)
-            while flock(lock.descriptor, LOCK_EX | LOCK_NB) != 0 {
+            var lock = try Files.open(lockPath, O_RDWR | O_CREAT, mode: 0o600)
+            while !lock.lock(LOCK_EX | LOCK_NB) {
                 guard errno == EWOULDBLOCK || errno == EINTR else { throw Files.failure("lock", lockPath) }
                 if cancellation.isCancelled { throw CancellationError() }
                 usleep(10_000)

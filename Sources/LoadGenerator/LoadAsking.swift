@@ -86,7 +86,7 @@ struct LoadAsking: Sendable {
     private static func isClosed(_ error: any Error) -> Bool {
         if let error = error as? HTTPClientError { return error == .remoteConnectionClosed }
         if let error = error as? IOError { return [ECONNRESET, EPIPE].contains(error.errnoCode) }
-        return false
+        return error as? ChannelError == .ioOnClosedChannel
     }
 
     /// Without addresses and ports, which differ from request to request.
@@ -117,9 +117,13 @@ struct LoadAsking: Sendable {
             }
         return try await channel.executeThenClose { inbound, outbound in
             var input = inbound.makeAsyncIterator()
-            try await outbound.write(ByteBuffer(string: WebSocketWire.handshake(path: "/ws", host: target.host)))
             var bytes: [UInt8] = []
-            while WebSocketWire.head(bytes) == nil, bytes.count < 16 << 10, let more = try await input.next() { bytes += more.readableBytesView }
+            do {
+                try await outbound.write(ByteBuffer(string: WebSocketWire.handshake(path: "/ws", host: target.host)))
+                while WebSocketWire.head(bytes) == nil, bytes.count < 16 << 10, let more = try await input.next() { bytes += more.readableBytesView }
+            } catch let error where !(error is CancellationError) {
+                return Result(end: .failed("no handshake"))
+            }
             guard let head = WebSocketWire.head(bytes) else { return Result(end: .failed("no handshake")) }
             let version = head.fields[target.versionField.lowercased()]
             guard head.status == 101 else { return Result(end: .failed("status \(head.status)"), version: version) }

@@ -114,7 +114,11 @@ final class UploadNote: Sendable {
         (self.record, self.queue, self.now) = (record, queue, now)
     }
 
-    deinit { close(lock) }
+    deinit {
+        // Closing alone would leave it to a program that is just being started, which has a copy until its exec.
+        flock(lock, LOCK_UN)
+        close(lock)
+    }
 
     /// Keeps how far the upload is.
     func keep(_ session: UploadSession, of digest: Digest) async throws {

@@ -157,8 +157,10 @@ import struct ContainerRuntime.ExitStatus
 
     @Test func cancelledStartLeavesNothing() async throws {
         try await Machine.with { machine async throws in
-            let task = Task { try await machine.runtime.start(machine.spec("cancelled", "sleep 1000")) }
-            task.cancel()
+            let task = Task {
+                withUnsafeCurrentTask { $0?.cancel() }
+                return try await machine.runtime.start(machine.spec("cancelled", "sleep 1000"))
+            }
             await #expect(throws: CancellationError.self) { try await task.value }
             #expect(try await machine.runtime.list().isEmpty)
         }

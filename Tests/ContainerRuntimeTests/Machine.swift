@@ -1,6 +1,7 @@
 import ContainerRuntime
 import Foundation
 import Glibc
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -32,15 +33,18 @@ struct Machine {
         await machine.close()
     }
 
+    /// Each has a subnet of its own.
+    private static let numbers = Atomic(Int.random(in: 0..<8192))
+
     private init() throws {
         var template = Array("/tmp/slipway-containers-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
         folder = FilePath(String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
-        let number = Int.random(in: 0..<65536)
+        let number = Self.numbers.wrappingAdd(1, ordering: .relaxed).newValue % 8192
         var settings = RuntimeSettings()
         settings.networkName = "swt\(number)"
         settings.bridge = "swt\(number)"
-        settings.subnet = "10.\(200 + number / 256 % 32).\(number % 256).0/24"
+        settings.subnet = "10.\(200 + number / 256).\(number % 256).0/24"
         settings.masquerade = false
         settings.cgroup = "slipway-test-\(number)"
         settings.stateFolder = folder.appending("state")

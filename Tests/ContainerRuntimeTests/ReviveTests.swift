@@ -69,11 +69,13 @@ struct ReviveTests {
         try await Machine.with { machine in
             let runtime = machine.runtime
             #expect(try await runtime.alone(with: "a") { $0 } == nil)
+            let isLooking = DispatchSemaphore(value: 0)
             async let looked = runtime.alone(with: "a") { seen in
+                isLooking.signal()
                 usleep(300_000)
                 return (seen, ContinuousClock.now)
             }
-            try await Task.sleep(for: .milliseconds(100))
+            while isLooking.wait(timeout: .now()) == .timedOut { try await Task.sleep(for: .milliseconds(5)) }
             _ = try await runtime.start(machine.spec("a", "sleep 600"))
             let started = ContinuousClock.now
             let (seen, ended) = try await looked

@@ -93,7 +93,7 @@ import Testing
                 """)
             #expect(try await yard.look(built, "find d | sort | tr '\\n' ' '; readlink d/keep") == "d d/gone d/gone/new d/keep gone")
             let layer = try #require(built.image.layers.dropLast().last)
-            let names = try shell("tar tf \"$0\" | tr '\\n' ' '", yard.store.path(of: layer.digest).string)
+            let names = try await shell("tar tf \"$0\" | tr '\\n' ' '", yard.store.path(of: layer.digest).string)
             #expect(names == "d/ d/.wh.file d/gone/ d/gone/.wh..wh..opq d/gone/new ")
         }
     }
@@ -105,7 +105,7 @@ import Testing
                 case $f in gz) c=gzip;; xz) c=xz;; bz2) c=bzip2;; zst) c=zstd;; esac
                 tar -C in --owner=11 --group=12 -c . | $c > in.tar.$f; done; tar -C in -cf in.tar . && rm -r in; echo text | gzip > text.gz
                 """
-            try shell(make, yard.context.string)
+            try await shell(make, yard.context.string)
             yard.files.content.withLock { $0["https://a.example/dir/file.txt?x=1"] = "remote" }
             let sum = Digest.sha256(Array("remote".utf8))
             let text = """

@@ -51,12 +51,12 @@ struct CorpusCase: Sendable, CustomStringConvertible {
     }
 
     /// A copy of the folder. Owners and modes are fixed: a checkout has whatever the umask gave it.
-    func prepare(in place: FilePath) throws -> FilePath {
+    func prepare(in place: FilePath) async throws -> FilePath {
         let context = place.appending(name)
-        try shell(
+        try await shell(
             "mkdir -p \"$(dirname \"$1\")\" && cp -a \"$0\" \"$1\"", folder.string,
             context.string)
-        try shell("chown -hR 0:0 \"$0\" && chmod -R u=rwX,go=rX \"$0\"", context.string)
+        try await shell("chown -hR 0:0 \"$0\" && chmod -R u=rwX,go=rX \"$0\"", context.string)
         return context
     }
 

@@ -25,12 +25,12 @@ import Testing
         }
         try await Yard.with { yard async throws in
             let base = yard.folder.appending("base")
-            try yard.makeCorpusBase(in: base)
+            try await yard.makeCorpusBase(in: base)
             let name = try RepositoryName(parsing: "slipway-test/busybox")
             let image = try await ImageArchive.importArchive(base, into: yard.store, repository: name, tag: Tag(parsing: "1"))
             #expect(try yard.store.size(of: image) != nil)
-            let buildah = try Buildah(folder: yard.folder.appending("buildah"), base: base, name: Self.baseName)
-            defer { buildah.close() }
+            let buildah = try await Buildah(folder: yard.folder.appending("buildah"), base: base, name: Self.baseName)
+            // Nothing throws out of the group.
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (index, item) in all.enumerated() {
                     if index >= 2 { try await group.next() }
@@ -40,25 +40,28 @@ import Testing
                 }
                 try await group.waitForAll()
             }
+            await buildah.close()
         }
     }
 
     private func check(_ item: CorpusCase, _ index: Int, _ yard: Yard, _ buildah: Buildah) async throws {
-        let context = try item.prepare(in: yard.folder.appending("contexts"))
+        let context = try await item.prepare(in: yard.folder.appending("contexts"))
         let image = try await item.build(yard, context: context)
         let config = try await yard.store.load(image.manifest.digest).config.config ?? ExecutionConfig()
         let keys = try JSONDecoder().decode([String: JSONValue].self, from: Data(OCIJSON.encode(config)))
         let id = "look-\(item.name)"
         let unpacked = try await yard.snapshots.prepare(image.manifest.digest)
         let mounted = try await yard.runtime.mountRoot(id, layers: unpacked.layers.map(\.string))
-        let result = Result {
+        let result: Result<Void, any Error>
+        do {
             if let expected = try item.expected {
                 compare(item, mounted.root, keys, expected)
             }
             if item.buildahLacks == nil, Self.chosen != nil || index % 8 == 0 {
-                try compare(item, try FileTree(mounted.root), keys, buildah, context)
+                try await compare(item, try FileTree(mounted.root), keys, buildah, context)
             }
-        }
+            result = .success(())
+        } catch { result = .failure(error) }
         try await yard.runtime.remove(id)
         try result.get()
     }
@@ -110,8 +113,8 @@ import Testing
 
     private func compare(
         _ item: CorpusCase, _ own: FileTree, _ config: [String: JSONValue], _ buildah: Buildah, _ context: FilePath
-    ) throws {
-        let theirs = try buildah.build(item, context: context)
+    ) async throws {
+        let theirs = try await buildah.build(item, context: context)
         var tree = try FileTree(theirs.root)
         for path in Self.leftByBuildah where own.lines[path] == nil { tree.lines[path] = nil }
         for line in own.differences(from: tree) { Issue.record("\(item): \(line)") }
@@ -145,8 +148,8 @@ import Testing
 
 extension Yard {
     /// The root file system the corpus is built on, see its README.
-    func makeCorpusBase(in folder: FilePath) throws {
-        try shell(
+    func makeCorpusBase(in folder: FilePath) async throws {
+        try await shell(
             """
             mkdir -p "$0/bin" "$0/etc" "$0/root" "$0/usr" "$0/var" "$0/proc" "$0/sys" "$0/dev" && mkdir -m 1777 "$0/tmp"
             cp /bin/busybox "$0/bin/busybox" && for name in $(/bin/busybox --list); do

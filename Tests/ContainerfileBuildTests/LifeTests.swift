@@ -24,7 +24,7 @@ import Testing
                 group.cancelAll()
                 try await group.waitForAll()
             }
-            #expect(try shell("grep -c \"$0\" /proc/self/mounts || true", yard.folder.string) == "0")
+            #expect(try await shell("grep -c \"$0\" /proc/self/mounts || true", yard.folder.string) == "0")
         }
     }
 

@@ -25,7 +25,7 @@ import Testing
                 try await yard.look(built, "cat seen mode filled | tr '\\n' ' '; ls -d s c p l 2>/dev/null | tr '\\n' ' '")
                     == "1 2 750 5 444 3 group passwd ")
             #expect(built.output == ["it is ***"])
-            let leaked = try shell("grep -rl hidden-value \"$0\" || true", yard.folder.string)
+            let leaked = try await shell("grep -rl hidden-value \"$0\" || true", yard.folder.string)
             #expect(leaked == "")
         }
     }

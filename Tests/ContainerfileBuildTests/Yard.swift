@@ -1,3 +1,4 @@
+import BlockingQueue
 import ContainerRuntime
 import ContainerfileBuild
 import Foundation
@@ -56,7 +57,7 @@ final class Yard: Sendable {
             store: store, snapshots: snapshots, runtime: runtime, folder: folder.appending("builds"),
             images: StoredImages(store: store), files: files, repositories: repositories)
         let root = folder.appending("root")
-        try shell(
+        try await shell(
             """
             mkdir -p "$0/bin" "$0/etc" "$0/root" "$0/usr/lib" "$0/home/app" && mkdir -m 1777 "$0/tmp" && ln -s usr/lib "$0/lib"
             cp /bin/busybox "$0/bin/busybox" && for name in $(/bin/busybox --list); do
@@ -67,7 +68,7 @@ final class Yard: Sendable {
             """, root.string)
         _ = try await ImageArchive.importArchive(
             root, into: store, repository: RepositoryName(parsing: "busybox"), tag: Tag(parsing: "latest"))
-        try shell("rm -r \"$0\"", root.string)
+        try await shell("rm -r \"$0\"", root.string)
     }
 
     private func close() {
@@ -110,7 +111,8 @@ final class Yard: Sendable {
         let unpacked = try await snapshots.prepare(built.image.manifest.digest)
         let id = "look-\(UInt32.random(in: 0 ... .max))"
         let mounted = try await runtime.mountRoot(id, layers: unpacked.layers.map(\.string))
-        let result = Result { try shell("cd \"$0\" && \(script)", mounted.root.string) }
+        let result: Result<String, any Error>
+        do { result = .success(try await shell("cd \"$0\" && \(script)", mounted.root.string)) } catch { result = .failure(error) }
         try await runtime.remove(id)
         return try result.get()
     }
@@ -159,25 +161,29 @@ struct FakeRepositories: RemoteRepositories {
     static let commit = String(repeating: "ab", count: 20)
     func commit(of url: String, reference: String?) async throws -> String { Self.commit }
     func checkOut(_ url: String, commit: String, into folder: FilePath) async throws {
-        try shell("mkdir \"$0/sub\" && echo code > \"$0/sub/main\" && echo read > \"$0/README\"", folder.string)
+        try await shell("mkdir \"$0/sub\" && echo code > \"$0/sub/main\" && echo read > \"$0/README\"", folder.string)
     }
 }
 
+private let shells = BlockingQueue(label: "shells", width: 2)
+
 /// Runs a script; what it prints, without the last newline. A failure fails the test.
 @discardableResult
-func shell(_ script: String, _ arguments: String...) throws -> String {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = ["-euc", script] + arguments
-    let pipe = Foundation.Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let data = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    let text = String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
-    guard process.terminationStatus == 0 else {
-        throw ContainerfileBuildError(.failed, "'\(script)' ended with \(process.terminationStatus): \(text)")
+func shell(_ script: String, _ arguments: String...) async throws -> String {
+    try await shells.run { _ in
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-euc", script] + arguments
+        let pipe = Foundation.Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        let data = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        let text = String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+        guard process.terminationStatus == 0 else {
+            throw ContainerfileBuildError(.failed, "'\(script)' ended with \(process.terminationStatus): \(text)")
+        }
+        return text
     }
-    return text
 }

@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test(
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(3)),
         arguments: [
             "FROM a\nRUN " + String(repeating: "\\\n", count: 300_000) + "x", "FROM a\nENV " + String(repeating: "a=b ", count: 200_000),
             "FROM a\nRUN " + String(repeating: "${", count: 400_000) + " <<x", "FROM a\nRUN " + String(repeating: "\"", count: 900_001),
@@ -122,6 +122,6 @@ import Testing
         let clock = ContinuousClock()
         let time = clock.measure { _ = try? Text.parse(text) }
         // Unoptimised, and on a busy machine.
-        #expect(time < .seconds(20))
+        #expect(time < .seconds(60))
     }
 }

@@ -1,5 +1,6 @@
 import DockerDaemon
 import Foundation
+import FreePort
 import ImageStore
 import Logging
 import OCIModel

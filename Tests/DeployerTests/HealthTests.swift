@@ -1,4 +1,5 @@
 import DeliveryModel
+import FreePort
 import Synchronization
 import Testing
 
@@ -22,7 +23,7 @@ struct HealthTests {
         let port = try freePort()
         try await withServers([("fine weather", "127.0.0.1")], port: port) { () async throws -> Void in
             func ask(_ request: HealthCheck.Request) async throws -> String? {
-                try await problem(HealthCheck(.http(request)), instance(port), port: 1)
+                try await problem(HealthCheck(.http(request), timeout: 30), instance(port), port: 1)
             }
             #expect(try await ask(.init()) == nil)
             #expect(try await ask(.init(path: "/bad")) == "GET /bad: expected status 200-399, got 503: fine weather")
@@ -44,13 +45,13 @@ struct HealthTests {
     @Test func connections() async throws {
         let port = try freePort()
         try await withServers([("a", "127.0.0.1")], port: port) { () async throws -> Void in
-            #expect(try await problem(HealthCheck(.tcp(port: port)), instance()) == nil)
+            #expect(try await problem(HealthCheck(.tcp(port: port), timeout: 30), instance()) == nil)
             // A published port is another one than in the container.
             var published = instance()
             published.healthPort = port
-            #expect(try await problem(HealthCheck(.tcp(port: 5432)), published) == nil)
+            #expect(try await problem(HealthCheck(.tcp(port: 5432), timeout: 30), published) == nil)
         }
-        #expect(try await problem(HealthCheck(.tcp(port: port)), instance()) == "a connection to port \(port): connection refused")
+        #expect(try await problem(HealthCheck(.tcp(port: port), timeout: 30), instance()) == "a connection to port \(port): connection refused")
     }
 
     @Test func commands() async throws {

@@ -1,6 +1,7 @@
 import ContainerRuntime
 import DeliveryModel
 import Foundation
+import FreePort
 import OCIModel
 import Subprocess
 import SystemPackage
@@ -118,7 +119,7 @@ import Testing
     private func answer(_ port: Int) async throws -> String {
         let answer = try await testProbe.get(
             ProbeQuestion(
-                address: "127.0.0.1", port: port, path: "/index.html", host: "shop.localhost", timeout: .seconds(5)))
+                address: "127.0.0.1", port: port, path: "/index.html", host: "shop.localhost", timeout: .seconds(60)))
         return String(decoding: answer.body, as: UTF8.self)
     }
 }

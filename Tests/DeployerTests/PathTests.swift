@@ -1,4 +1,5 @@
 import DeliveryModel
+import FreePort
 import Testing
 
 @testable import Deployer

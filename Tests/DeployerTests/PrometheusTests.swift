@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import DeliveryModel
+import FreePort
 import Hummingbird
 import LoopbackServer
 import Synchronization

@@ -1,5 +1,6 @@
 import DeliveryModel
 import Foundation
+import FreePort
 import Subprocess
 import SystemPackage
 import Testing
@@ -20,7 +21,7 @@ struct RouterUnderTest: Sendable {
 
     func get(_ host: String, _ path: String = "/") async throws -> (Int, String) {
         let answer = try await testProbe.get(
-            ProbeQuestion(address: "127.0.0.1", port: port, path: path, host: host, timeout: .seconds(10)))
+            ProbeQuestion(address: "127.0.0.1", port: port, path: path, host: host, timeout: .seconds(60)))
         return (answer.status, String(decoding: answer.body, as: UTF8.self))
     }
 
@@ -39,7 +40,7 @@ struct RouterUnderTest: Sendable {
                 connection = None
                 for n in range(count // 4):
                     try:
-                        if connection is None: connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                        if connection is None: connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
                         connection.request("GET", path, headers=headers)
                         answer = connection.getresponse()
                         body = answer.read().decode()

@@ -1,5 +1,6 @@
 import ContainerRuntime
 import Foundation
+import FreePort
 import Subprocess
 import SystemPackage
 import Testing
@@ -20,7 +21,7 @@ import Testing
 
     func get(_ port: Int, _ host: String, _ path: String = "/") async throws -> (Int, String) {
         let answer = try await testProbe.get(
-            ProbeQuestion(address: "127.0.0.1", port: port, path: path, host: host, timeout: .seconds(10)))
+            ProbeQuestion(address: "127.0.0.1", port: port, path: path, host: host, timeout: .seconds(60)))
         return (answer.status, String(decoding: answer.body, as: UTF8.self))
     }
 
@@ -73,17 +74,18 @@ import Testing
         try await withServers(servers, port: backend) {
             try await withRouter(kind) { router, _, port in
                 try await router.confirm(try await router.apply(route("127.0.0.11", port: backend)))
-                async let slow = get(port, "shop.localhost", "/slow/4")
+                async let slow = get(port, "shop.localhost", "/hold")
                 let underWay = try await eventually {
                     let question = ProbeQuestion(
-                        address: "127.0.0.11", port: backend, path: "/busy", timeout: .seconds(1))
-                    return try await testProbe.get(question).body == [UInt8(ascii: "1")]
+                        address: "127.0.0.11", port: backend, path: "/busy", timeout: .seconds(10))
+                    return (try? await testProbe.get(question))?.body == [UInt8(ascii: "1")]
                 }
                 #expect(underWay)
                 let next = try await router.apply(route("127.0.0.12", port: backend))
                 try await router.confirm(next)
                 #expect(try await get(port, "shop.localhost").1 == "green")
                 #expect(try await router.drained(before: next) == false)
+                _ = try await get(port, "shop.localhost", "/release")
                 #expect(try await slow.1 == "blue")
                 #expect(try await eventually { try await router.drained(before: next) })
             }
@@ -104,7 +106,7 @@ import Testing
                 }
                 for result in try await [fresh, kept] {
                     #expect(result.failed == 0)
-                    #expect(result.good > 500)
+                    #expect(result.good > 50)
                     #expect(result.names >= 2)
                 }
             }
@@ -127,7 +129,7 @@ import Testing
                     try await router.confirm(RouterGeneration(table.generation))
                 }
                 let result = try await kept
-                #expect(result.failed == 0 && result.good > 500 && result.names >= 2, "\(result)")
+                #expect(result.failed == 0 && result.good > 50 && result.names >= 2, "\(result)")
             }
         }
     }
@@ -145,7 +147,7 @@ import Testing
                 while time.time() < end:
                     try:
                         if connection is None:
-                            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
                         headers = {"Host": "shop.localhost"}
                         if not keep: headers["Connection"] = "close"
                         if path: connection.request("GET", path, headers=headers)

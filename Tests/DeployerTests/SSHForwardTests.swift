@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Foundation
+import FreePort
 import HTTPTypes
 import Hummingbird
 import Logging

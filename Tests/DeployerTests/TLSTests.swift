@@ -1,4 +1,5 @@
 import Foundation
+import FreePort
 import Subprocess
 import SystemPackage
 import Testing
@@ -151,7 +152,7 @@ private struct TLSBench: Sendable {
             context.maximum_version = ssl.TLSVersion[most]
             seen = {}
             try:
-                with context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname=host) as stream:
+                with context.wrap_socket(socket.create_connection(("127.0.0.1", port), 60), server_hostname=host) as stream:
                     pem = ssl.DER_cert_to_PEM_cert(stream.getpeercert(True))
                     stream.sendall(f"GET {path} HTTP/1.1\\r\\nHost: {host}:{port}\\r\\nConnection: close\\r\\n\\r\\n".encode())
                     data = b""
@@ -179,7 +180,7 @@ private struct TLSBench: Sendable {
             failed, connection = 0, None
             for n in range(count):
                 try:
-                    if connection is None: connection = Connection("127.0.0.1", port, timeout=10)
+                    if connection is None: connection = Connection("127.0.0.1", port, timeout=60)
                     connection.request("GET", "/", headers={"Host": host})
                     answer = connection.getresponse()
                     if answer.read() != b"shop": failed += 1

@@ -164,9 +164,9 @@ import Testing
             #expect(isMissing)
             // Killed at its time, with what it has started.
             let began = ContinuousClock.now
-            let end = try await run("echo waiting; /bin/busybox sleep 4321 & /bin/busybox sleep 4321", within: 1)
+            let end = try await run("echo waiting; /bin/busybox sleep 4321 & /bin/busybox sleep 4321", within: 5)
             #expect(end == CommandEnd(.timedOut, lastLine: "waiting"))
-            #expect(ContinuousClock.now - began < .seconds(15))
+            #expect(ContinuousClock.now - began < .seconds(120))
             #expect(try await eventually { try await run("/bin/busybox ps").status == .exited(0) })
             let left = "! /bin/busybox ps | /bin/busybox grep '[s]leep 4321'"
             #expect(try await eventually { try await run(left).status == .exited(0) })
@@ -183,12 +183,12 @@ import Testing
             try await target.admit(claim)
             var worker = bench.instance()
             worker.service.port = nil
-            worker.service.health = HealthCheck(.tcp(port: 8080))
+            worker.service.health = HealthCheck(.tcp(port: 8080), timeout: 30)
             try await target.start(worker, by: claim)
             func problem(_ probe: HealthCheck.Probe, port: Int? = nil) async throws -> String? {
                 var service = worker.service
                 service.port = port
-                service.health = HealthCheck(probe)
+                service.health = HealthCheck(probe, timeout: 30)
                 let seen = try await target.observe(deployment: "d1")
                 return await Health(probe: testProbe, target: target).examine(seen, service: service, host: "").first?.problem
             }

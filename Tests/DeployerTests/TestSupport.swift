@@ -27,27 +27,8 @@ func eventually(_ seconds: Double = 60, _ question: () async throws -> Bool) asy
 
 let testProbe = HTTPClientProbe(client: .shared)
 
-/// A port nobody listens on, below those the kernel gives to outgoing connections.
-func freePort() throws -> Int {
-    for _ in 0..<100 {
-        let port = Int.random(in: 20_000..<32_000)
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        let status = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        if status == 0 { return port }
-    }
-    throw Errno.addressInUse
-}
-
 /// Real HTTP/1.1 servers on loopback addresses, one process for all: each answers with its name, and after
-/// `/slow/<seconds>` later; `/echo` returns the body and headers it got,
+/// `/slow/<seconds>` later; `/hold` waits for `/release`; `/echo` returns the body and headers it got,
 /// `/busy` how many slow requests are under way, `/stalls` half of its answer,
 /// what has `where` in it itself and the prefix that was taken away.
 func withServers<R>(
@@ -59,7 +40,7 @@ func withServers<R>(
         class Server(ThreadingHTTPServer):
             request_queue_size = 512
             daemon_threads = True
-        busy = []
+        busy, released = [], threading.Event()
         def make(name):
             class Handler(BaseHTTPRequestHandler):
                 protocol_version = "HTTP/1.1"
@@ -70,6 +51,8 @@ func withServers<R>(
                     got = self.rfile.read(size) if size else b""
                     if self.path.startswith("/slow/"):
                         busy.append(1); time.sleep(float(self.path[6:])); busy.pop()
+                    if self.path == "/hold": busy.append(1); released.wait(300); busy.pop()
+                    if self.path == "/release": released.set()
                     text = name.encode()
                     if self.path == "/busy": text = str(len(busy)).encode()
                     if self.path == "/stalls":
@@ -99,7 +82,7 @@ func withServers<R>(
     ) { execution in
         let ready = try await eventually {
             for server in servers {
-                let question = ProbeQuestion(address: server.address, port: port, path: "/", timeout: .seconds(1))
+                let question = ProbeQuestion(address: server.address, port: port, path: "/", timeout: .seconds(10))
                 guard (try? await testProbe.get(question)) != nil else { return false }
             }
             return true

@@ -1,4 +1,5 @@
 import Foundation
+import FreePort
 import Subprocess
 import SystemPackage
 import Testing
@@ -102,7 +103,7 @@ import Testing
                 try await withUpgrades(Self.blue.address, port: backend, through: router.port, state: state) {
                     var first = route(backend, share: 1000)
                     first.previous = nil
-                    first.drainSeconds = 4
+                    first.drainSeconds = 20
                     try await router.put(first)
                     func echoed() -> Int { (try? String(contentsOfFile: state, encoding: .utf8)).flatMap { Int($0) } ?? 0 }
                     #expect(try await eventually(20) { echoed() > 3 })
@@ -113,10 +114,10 @@ import Testing
                     try await router.router.confirm(generation)
                     #expect(try await router.get("shop.localhost").1 == "green")
                     let before = echoed()
-                    #expect(try await eventually(20) { echoed() > before + 5 })
+                    #expect(try await eventually(20) { echoed() > before + 1 })
                     #expect(try await router.router.drained(before: generation) == false)
                     // Its end is what the drain time says, not what the settings say.
-                    #expect(try await eventually(20) { echoed() < 0 })
+                    #expect(try await eventually(60) { echoed() < 0 })
                     #expect(try await eventually { try await router.router.drained(before: generation) })
                 }
             }
@@ -233,21 +234,23 @@ import Testing
         try await withServers([Self.blue] + Self.greens, port: backend) {
             try await withRouter(.haproxy) { router in
                 try await router.put(route(backend, share: 500))
-                async let slow = router.ask(4, "shop.localhost", path: "/slow/3")
-                #expect(try await eventually { try await isBusy(Self.blue.address, backend) })
+                async let slow = router.ask(4, "shop.localhost", path: "/hold")
+                #expect(try await eventually { await underWay(at: Self.blue.address, backend) == "4" })
                 let back = route(backend, share: 1000)
                 let generation = try await router.router.apply(back, by: RouteFence(deployment: "new", number: 1, epoch: 1))
                 try await router.router.confirm(generation)
                 #expect(try await router.router.drained(before: generation) == false)
+                _ = try await router.get("shop.localhost", "/release")
                 #expect(try await slow["blue"] == 2)
                 #expect(try await eventually { try await router.router.drained(before: generation) })
             }
         }
     }
 
-    func isBusy(_ address: String, _ port: Int) async throws -> Bool {
-        let answer = try await testProbe.get(ProbeQuestion(address: address, port: port, path: "/busy", timeout: .seconds(1)))
-        return answer.body != [UInt8(ascii: "0")]
+    /// How many requests wait, at all servers together.
+    func underWay(at address: String, _ port: Int) async -> String? {
+        let answer = try? await testProbe.get(ProbeQuestion(address: address, port: port, path: "/busy", timeout: .seconds(10)))
+        return answer.map { String(decoding: $0.body, as: UTF8.self) }
     }
 
     /// Whoever changes the kind of router keeps the routes; the one before finishes what it has.

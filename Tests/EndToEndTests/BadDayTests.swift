@@ -1,4 +1,5 @@
 import Foundation
+import FreePort
 import Testing
 
 extension EndToEnd {
@@ -67,7 +68,10 @@ extension EndToEnd {
                 try handle.close()
             }
             // What is in memory serves for a moment.
-            try await until("the damage is met") { try await http("GET", "\(server.url)/readyz").status == 503 }
+            try await until("the damage is met") {
+                for path in ["api/v1/runs/1", "runs/1", "ledger"] { _ = try await http("GET", "\(server.url)/\(path)") }
+                return try await http("GET", "\(server.url)/readyz").status == 503
+            }
             let ready = try await http("GET", "\(server.url)/readyz")
             #expect(ready.body.contains("\(file) is damaged"), "\(ready.body)")
             let body = #"{"ref": "refs/heads/main", "after": "\#(commit)"}"#

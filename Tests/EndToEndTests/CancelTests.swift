@@ -23,10 +23,9 @@ extension EndToEnd {
             let answer = try await http(
                 "POST", "\(server.url)/api/v1/runs/1/cancel", headers: ["Authorization": "Bearer \(server.token)"])
             #expect(answer.status == 202)
-            try await until("no process is left", seconds: 10) { Self.processes(with: word).isEmpty }
-            let taken = ContinuousClock.now - begun
-            // A second is the aim; the machine of the tests may be busy.
-            #expect(taken < .seconds(2), "\(taken)")
+            try await until("no process is left") { Self.processes(with: word).isEmpty }
+            // Less than the grace period that nobody waits for here.
+            #expect(ContinuousClock.now - begun < .seconds(8))
             let run = try await server.finishedRun(of: commit)
             #expect(run.state == "cancelled" && run.steps?.allSatisfy { $0.state == "cancelled" } == true, "\(run)")
             #expect(server.containers.isEmpty)
@@ -44,8 +43,8 @@ extension EndToEnd {
             try await until("the command runs") { Self.processes(with: word).count == 2 }
             let begun = ContinuousClock.now
             #expect(try await server.slipway("cancel", "1").status == 0)
-            try await until("no process is left", seconds: 10) { Self.processes(with: word).isEmpty }
-            #expect(ContinuousClock.now - begun < .seconds(3))
+            try await until("no process is left") { Self.processes(with: word).isEmpty }
+            #expect(ContinuousClock.now - begun < .seconds(8))
             #expect(try await server.finishedRun(of: commit).state == "cancelled")
         }
     }

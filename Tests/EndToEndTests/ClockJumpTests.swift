@@ -87,7 +87,8 @@ extension EndToEnd {
                     }
                     let next = try await repository.commit(version: "\(version)b", pipeline: SampleRepository.pipeline(steps: steps))
                     _ = try await server.deliverToDev(next, of: project)
-                    try set(0)
+                    // The last one would be a second jump forward.
+                    if offset > 0 { try set(0) }
                 }
                 // With a clock so late that nothing is in its future: opening changes nothing.
                 let store = try SQLiteStore(file: FilePath(server.data.path).appending("slipway.db")) { 4_000_000_000 }

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// What a program left behind.
 struct Outcome {
@@ -66,8 +67,10 @@ func text(_ folder: URL, _ name: String) -> String {
 func eventually<R>(_ what: String, seconds: Double = 20, _ question: () async throws -> R?) async throws -> R {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while true {
+        // A question that took long is not the last one.
+        let isLast = ContinuousClock.now >= deadline
         if let answer = try await question() { return answer }
-        guard ContinuousClock.now < deadline else { throw Failed("waited \(Int(seconds)) s in vain: \(what)") }
+        guard !isLast else { throw Failed("waited \(Int(seconds)) s in vain: \(what)") }
         try await Task.sleep(for: .milliseconds(50))
     }
 }
@@ -75,6 +78,13 @@ func eventually<R>(_ what: String, seconds: Double = 20, _ question: () async th
 /// Asks until the answer is yes, at most `seconds`.
 func until(_ what: String, seconds: Double = 20, _ question: () async throws -> Bool) async throws {
     try await eventually(what, seconds: seconds) { () async throws -> Void? in try await question() ? () : nil }
+}
+
+/// Says to those who work beside a test that it is enough.
+final class Flag: Sendable {
+    private let value = Mutex(false)
+    var isSet: Bool { value.withLock { $0 } }
+    func set() { value.withLock { $0 = true } }
 }
 
 struct Answer {

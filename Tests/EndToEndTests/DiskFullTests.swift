@@ -18,7 +18,7 @@ extension EndToEnd {
         let steps = """
               - name: test
                 image: library/busybox:1
-                commands: ["i=0; while [ $i -lt 40 ]; do echo $i $(printf %0700d 0); sleep 0.1; i=$((i+1)); done; echo ended"]
+                commands: ["i=0; while test ! -e go; do echo $i $(printf %0700d 0); sleep 0.1; i=$((i+1)); done; echo ended"]
               - name: package
                 image: library/busybox:1
                 depends_on: [test]
@@ -48,6 +48,7 @@ extension EndToEnd {
             try await until("the server says so") { text(server.folder, "server.log").contains("nothing is left of the disk") }
             try FileManager.default.removeItem(at: ballast)
             #expect(try await hook("full-19").status == 202)
+            try server.letGo(run)
             let finished = try await server.finishedRun(of: commit)
             let log = try await server.log(of: run)
             #expect(log.contains("[test] 3 0") && log.contains("[test] ended"), "\(log)")

@@ -1,4 +1,5 @@
 import Foundation
+import FreePort
 import Testing
 
 /// Debian's docker-registry on a free loopback port, with its storage in a folder.
@@ -50,9 +51,12 @@ final class DockerRegistry {
     func freeze() { if let process { kill(process.processIdentifier, SIGSTOP) } }
     func thaw() { if let process { kill(process.processIdentifier, SIGCONT) } }
 
-    /// Method and path of every request it has answered so far. It logs a request after its answer: this waits until the log
-    /// has not grown for a while.
+    /// Method and path of every request it has answered so far. It logs a request after its answer: this waits for the line of a
+    /// request of its own, and until the log has not grown for a while.
     func requests() async throws -> [String] {
+        let marker = "/v2/?\(UUID().uuidString)"
+        #expect(try await http("GET", "http://\(host)\(marker)").status == 200)
+        try await until("the request is in the log") { text(folder, "requests").contains(marker) }
         var seen = text(folder, "requests")
         var quiet = 0
         while quiet < 5 {
@@ -64,7 +68,7 @@ final class DockerRegistry {
         return seen.split(separator: "\n").compactMap { line in
             let parts = line.split(separator: "\"")
             return parts.count > 1 ? parts[1].split(separator: " ").prefix(2).joined(separator: " ") : nil
-        }
+        }.filter { !$0.hasPrefix("GET /v2/?") }
     }
 
     /// The digest a tag names, nil when there is no such tag.

@@ -44,7 +44,7 @@ extension EndToEnd {
             let log = try await server.log(of: run.id)
             #expect(log.contains("[test] one test failed"))
             #expect(!log.contains("[test] never"))
-            #expect(server.containers.isEmpty)
+            try await until("its containers are gone") { server.containers.isEmpty }
         }
     }
 

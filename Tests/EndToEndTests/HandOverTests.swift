@@ -8,7 +8,7 @@ extension EndToEnd {
         let steps = """
               - name: test
                 image: library/busybox:1
-                commands: ["i=0; while test $i -lt 160; do i=$((i+1)); echo line $i; usleep 50000; done", echo mark >> marks]
+                commands: ["i=0; while test $i -lt 160; do i=$((i+1)); echo line $i; usleep 50000; done; \(SampleRepository.wait)", echo mark >> marks]
               - name: package
                 image: library/busybox:1
                 depends_on: [test]
@@ -18,7 +18,7 @@ extension EndToEnd {
             let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
             let project = try await server.addProject(repository)
             try await server.deliverToDev(repository.commit(version: "1"), of: project)
-            let instances = server.containers
+            let instances = server.instances
             let live = instances.map { text(server.data, "containers/\($0)/process.json") }
             let commit = try await repository.commit(version: "1", pipeline: SampleRepository.pipeline(steps: steps))
             try await server.push(commit, to: project)
@@ -35,6 +35,7 @@ extension EndToEnd {
             async let load = python(Self.requests, port, router, stop)
             for _ in 0..<3 { #expect(try await server.replace() == 0) }
             #expect(text(server.data, "containers/run-\(run)-test/process.json") == step)
+            try server.letGo(run)
             try Data().write(to: URL(fileURLWithPath: stop))
             let outcomes = try await load.split(separator: "\n").map(String.init)
             let (good, failures) = (Int(outcomes.first ?? "") ?? 0, Array(outcomes.dropFirst()))
@@ -53,7 +54,7 @@ extension EndToEnd {
             try await server.live(#require(finished.digest), in: "dev")
             #expect(live.allSatisfy { !$0.isEmpty })
             // The first release served through all of it.
-            let left = instances.filter { !server.containers.contains($0) }
+            let left = instances.filter { !server.instances.contains($0) }
             #expect(left == instances)
         }
     }

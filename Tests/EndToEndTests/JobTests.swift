@@ -24,16 +24,16 @@ extension EndToEnd {
             let repository = try await SampleRepository(server.folder.appendingPathComponent("sample"))
             let project = try await server.addProject(repository)
             #expect(try await server.slipway("secret", "set", "key", "--project", "sample", input: "correct-horse").status == 0)
-            let migrate = Self.job("migrate", "echo to $SLIPWAY_STAGE with $KEY; echo careful >&2; sleep 3; echo done")
-            let warm = Self.job("warm-up", "sleep 2; echo warm")
+            let migrate = Self.job("migrate", "echo to $SLIPWAY_STAGE with $KEY; echo careful >&2; sleep 8; echo done")
+            let warm = Self.job("warm-up", "sleep 8; echo warm")
             let commit = try await repository.commit(
                 version: "1", pipeline: Self.pipeline("  jobs: {before: [\(migrate)], after: [\(warm)]}"))
             try await server.push(commit, to: project)
             for name in ["migrate", "warm-up"] {
                 try await until("\(name) runs") { try await self.jobs(server).contains { $0.name == name && $0.state == "running" } }
                 if name == "migrate" {
-                    #expect(try await server.stage("dev")?.state == "preparing")
                     #expect(server.containers.count == 1)
+                    #expect(try await server.stage("dev")?.state == "preparing")
                 }
                 try await server.kill9()
                 try await server.start()
@@ -73,7 +73,7 @@ extension EndToEnd {
             #expect(problem.contains("the job 'migrate' failed: exit code 3"), "\(problem)")
             #expect(try await server.finishedRun(of: bad).deployments?.first?.logTail == "no table")
             #expect(try await server.answer(of: "dev").body == "version 1")
-            #expect(server.containers.count == 1)
+            try await until("the job's container is gone") { server.containers.count == 1 }
 
             let slow = Self.pipeline("  jobs: {before: [\(Self.job("migrate", "sleep 600"))]}")
             try await server.push(try await repository.commit(version: "3", pipeline: slow), to: project)
@@ -163,7 +163,7 @@ extension EndToEnd {
                 let project = try await server.addProject(repository)
                 #expect(try await server.slipway("secret", "set", "key", "--project", "sample", input: "correct-horse").status == 0)
                 let commit = try await repository.commit(
-                    version: "1", pipeline: Self.pipeline("  jobs: {before: [\(Self.job("migrate", "echo one; sleep 3; echo two"))]}"))
+                    version: "1", pipeline: Self.pipeline("  jobs: {before: [\(Self.job("migrate", "echo one; sleep 8; echo two"))]}"))
                 try await server.push(commit, to: project)
                 try await until("the job runs", seconds: 40) { try await self.jobs(server).first?.state == "running" }
                 try await server.kill9()

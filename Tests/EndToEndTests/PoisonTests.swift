@@ -68,12 +68,13 @@ extension EndToEnd {
             try await server.start()
             let run = try await server.finishedRun(of: first)
             #expect(run.state == "failed" && run.error?.contains("ended 3 times") == true, "\(run.error ?? "")")
-            let second = try await repository.commit(version: "2", pipeline: Self.steps.replacing("\"true\"", with: "sleep 3"))
+            let second = try await repository.commit(version: "2", pipeline: Self.steps.replacing("\"true\"", with: SampleRepository.wait))
             try await server.push(second, to: project)
             try await until("it runs") { try await server.runs().first?.state == "running" }
             try await server.stop()
             try await die(2, in: server) { try await $0.claimRun(holder: "killed", leaseSeconds: 60)?.id }
             try await server.start()
+            try server.letGo(#require(try await server.runs().first).id)
             #expect(try await server.finishedRun(of: second).state == "succeeded")
         }
     }

@@ -26,7 +26,7 @@ extension EndToEnd {
         let steps = """
               - name: test
                 image: library/busybox:1
-                commands: [echo begun, sleep 6, echo done]
+                commands: [echo begun, \(SampleRepository.wait), echo done]
               - name: package
                 image: library/busybox:1
                 depends_on: [test]
@@ -53,11 +53,12 @@ extension EndToEnd {
             try await until("the server is ready") { try await http("GET", "\(server.url)/readyz").status == 200 }
 
             try await server.push(commit, to: project)
-            try await until("the step has begun") {
-                guard let run = try await server.runs().first else { return false }
-                return try await server.log(of: run.id).contains("[test] begun")
+            let begun = try await eventually("the step has begun") {
+                guard let run = try await server.runs().first else { return nil as Int? }
+                return try await server.log(of: run.id).contains("[test] begun") ? run.id : nil
             }
             try await cluster.stop()
+            try server.letGo(begun)
             try await until("the step ends meanwhile") {
                 try await command("/bin/grep", ["-rqs", " F done$", "\(server.data.path)/containers"]).status == 0
             }

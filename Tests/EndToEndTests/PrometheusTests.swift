@@ -1,4 +1,5 @@
 import Foundation
+import FreePort
 import Testing
 
 extension EndToEnd {

@@ -76,7 +76,7 @@ extension ServerFixture {
                 runs.append(try await finishedRun(of: commit).id)
             } else {
                 try await push(commit, to: project)
-                runs.append(try await finishedRun(of: commit).id)
+                runs.append(try await finishedRun(of: commit, seconds: 40).id)
                 try await until("the bad release is refused") { try await self.show(runs[2]).deployments?.last?.state == "reverted" }
             }
         }

@@ -33,7 +33,7 @@ extension EndToEnd {
             #expect(run.state == "succeeded", "\(run.error ?? "")")
             #expect(try await registry.digest("shop/sample", tag) == run.digest)
             #expect(try await server.runs().count == 1)
-            try await server.live(#require(run.digest), in: "dev")
+            try await server.live(#require(run.digest), in: "dev", seconds: 60)
         }
     }
 

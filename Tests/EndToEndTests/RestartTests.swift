@@ -42,12 +42,12 @@ extension EndToEnd {
                 version: "1", pipeline: SampleRepository.pipeline(entrypoint: SampleRepository.slowServer, replicas: 2))
             try await server.push(commit, to: project)
             try await until("dev is warming") { try await server.stage("dev")?.state == "warming" }
-            let begun = server.containers
+            let begun = server.instances
             try await server.kill9()
             try await server.start()
             let run = try await server.finishedRun(of: commit)
             try await server.live(#require(run.digest), in: "dev", seconds: 30)
-            #expect(server.containers == begun)
+            #expect(server.instances == begun)
             #expect(try await server.answer(of: "dev").body == "version 1")
             let deployments = try await server.show(run.id).deployments?.filter { $0.stage == "dev" }
             #expect(deployments?.map(\.state) == ["succeeded"])

@@ -1,5 +1,5 @@
 import Foundation
-import Synchronization
+import FreePort
 import Testing
 
 extension EndToEnd {
@@ -91,10 +91,4 @@ extension EndToEnd {
             #expect(try await server.answer(of: "dev").body == "version 1")
         }
     }
-}
-
-private final class Flag: Sendable {
-    private let value = Mutex(false)
-    var isSet: Bool { value.withLock { $0 } }
-    func set() { value.withLock { $0 = true } }
 }

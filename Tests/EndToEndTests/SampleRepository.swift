@@ -8,6 +8,8 @@ struct SampleRepository {
     static let server = #"[/bin/sh, -c, "trap 'exit 0' TERM; httpd -f -p 80 -h /www & wait"]"#
     /// Takes its time until it is healthy.
     static let slowServer = #"[/bin/sh, -c, "trap 'exit 0' TERM; sleep 3; httpd -f -p 80 -h /www & wait"]"#
+    /// A command of a first step that ends when ``ServerFixture/letGo(_:)`` is called.
+    static let wait = "while test ! -e go; do sleep 0.1; done"
     static let steps = """
           - name: test
             image: library/busybox:1
@@ -30,7 +32,7 @@ struct SampleRepository {
           entrypoint: \(entrypoint)
         service:
           port: 80
-          health: {path: /healthz, interval: 100ms, timeout: 1s, healthy: 2, grace: 20s}
+          health: {path: /healthz, interval: 100ms, timeout: 5s, healthy: 2, grace: 20s}
           replicas: \(replicas)
         stages:
           - {name: dev, target: local, host: dev.localhost, drain: 1s}

@@ -71,6 +71,9 @@ extension ServerFixture {
 
     func show(_ run: Int) async throws -> RunValue { try await ask(["show", "\(run)"]) }
 
+    /// Ends the waiting of a step with ``SampleRepository/wait``.
+    func letGo(_ run: Int) throws { try Data().write(to: data.appendingPathComponent("runs/\(run)/workspace/go")) }
+
     /// A run's log as `slipway logs` prints it.
     func log(of run: Int) async throws -> String { try await slipway("logs", "\(run)").output }
 
@@ -86,7 +89,7 @@ extension ServerFixture {
         guard run.state == "succeeded", let digest = run.digest else {
             throw Failed("run \(run.id) is \(run.state): \(run.error ?? "no digest")")
         }
-        try await live(digest, in: "dev")
+        try await live(digest, in: "dev", seconds: seconds)
         return digest
     }
 
@@ -116,6 +119,9 @@ extension ServerFixture {
     var containers: [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: data.path + "/containers")) ?? []).sorted()
     }
+
+    /// Those that serve. A step's is removed a little after its run goes on.
+    var instances: [String] { containers.filter { !$0.hasPrefix("run-") } }
 
     /// Signs in, opens a page and sends its first form with that address as a browser does; returns where it leads each time.
     func press(_ page: String, form: String, times: Int = 1) async throws -> [String] {

@@ -1,4 +1,5 @@
 import Foundation
+import FreePort
 import Testing
 
 /// The real binary, serving a temporary data directory on free loopback ports.
@@ -202,23 +203,4 @@ final class ServerFixture {
         struct Name: Decodable { var name: String }
         return try await ask(["project", "list"], as: [Name].self).map(\.name)
     }
-}
-
-/// A port nobody listens on, below those the kernel gives to outgoing connections.
-func freePort() throws -> Int {
-    for _ in 0..<100 {
-        let port = Int.random(in: 20_000..<32_000)
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        let status = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        if status == 0 { return port }
-    }
-    throw Failed("no free port")
 }

@@ -1,4 +1,5 @@
 import Foundation
+import FreePort
 import PostgresCluster
 import Testing
 
@@ -6,13 +7,13 @@ extension EndToEnd {
     private static let steps = """
           - name: test
             image: library/busybox:1
-            commands: [echo begun, sleep SECONDS, echo mark >> marks, echo marked]
+            commands: [echo begun, WAIT, echo mark >> marks, echo marked]
           - name: package
             image: library/busybox:1
             depends_on: [test]
             commands: ["echo marks: $(wc -l < marks)", mkdir -p dist, cp -R www dist/]
         """
-    private static func steps(seconds: Int) -> String { steps.replacingOccurrences(of: "SECONDS", with: "\(seconds)") }
+    private static func steps(waiting command: String) -> String { steps.replacingOccurrences(of: "WAIT", with: command) }
 
     private typealias Question = (_ sql: String) async throws -> String
 
@@ -61,7 +62,8 @@ extension EndToEnd {
     @Test("Two servers share everything; what one was killed or stopped with the other finishes, each step once")
     func takeover() async throws {
         try await withTwoServers { server, sibling, repository, ask in
-            var commit = try await repository.commit(version: "1", pipeline: SampleRepository.pipeline(steps: Self.steps(seconds: 3)))
+            var commit = try await repository.commit(
+                version: "1", pipeline: SampleRepository.pipeline(steps: Self.steps(waiting: SampleRepository.wait)))
             let project = try await server.addProject(repository)
             let there = ProjectValue(project, at: sibling.url)
             // The same delivery to both is one; sessions and tokens are of both.
@@ -70,6 +72,7 @@ extension EndToEnd {
                 let place = number == 0 ? project : there
                 let (run, holder, other) = try await begin(commit, of: place, on: server, and: sibling, ask)
                 if isOrderly { #expect(try await holder.stop() == 0) } else { try await holder.kill9() }
+                try other.letGo(run)
                 let ended = try await endedOnce(run, on: other)
                 // It looks after what is live, too.
                 try await until("the one that is left leads") {
@@ -80,10 +83,14 @@ extension EndToEnd {
                 try await other.live(#require(ended.digest), in: "dev")
                 try await holder.start()
                 commit = try await repository.commit(
-                    version: "\(number + 2)", pipeline: SampleRepository.pipeline(steps: Self.steps(seconds: 3)))
+                    version: "\(number + 2)", pipeline: SampleRepository.pipeline(steps: Self.steps(waiting: SampleRepository.wait)))
             }
             #expect(try await server.push(commit, id: "one", to: project).duplicate == false)
             #expect(try await sibling.push(commit, id: "one", to: there).duplicate)
+            let third = try await eventually("the run is there") {
+                try await sibling.runs().first { $0.commit == commit && $0.state == "running" }?.id
+            }
+            try sibling.letGo(third)
             let run = try await sibling.finishedRun(of: commit)
             try await server.live(#require(run.digest), in: "dev")
             #expect(try await sibling.answer(of: "dev").body == "version 3")
@@ -99,13 +106,13 @@ extension EndToEnd {
                 version: "1", pipeline: SampleRepository.pipeline(entrypoint: SampleRepository.slowServer, replicas: 2))
             try await server.push(commit, to: project)
             try await until("dev is warming") { try await server.stage("dev")?.state == "warming" }
-            let begun = server.containers
+            let begun = server.instances
             let name = try await ask("SELECT holder FROM deployment WHERE phase = 'warming'")
             let (holder, other) = name.hasSuffix("#1") ? (server, sibling) : (sibling, server)
             try await holder.kill9()
             let run = try await other.finishedRun(of: commit)
             try await other.live(#require(run.digest), in: "dev", seconds: 30)
-            #expect(other.containers == begun)
+            #expect(other.instances == begun)
             #expect(try await other.answer(of: "dev").body == "version 1")
             #expect(try await other.show(run.id).deployments?.filter { $0.stage == "dev" }.map(\.state) == ["succeeded"])
             // Whoever is left looks after what is live.
@@ -121,7 +128,7 @@ extension EndToEnd {
     func frozen() async throws {
         try await withTwoServers { server, sibling, repository, ask in
             let commit = try await repository.commit(
-                version: "1", pipeline: SampleRepository.pipeline(steps: Self.steps(seconds: 12)))
+                version: "1", pipeline: SampleRepository.pipeline(steps: Self.steps(waiting: "sleep 12")))
             let project = try await server.addProject(repository)
             let (run, holder, other) = try await begin(commit, of: project, on: server, and: sibling, ask)
             try holder.freeze()
@@ -133,12 +140,12 @@ extension EndToEnd {
             let rows = "SELECT run.*, step.* FROM run JOIN step ON step.run = run.id ORDER BY 1"
             try await other.live(#require(ended.digest), in: "dev")
             let before = try await ask(rows)
-            let containers = other.containers
+            let instances = other.instances
             try holder.thaw()
             try await until("it knows that the run is another's") { holder.log.contains("run \(run) is not ours any more") }
             try await until("it serves") { try await http("GET", "\(holder.url)/readyz").status == 200 }
             #expect(try await ask(rows) == before)
-            #expect(other.containers == containers)
+            #expect(other.instances == instances)
             _ = try await endedOnce(run, on: holder)
             // Alone it does everything again.
             try await other.stop()

@@ -1,4 +1,5 @@
 import Foundation
+import FreePort
 import GitRepository
 import SystemPackage
 import Testing
@@ -21,7 +22,9 @@ import Testing
 
     @Test func namesAServerThatIsNotThere() async throws {
         let box = try Sandbox()
-        let port = try freePort()
+        // Nobody listens, and nobody else gets the port.
+        let (bound, port) = try boundSocket()
+        defer { close(bound) }
         for scheme in ["git", "http"] {
             let error = try await box.failure { _ = try await box.mirror.fetch(from: "\(scheme)://user:secret@127.0.0.1:\(port)/x") }
             #expect(error.code == .unreachable && !"\(error)".contains("secret") && error.message.contains("127.0.0.1"), "\(error)")
@@ -145,16 +148,10 @@ private func boundSocket() throws -> (socket: Int32, port: UInt16) {
     return (socket, UInt16(bigEndian: address.sin_port))
 }
 
-private func freePort() throws -> UInt16 {
-    let (socket, port) = try boundSocket()
-    close(socket)
-    return port
-}
-
-private func connects(_ port: UInt16) -> Bool {
+private func connects(_ port: Int) -> Bool {
     let socket = Foundation.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(socket) }
-    var address = loopback(port)
+    var address = loopback(in_port_t(port))
     return withUnsafePointer(to: &address) {
         $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 }
     }

@@ -27,10 +27,10 @@ final class EngineFixture: Sendable {
     let store: SQLiteStore
     let engine: PipelineEngine
     let secrets: SecretBox
-    let connections = RegistryConnections(connectTimeout: .seconds(2))
+    let connections = RegistryConnections(connectTimeout: .seconds(30))
     private let time: TimeBox
 
-    init(leaseSeconds: Double = 10, outbox: OutboxPolicy = OutboxPolicy(base: .seconds(1), timeout: .seconds(5))) throws {
+    init(leaseSeconds: Double = 10, outbox: OutboxPolicy = OutboxPolicy(base: .seconds(1), timeout: .seconds(60))) throws {
         GitLibrary.initialise()
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("slipway-engine-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

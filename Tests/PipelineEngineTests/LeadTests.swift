@@ -35,7 +35,7 @@ import Testing
         var settings = fixture.engine.settings
         settings.holder = name
         settings.isShared = true
-        settings.leaseSeconds = 3
+        settings.leaseSeconds = 10
         settings.reconcileInterval = .zero
         return PipelineEngine(parts: parts, settings: settings, logger: fixture.engine.logger)
     }
@@ -58,8 +58,10 @@ import Testing
             try await store.releaseLeases(holder: "one", orderly: true)
             try await until("two leads") { board.present == ["two"] }
             // Taken over, as when it was frozen: it finds out with its next renewal, and waits.
-            fixture.advance(60)
-            _ = try await store.claimLease(PipelineEngine.leaderLease, holder: "three", leaseSeconds: 5)
+            try await until("three has it") {
+                fixture.advance(60)
+                return try await store.claimLease(PipelineEngine.leaderLease, holder: "three", leaseSeconds: 5) != nil
+            }
             try await until("two has stopped") { board.present.isEmpty }
             fixture.advance(10)
             try await until("two leads again") { board.present == ["two"] }

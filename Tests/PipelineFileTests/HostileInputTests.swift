@@ -55,7 +55,7 @@ import Testing
         let time = try clock.measure { found = try DiagnosticTests.diagnostics(text) }
         #expect((1...50).contains(found.count))
         #expect(found.allSatisfy { $0.description.utf8.count < 2000 })
-        #expect(time < .seconds(5))
+        #expect(time < .seconds(60))
     }
 
     @Test func aliasBombsAreRefusedBeforeTheyGrow() throws {

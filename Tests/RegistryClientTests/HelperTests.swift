@@ -41,11 +41,10 @@ struct HelperTests {
             try helper("nonsense", "echo '{\"Username\":\"s3cret\"}'", in: folder)
             for name in ["hangs", "babbles", "breaks", "nonsense", "missing", "../x", ""] where !name.isEmpty {
                 let config = try config("{\"credsStore\":\"\(name)\"}", folder, timeout: .milliseconds(name == "hangs" ? 200 : 20_000))
-                let start = ContinuousClock.now
                 let error = await #expect(throws: RegistryError.self) { try await config.login(at: "a.example.com") }
                 #expect(error?.code == .invalidCredentials && error?.message.contains("docker-credential-\(name)") == true, "\(name)")
                 #expect(error?.description.contains("s3cret") == false)
-                #expect(ContinuousClock.now - start < .seconds(60))
+                #expect(name != "hangs" || error?.message.contains("gave no answer") == true, "\(error?.message ?? "")")
             }
         }
     }

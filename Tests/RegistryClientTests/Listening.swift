@@ -20,7 +20,7 @@ func listening(
                 // The loop below ends by itself then. A connection that nobody took over would end the process: those that are being
                 // accepted come first.
                 try await server.channel.setOption(.autoRead, value: false).get()
-                try await Task.sleep(for: .milliseconds(50))
+                try await Task.sleep(for: .milliseconds(500))
                 try await server.channel.close()
                 try outcome.get()
             }

@@ -1,4 +1,5 @@
 import Foundation
+import FreePort
 import RegistryClient
 import Testing
 
@@ -35,22 +36,6 @@ func run(_ command: String, _ arguments: [String], package: String) async throws
         guard status == 0 else { throw MissingPart(description: "\(command) \(arguments) failed: \(output)") }
         return output
     }
-}
-
-private func freePort() throws -> Int {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let status = withUnsafeMutablePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-            bind(descriptor, pointer, length) == 0 && getsockname(descriptor, pointer, &length) == 0
-        }
-    }
-    guard status else { throw MissingPart(description: "no free loopback port") }
-    return Int(UInt16(bigEndian: address.sin_port))
 }
 
 /// Whether somebody listens there.

@@ -15,11 +15,11 @@ import Testing
         let again = try await fixture.store.accept(
             NewDelivery(project: "gtin", forge: "plain", forgeID: "x", headers: [:], body: [], event: "push"))
         #expect(again == .duplicate(id))
-        let pending = try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10)
+        let pending = try await fixture.store.claimDelivery(holder: "a", leaseSeconds: 10_000)
         #expect(pending?.id == id)
         #expect(pending?.body == Data([1, 2]))
         #expect(pending?.headers == ["a": "b"])
-        #expect(try await fixture.store.claimDelivery(holder: "b", leaseSeconds: 10) == nil)
+        #expect(try await fixture.store.claimDelivery(holder: "b", leaseSeconds: 10_000) == nil)
     }
 
     @Test(arguments: StoreKind.allCases) func oneTriggerMakesOneRun(_ kind: StoreKind) async throws {

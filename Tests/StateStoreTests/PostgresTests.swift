@@ -102,6 +102,8 @@ import Testing
 
     @Test func aStatementThatTakesTooLongIsGivenUp() async throws {
         let url = try await PostgresCluster.shared().newDatabase()
+        // With its schema: making that may take longer.
+        try await PostgresStore(url: url).ping()
         let store = try PostgresStore(url: url, statementTimeout: .seconds(1))
         let error = try await stateError { try await store.run("SELECT pg_sleep(30)") }
         #expect(error.code == .unavailable && error.hint.contains("pg_stat_activity"))

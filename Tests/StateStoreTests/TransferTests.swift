@@ -108,6 +108,7 @@ import Testing
         } catch let error as StateError {
             #expect(error.code == .exists && error.message.contains("a server uses"))
         }
+        withExtendedLifetime(fixture) {}
     }
 
     @Test func aBackupIsMadeWhileTheStoreIsWritten() async throws {

@@ -74,7 +74,7 @@ struct HAProxyProcess: RouterProgram {
         try await DaemonProcess.launch(
             settings.program, ["-W", "-p", "haproxy.pid", "-S", "unix@master.sock,mode,600", "-f", configuration], in: folder,
             output: log, errors: errors)
-        for _ in 0..<500 {
+        for _ in 0..<2000 {
             if master() != nil, await reloads() != nil { return }
             let said = try await said(since: length)
             if said.contains("cannot bind") {

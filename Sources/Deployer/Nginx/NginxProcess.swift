@@ -84,7 +84,7 @@ struct NginxProcess: RouterProgram {
                 hint: "see error.log in \(folder)")
         }
         // It answers its starter a moment before it writes its pid.
-        for _ in 0..<500 {
+        for _ in 0..<2000 {
             if master() != nil { return }
             try await Task.sleep(for: .milliseconds(10))
         }

@@ -35,7 +35,7 @@ final class EngineProcess: @unchecked Sendable {
         process.standardError = output
         try process.run()
         self.process = process
-        for _ in 0..<600 {
+        for _ in 0..<2400 {
             guard process.isRunning else { break }
             if (try? await DockerDaemon.ask(socket, "GET", "/_ping")) != nil { return }
             try await Task.sleep(for: .milliseconds(50))
@@ -50,6 +50,7 @@ final class EngineProcess: @unchecked Sendable {
         kill(process.processIdentifier, SIGTERM)
         for _ in 0..<600 where process.isRunning { try await Task.sleep(for: .milliseconds(50)) }
         if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        for _ in 0..<200 where process.isRunning { try await Task.sleep(for: .milliseconds(50)) }
         self.process = nil
     }
 

@@ -15,10 +15,11 @@ public func serve<T: Sendable>(
         group.addTask { try await app.run() }
         defer { group.cancelAll() }
         for await port in ports {
-            let result = try await body(port)
+            let outcome: Result<T, any Error>
+            do { outcome = .success(try await body(port)) } catch { outcome = .failure(error) }
             // SwiftNIO ends the process when a connection is being accepted while its server is cancelled.
-            try await Task.sleep(for: .milliseconds(50))
-            return result
+            try? await Task.sleep(for: .milliseconds(300))
+            return try outcome.get()
         }
         throw CancellationError()
     }

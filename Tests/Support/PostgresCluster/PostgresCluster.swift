@@ -1,4 +1,5 @@
 public import Foundation
+import FreePort
 import Synchronization
 
 /// A PostgreSQL server of the tests' own, from Debian's package: a temporary folder, a Unix socket and a loopback port, and
@@ -27,7 +28,6 @@ public final class PostgresCluster: Sendable {
         guard geteuid() == 0 else { throw Failed(description: "PostgreSQL is started as another user: run the tests as root") }
         tools = try Self.findTools()
         folder = URL(fileURLWithPath: "/tmp/slipway-postgres-\(UUID().uuidString.prefix(8).lowercased())")
-        port = try Self.freePort()
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let password = folder.appendingPathComponent("password")
         try Data("\(Self.password)\n".utf8).write(to: password)
@@ -38,6 +38,7 @@ public final class PostgresCluster: Sendable {
                 "-u", "postgres", "--", tools.appendingPathComponent("initdb").path, "-D", "\(folder.path)/data", "-U", Self.user,
                 "--pwfile", password.path, "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8",
             ])
+        port = try freePort()
         try await start()
     }
 
@@ -148,22 +149,4 @@ public final class PostgresCluster: Sendable {
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// A port nobody listens on, below those the kernel gives to outgoing connections.
-    private static func freePort() throws -> Int {
-        for _ in 0..<100 {
-            let port = Int.random(in: 20_000..<32_000)
-            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            defer { close(descriptor) }
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = in_port_t(port).bigEndian
-            let status = withUnsafePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
-            }
-            if status == 0 { return port }
-        }
-        throw Failed(description: "no free port")
-    }
 }
