@@ -22,7 +22,9 @@ func addMetrics(to router: Router<WebContext>, _ parts: WebParts) {
         var response = plainText(parts.registry.metrics.text + store + parts.registry.history.text)
         response.headers[.contentType] = "text/plain; version=0.0.4; charset=utf-8"
         return response
-    }  // https://prometheus.io/docs/prometheus/latest/http_sd/
+    }
+
+    // https://prometheus.io/docs/prometheus/latest/http_sd/
     router.get("/metrics/targets") { request, _ -> Response in
         struct Group: Encodable {
             var targets: [String]
