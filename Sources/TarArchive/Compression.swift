@@ -56,7 +56,7 @@ public enum Compression: Sendable, Hashable, CustomStringConvertible {
     public var identity: String {
         switch self {
         case .none: "none"
-        case .gzip(let level): "gzip isa-l sample-1 level \(level) block \(BlockCompressor.blockSize)"
+        case .gzip(let level): "gzip isa-l sample-2 level \(level) block \(BlockCompressor.blockSize)"
         case .zstd(let level): "zstd \(ZSTD_versionNumber()) level \(level) block \(BlockCompressor.blockSize)"
         }
     }

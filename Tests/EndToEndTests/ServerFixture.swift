@@ -172,10 +172,13 @@ final class ServerFixture {
         var complaints: [String] = []
         if process != nil {
             for project in (try? await names()) ?? [] {
+                var answer = ""
                 let removed: Void? = try? await until("project \(project) is removed") {
-                    try await slipway("project", "remove", project).status == 0
+                    let outcome = try await slipway("project", "remove", project)
+                    if !answer.hasSuffix(outcome.errors) { answer += outcome.errors }
+                    return outcome.status == 0
                 }
-                if removed == nil { complaints.append("project \(project) cannot be removed") }
+                if removed == nil { complaints.append("project \(project) cannot be removed: \(answer)") }
             }
             if (try? await stop()) != 0 { complaints.append("SIGTERM does not stop the server in order") }
         }

@@ -95,7 +95,7 @@ func run(_ arguments: String...) throws -> String {
             #expect(built.blobsWritten == 3)
             found.insert(built.manifest.digest)
         }
-        #expect(found.map(\.hex) == ["9de89a0195b53da5bba54d939a3f15f704dda8170dfe26e66030815e7896ff73"])
+        #expect(found.map(\.hex) == ["d77de8d8e5480ede26bcec03418cb35609cffe8587d069e534496d1a9ad7ee4a"])
     }
 
     @Test func theSameBuildWritesNothing() async throws {

@@ -1,3 +1,4 @@
+import CIsal
 import Foundation
 import OCIModel
 import SystemPackage
@@ -17,7 +18,7 @@ import Testing
         (Compression.none, goldenDiffID),
         (.gzip(level: 0), "e0f305a6434fd111cd83453f3d8df06815676c56c8bdf58b3a03a5b63be7db38"),
         (.gzip(level: 1), goldenDigest),
-        (.gzip(level: 2), "edd7abd86103ff7277febb3ee55982e91eb8b7446a4ca52205b693b0f7e63096"),
+        (.gzip(level: 2), "1a7656a9d58f26dc96b83747ceea553bffc5fa9e14061f0f42551c0a37a0ae1b"),
         (.zstd(level: 1), "8ac3478617306843874ca879f35aeaf4af1faddf4138d6137cac361a79c110a4"),
         (.zstd(level: 3), "67a40ccb7a58e80afa76a1033517487b9b6af77221252f5f65c67f788815eb00"),
         (.zstd(level: 12), "b60753506d349c690511c3eb2ad2167cf02a3158b31583c6e2cd5a3c5be5b922"),
@@ -42,6 +43,36 @@ import Testing
         #expect(summary.diffID.hex == goldenDiffID)
         #expect(summary.digest.hex == digest)
         #expect(summary.descriptor.mediaType == compression.mediaType)
+    }
+
+    /// What ISA-L makes of a whole block depends on where its state is in memory, one 64 KiB differing from the next; ours must not.
+    /// Texts whose beginning comes again are those it matters to.
+    @Test(arguments: 0...2) func bytesDependOnNoAddress(level: Int) throws {
+        let (step, places) = (64 << 10, 8192)
+        let size = step * places + MemoryLayout<isal_zstream>.size
+        let region = try #require(mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
+        defer { munmap(region, size) }
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(isal_level2_buffer_size), alignment: 64)
+        let output = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 10, alignment: 64)
+        defer { for buffer in [memory, output] { buffer.deallocate() } }
+        let sample = CompressionSample.sample()
+        var texts = (0..<8).map { number in
+            let text = Array(sample[(number * 1000)..<(number * 1000 + 40)])
+            return text + text[0..<4] + text[20..<40] + text[1..<5] + text[10..<30]
+        }
+        texts += [5, 8, 9, 12, 24, 25].map { Array(sample[..<$0]) }
+        var found = texts.map { _ in Set<[UInt8]>() }
+        for place in 0..<places {
+            let stream = (region + place * step).bindMemory(to: isal_zstream.self, capacity: 1)
+            for number in texts.indices {
+                let written = texts[number].withUnsafeMutableBytes {
+                    Deflater.compress($0, into: output, level: UInt32(level), stream: stream, memory: memory)
+                }
+                found[number].insert(Array(output[..<(try #require(written))]))
+            }
+            if place % 64 == 63 { madvise(region + (place - 63) * step, 64 * step, MADV_DONTNEED) }
+        }
+        #expect(found.map(\.count) == texts.map { _ in 1 })
     }
 
     @Test(arguments: [0, 1, (1 << 20) + 1]) func zstdReadsIt(size: Int) throws {

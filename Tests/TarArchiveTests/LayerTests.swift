@@ -121,4 +121,4 @@ func tarCode(_ body: () throws -> Void) -> TarError.Code? {
 }
 
 let goldenDiffID = "65caa2693ce09d1c80f50703ce8c23243bb73215e26a98d8178b91e6daf7168e"
-let goldenDigest = "7a3d924d1ef811f9e0d474d78cb053ab1359fc870c489ff2e1d2c0cfa0aab051"
+let goldenDigest = "ddff4fbf4bf536647227546d0605a7866351e585d0ead66ad3e4b6a4a2c353ea"
