@@ -15,8 +15,18 @@ extension PipelineEngine {
     public func removeProject(_ name: String) async throws -> RemovalOutcome {
         let outcome = try await parts.store.removeProject(name)
         // Its containers may be on another machine than a server that does not work.
-        if outcome == .removed, settings.works { try await removeOrphans() }
+        if outcome == .removed, settings.works { try await removeRest() }
         return outcome
+    }
+
+    /// The sweep of this or another server may be removing the same: what one of them has just taken is an error for the other.
+    private func removeRest() async throws {
+        for attempt in 1... {
+            do { return try await removeOrphans() } catch where attempt < 20 && !(error is CancellationError) {
+                logger.debug("what is left of a project is removed once more: \(error)")
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
     }
 
     /// Removes what belongs to nothing the store knows, such as the rest of a project whose removal was cut off.
