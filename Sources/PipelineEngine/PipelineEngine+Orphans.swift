@@ -22,7 +22,7 @@ extension PipelineEngine {
     /// The sweep of this or another server may be removing the same: what one of them has just taken is an error for the other.
     private func removeRest() async throws {
         for attempt in 1... {
-            do { return try await removeOrphans() } catch where attempt < 20 && !(error is CancellationError) {
+            do { return try await removeOrphans() } catch  where attempt < 20 && !(error is CancellationError) {
                 logger.debug("what is left of a project is removed once more: \(error)")
                 try await Task.sleep(for: .milliseconds(100))
             }
