@@ -49,21 +49,14 @@ import Testing
         let image = try await item.build(yard, context: context)
         let config = try await yard.store.load(image.manifest.digest).config.config ?? ExecutionConfig()
         let keys = try JSONDecoder().decode([String: JSONValue].self, from: Data(OCIJSON.encode(config)))
-        let id = "look-\(item.name)"
-        let unpacked = try await yard.snapshots.prepare(image.manifest.digest)
-        let mounted = try await yard.runtime.mountRoot(id, layers: unpacked.layers.map(\.string))
-        let result: Result<Void, any Error>
-        do {
+        try await yard.withTree(of: image) { root in
             if let expected = try item.expected {
-                compare(item, mounted.root, keys, expected)
+                compare(item, root, keys, expected)
             }
             if item.buildahLacks == nil, Self.chosen != nil || index % 8 == 0 {
-                try await compare(item, try FileTree(mounted.root), keys, buildah, context)
+                try await compare(item, try FileTree(root), keys, buildah, context)
             }
-            result = .success(())
-        } catch { result = .failure(error) }
-        try await yard.runtime.remove(id)
-        try result.get()
+        }
     }
 
     private func compare(

@@ -108,11 +108,16 @@ final class Yard: Sendable {
     /// Runs a shell command over the built file tree and returns what it prints.
     @discardableResult
     func look(_ built: Built, _ script: String) async throws -> String {
-        let unpacked = try await snapshots.prepare(built.image.manifest.digest)
+        try await withTree(of: built.image) { root in try await shell("cd \"$0\" && \(script)", root.string) }
+    }
+
+    /// The file tree of an image, mounted while `body` runs.
+    func withTree<T: Sendable>(of image: ContainerfileImage, _ body: (FilePath) async throws -> T) async throws -> T {
+        let unpacked = try await snapshots.prepare(image.manifest.digest)
         let id = "look-\(UInt32.random(in: 0 ... .max))"
         let mounted = try await runtime.mountRoot(id, layers: unpacked.layers.map(\.string))
-        let result: Result<String, any Error>
-        do { result = .success(try await shell("cd \"$0\" && \(script)", mounted.root.string)) } catch { result = .failure(error) }
+        let result: Result<T, any Error>
+        do { result = .success(try await body(mounted.root)) } catch { result = .failure(error) }
         try await runtime.remove(id)
         return try result.get()
     }

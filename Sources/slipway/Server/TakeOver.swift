@@ -55,7 +55,7 @@ struct TakeOver {
         deadline = .now + Self.patience
     }
 
-    /// Returns when the predecessor accepts nothing any more: it says so, or is gone, or out of patience's reach.
+    /// Returns when the predecessor accepts nothing any more: it says so, or is gone, or patience is over.
     @Sendable func myTurn() async {
         var asked = pollfd(fd: connection.rawValue, events: Int16(POLLIN), revents: 0)
         while poll(&asked, 1, 0) == 0, ContinuousClock.now < deadline {
